@@ -1,0 +1,1 @@
+"""What to know: questions, topics, papers and terms, loaded from YAML."""

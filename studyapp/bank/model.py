@@ -1,0 +1,161 @@
+"""What a bank is made of. Values only; `load` makes them from files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+LANGUAGES = ("en", "zh")
+LEVELS = ("core", "deep", "frontier", "reference")
+
+
+class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The same thing said in both languages."""
+
+    en: str
+    zh: str
+
+    def __getitem__(self, language: str) -> str:
+        return self.zh if language == "zh" else self.en
+
+
+class Support(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What carries a statement: exactly one of the three is given."""
+
+    proof: tuple[str, ...] = ()
+    toy: tuple[str, ...] = ()
+    cite: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """"proof", "toy" or "cite"."""
+        return "proof" if self.proof else "toy" if self.toy else "cite"
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The claims that carry it: "topic/demo.claim"."""
+        return self.proof or self.toy
+
+
+class Point(Support, frozen=True, kw_only=True):
+    """One sentence that an interviewer ticks."""
+
+    en: str
+    zh: str
+
+    def __getitem__(self, language: str) -> str:
+        return self.zh if language == "zh" else self.en
+
+
+class Correction(Support, frozen=True, kw_only=True):
+    """What is commonly said, what is so, and what shows it."""
+
+    wrong: Text
+    right: Text
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A question; `id`, `topic` and `path` come from where its file stands."""
+
+    id: str
+    topic: str
+    level: str
+    ask: Text
+    brief: Text
+    answer: Text
+    points: tuple[Point, ...]
+    corrections: tuple[Correction, ...] = ()
+    follow_ups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    cites: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    as_of: str = ""
+    supersedes: tuple[str, ...] = ()
+    path: Path = Path()
+
+    @property
+    def card(self) -> str:
+        """The id of its card."""
+        return f"{self.id}#recall"
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Every claim it leans on, once each, in order."""
+        return tuple(dict.fromkeys(c for s in (*self.points, *self.corrections) for c in s.claims))
+
+    @property
+    def demos(self) -> tuple[str, ...]:
+        """The demos of its claims, once each, in order."""
+        return tuple(dict.fromkeys(c.rpartition(".")[0] for c in self.claims))
+
+
+class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A topic with its question ids in learning order; those without a file are planned."""
+
+    id: str
+    title: Text
+    questions: tuple[str, ...] = ()
+
+
+class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A source that can be looked up; `id` is "arXiv:1706.03762", "doi:…" or a URL."""
+
+    key: str
+    authors: str
+    year: int
+    title: str
+    id: str
+
+
+class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The fixed term for an idea in both languages."""
+
+    en: str
+    zh: str
+    note: str = ""
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A heading of a note that the bank answers, or leaves out with a reason."""
+
+    id: str
+    note: str
+    heading: str
+    line: int
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong with a file: where, what, and how to mend it."""
+
+    path: Path
+    line: int
+    key: str
+    problem: str
+    mend: str = ""
+    warning: bool = False
+
+    def __str__(self) -> str:
+        key = f" {self.key}:" if self.key else ""
+        mend = f"; {self.mend}" if self.mend else ""
+        return f"{self.path}:{self.line}:{key} {self.problem}{mend}"
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Everything that could be read, and the findings for what could not."""
+
+    topics: tuple[Topic, ...] = ()
+    questions: Mapping[str, Question] = field(default_factory=dict)
+    papers: Mapping[str, Paper] = field(default_factory=dict)
+    terms: tuple[Term, ...] = ()
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+    def in_order(self) -> list[Question]:
+        """Every question that has a file, in learning order; unlisted ones last."""
+        listed = [q for t in self.topics for q in t.questions]
+        rank = {q: i for i, q in enumerate(listed)}
+        return sorted(self.questions.values(), key=lambda q: (rank.get(q.id, len(rank)), q.id))

@@ -1,0 +1,71 @@
+"""Run a function on real torch.distributed ranks, each a process of its own."""
+
+import os
+import pickle
+import socket
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+
+def on_ranks(work: Callable[..., Any], ranks: int, *args: Any) -> list[Any]:
+    """What `work(rank, ranks, *args)` returns on each rank, in rank order.
+
+    gloo on a CPU, nccl where every rank has a GPU of its own; under torchrun the ranks that it gave are used, and each
+    process then gets the whole list.
+
+    Raises:
+        RuntimeError: where a rank raised or died; the message names the rank and holds its traceback.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return _under_torchrun(work, args)
+    with TemporaryDirectory() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        children = {rank: _fork(work, rank, ranks, args, port, Path(folder)) for rank in range(ranks)}
+        codes = {rank: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for rank, pid in children.items()}
+        for rank, code in codes.items():
+            if code:
+                said = Path(folder, f"{rank}.error")
+                raise RuntimeError(f"rank {rank} ended with {code}\n{said.read_text() if said.exists() else ''}")
+        return [pickle.loads(Path(folder, f"{rank}.result").read_bytes()) for rank in range(ranks)]
+
+
+def _backend(ranks: int) -> str:
+    import torch
+
+    return "nccl" if torch.cuda.is_available() and torch.cuda.device_count() >= ranks else "gloo"
+
+
+def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...], port: int, folder: Path) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        import torch
+
+        torch.set_num_threads(1)
+        torch.distributed.init_process_group(_backend(ranks), init_method=f"tcp://127.0.0.1:{port}", rank=rank,
+                                             world_size=ranks)
+        Path(folder, f"{rank}.result").write_bytes(pickle.dumps(work(rank, ranks, *args)))
+        torch.distributed.destroy_process_group()
+        code = 0
+    except BaseException:
+        Path(folder, f"{rank}.error").write_text(traceback.format_exc())
+    finally:
+        os._exit(code)
+
+
+def _under_torchrun(work: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
+    import torch
+
+    dist = torch.distributed
+    if not dist.is_initialized():
+        dist.init_process_group(_backend(int(os.environ["LOCAL_WORLD_SIZE"])))
+    results: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(results, work(dist.get_rank(), dist.get_world_size(), *args))
+    return results

@@ -1,0 +1,147 @@
+"""The values a claim leaves behind: what it showed, and what it expected.
+
+Plain numbers and strings only: tensors are turned into them on the way in (by `.tolist()`, so nothing here imports torch), and
+numbers that JSON lacks are written as the strings "nan", "inf" and "-inf".
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Cell = float | int | str | bool | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Named curves over one x axis; `log` is "", "x", "y" or "xy"."""
+
+    x_label: str
+    x: tuple[Cell, ...]
+    series: Mapping[str, tuple[Cell, ...]]
+    log: str = ""
+    title: str = ""
+    y_label: str = ""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Named groups of bars over labels."""
+
+    labels: tuple[str, ...]
+    series: Mapping[str, tuple[Cell, ...]]
+    log: str = ""
+    title: str = ""
+    y_label: str = ""
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A matrix of values, row by row from the top."""
+
+    values: tuple[tuple[Cell, ...], ...]
+    x_label: str = ""
+    y_label: str = ""
+    x: tuple[str, ...] = ()
+    y: tuple[str, ...] = ()
+    title: str = ""
+
+
+Evidence = Table | Lines | Bars | Heatmap
+KINDS: dict[str, type[Any]] = {"table": Table, "lines": Lines, "bars": Bars, "heatmap": Heatmap}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One expectation and its outcome, at the place where the margin is thinnest.
+
+    `relation` is "equals", "at_least" or "at_most". `margin` is how far `got` may still move before the check breaks, in the
+    unit of `got`; negative where it is broken. `place` is ("d", 16) or None.
+    """
+
+    what: str
+    relation: str
+    got: Cell
+    want: Cell
+    within: Cell
+    margin: Cell
+    held: bool
+    place: tuple[str, Cell] | None = None
+
+    def sentence(self) -> str:
+        """Say the outcome: «Var(q·k/√d) is 8.98 at d = 16, not 1 ± 0.2»."""
+        at = f" at {self.place[0]} = {text(self.place[1])}" if self.place else ""
+        slack = f" ± {text(self.within)}" if self.within else ""
+        bound = {"equals": "", "at_least": "at least ", "at_most": "at most "}[self.relation]
+        verdict = "as expected: " if self.held else "not "
+        return f"{self.what} is {text(self.got)}{at}, {verdict}{bound}{text(self.want)}{slack}"
+
+
+def text(value: Cell) -> str:
+    """A cell as a person reads it: at most four significant digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def plain(value: Any) -> Any:
+    """Numbers and nested tuples of numbers from tensors, arrays, ranges and lists.
+
+    Raises:
+        TypeError: where the value is neither a number, a string nor a sequence of them.
+    """
+    if hasattr(value, "detach"):
+        value = value.detach()
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Sequence) or hasattr(value, "__iter__"):
+        return tuple(plain(v) for v in value)
+    raise TypeError(f"evidence takes numbers, strings and sequences of them, not {type(value).__name__}")
+
+
+def to_json(item: Evidence | Check) -> dict[str, Any]:
+    """A JSON-ready dict; `kind` names the class."""
+    kind = "check" if isinstance(item, Check) else next(k for k, t in KINDS.items() if isinstance(item, t))
+    return {"kind": kind} | asdict(item)
+
+
+def from_json(data: Mapping[str, Any]) -> Evidence | Check:
+    """The value that `to_json` wrote; raises KeyError or TypeError for anything else."""
+    fields = {k: _frozen(v) for k, v in data.items() if k != "kind"}
+    made: Evidence | Check = (Check if data["kind"] == "check" else KINDS[data["kind"]])(**fields)
+    return made
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_frozen(v) for v in value)
+    if isinstance(value, dict):
+        return {k: _frozen(v) for k, v in value.items()}
+    return value
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What running one claim gave: `error` holds a traceback where it raised, `skipped` what it lacks."""
+
+    claim: str
+    held: bool
+    seconds: float
+    checks: tuple[Check, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    error: str = ""
+    skipped: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)

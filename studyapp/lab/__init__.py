@@ -1,0 +1,1 @@
+"""The proof: demos found, run in their own process, and their evidence kept."""

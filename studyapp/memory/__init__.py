@@ -1,0 +1,1 @@
+"""What is still remembered: reviews, and the cards that FSRS makes of them."""

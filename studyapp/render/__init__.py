@@ -1,0 +1,1 @@
+"""Content into something to look at."""
