@@ -41,7 +41,9 @@ def missing(what: tuple[str, ...]) -> tuple[str, ...]:
 
 def find_claims(module: ModuleType) -> dict[str, Callable[..., Any]]:
     """The claims of a demo by name without prefix, in the order of the file; those that are timed come last."""
-    found = [(n.removeprefix(PREFIX), f) for n, f in vars(module).items() if n.startswith(PREFIX) and inspect.isfunction(f)]
+    found = [
+        (n.removeprefix(PREFIX), f) for n, f in vars(module).items() if n.startswith(PREFIX) and inspect.isfunction(f)
+    ]
     found.sort(key=lambda pair: (getattr(pair[1], "timed", False), pair[1].__code__.co_firstlineno))
     return dict(found)
 
@@ -74,12 +76,18 @@ class Recorder:
             self.onward.progressed(done, total)
 
 
-def run_claim(name: str, claim: Callable[..., Any], given: Mapping[str, Any] | None = None, *, seed: int = 0,
-              listener: Listener | None = None) -> Outcome:
+def run_claim(
+    name: str,
+    claim: Callable[..., Any],
+    given: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+    listener: Listener | None = None,
+) -> Outcome:
     """Run one claim with torch seeded and, unless it is timed, on one thread.
 
-    A claim holds when it said at least one expectation, every one held, and nothing was raised. Parameters in `given` that the
-    claim does not have are left to other claims of the file.
+    A claim holds when it said at least one expectation, every one held, and nothing was raised.
+    Parameters in `given` that the claim does not have are left to other claims of the file.
     """
     import torch
 

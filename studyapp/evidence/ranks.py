@@ -49,8 +49,9 @@ def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...]
         import torch
 
         torch.set_num_threads(1)
-        torch.distributed.init_process_group(_backend(ranks), init_method=f"tcp://127.0.0.1:{port}", rank=rank,
-                                             world_size=ranks)
+        torch.distributed.init_process_group(
+            _backend(ranks), init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=ranks
+        )
         Path(folder, f"{rank}.result").write_bytes(pickle.dumps(work(rank, ranks, *args)))
         torch.distributed.destroy_process_group()
         code = 0

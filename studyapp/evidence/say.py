@@ -1,7 +1,7 @@
 """What a claim says while it runs: `show`, `expect`, `progress`.
 
-They speak to the current Listener. The runner of claims sets one; a demo's function called from a test has none, and then
-nothing is kept and a broken expectation raises.
+They speak to the current Listener. The runner of claims sets one; a demo's function called from a test has none, and
+then nothing is kept and a broken expectation raises.
 """
 
 import time
@@ -41,8 +41,12 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
-def table(columns: Mapping[str, Sequence[Any]] | Sequence[str], rows: Iterable[Sequence[Any]] | None = None, *,
-          title: str = "") -> Table:
+def table(
+    columns: Mapping[str, Sequence[Any]] | Sequence[str],
+    rows: Iterable[Sequence[Any]] | None = None,
+    *,
+    title: str = "",
+) -> Table:
     """Rows under named columns: either `{name: column}`, or names and rows.
 
     Raises:
@@ -60,7 +64,9 @@ def table(columns: Mapping[str, Sequence[Any]] | Sequence[str], rows: Iterable[S
     return Table(names, made, title)
 
 
-def lines(x_label: str, x: Any, series: Mapping[str, Any], *, log: str = "", title: str = "", y_label: str = "") -> Lines:
+def lines(
+    x_label: str, x: Any, series: Mapping[str, Any], *, log: str = "", title: str = "", y_label: str = ""
+) -> Lines:
     """Curves over one axis; `log` names the axes drawn in powers of ten: "", "x", "y" or "xy".
 
     Raises:
@@ -73,15 +79,18 @@ def lines(x_label: str, x: Any, series: Mapping[str, Any], *, log: str = "", tit
     return Lines(x_label, _column(x), made, log, title, y_label)
 
 
-def bars(labels: Sequence[Any], series: Mapping[str, Any] | Any, *, log: str = "", title: str = "", y_label: str = "") -> Bars:
+def bars(
+    labels: Sequence[Any], series: Mapping[str, Any] | Any, *, log: str = "", title: str = "", y_label: str = ""
+) -> Bars:
     """Bars over labels; `series` is one column or `{name: column}`; `log` is "" or "y"."""
     made = {n: _column(v) for n, v in series.items()} if isinstance(series, Mapping) else {y_label: _column(series)}
     _same_length({"labels": tuple(labels), **made})
     return Bars(tuple(str(v) for v in labels), made, log, title, y_label)
 
 
-def heatmap(values: Any, *, x_label: str = "", y_label: str = "", x: Sequence[Any] = (), y: Sequence[Any] = (),
-            title: str = "") -> Heatmap:
+def heatmap(
+    values: Any, *, x_label: str = "", y_label: str = "", x: Sequence[Any] = (), y: Sequence[Any] = (), title: str = ""
+) -> Heatmap:
     """A matrix as colours, row 0 on top."""
     rows = tuple(_column(row) for row in plain(values))
     _same_length({f"row {i}": row for i, row in enumerate(rows)})
@@ -96,8 +105,16 @@ def show(*items: Evidence) -> None:
             listener.shown(item)
 
 
-def expect(what: str, got: Any, *, equals: Any = None, at_least: Any = None, at_most: Any = None, within: Any = 0.0,
-           at: tuple[str, Any] | None = None) -> None:
+def expect(
+    what: str,
+    got: Any,
+    *,
+    equals: Any = None,
+    at_least: Any = None,
+    at_most: Any = None,
+    within: Any = 0.0,
+    at: tuple[str, Any] | None = None,
+) -> None:
     """State what must be so of a number, or of every number of a sequence, and keep it with its margin.
 
     Args:
@@ -114,14 +131,16 @@ def expect(what: str, got: Any, *, equals: Any = None, at_least: Any = None, at_
     given = {n: v for n, v in {"equals": equals, "at_least": at_least, "at_most": at_most}.items() if v is not None}
     if len(given) != 1:
         raise ValueError("expect takes exactly one of equals, at_least and at_most")
-    (relation, wanted), = given.items()
+    ((relation, wanted),) = given.items()
     gots = _flat(plain(got))
     if not gots:
         raise ValueError(f"expect({what!r}) was given nothing to judge")
     wants, slacks = _spread(plain(wanted), len(gots)), _spread(plain(within), len(gots))
     places = _spread(plain(at[1]), len(gots)) if at else [None] * len(gots)
-    checks = [_judge(what, relation, g, w, s, (at[0], p) if at else None)
-              for g, w, s, p in zip(gots, wants, slacks, places, strict=True)]
+    checks = [
+        _judge(what, relation, g, w, s, (at[0], p) if at else None)
+        for g, w, s, p in zip(gots, wants, slacks, places, strict=True)
+    ]
     worst = min(checks, key=lambda c: (c.held, _number(c.margin)))
     listener = _listener.get()
     if listener is not None:
@@ -150,7 +169,9 @@ def _progressed(done: int, total: int) -> None:
 
 
 def _judge(what: str, relation: str, got: Any, want: Any, within: Any, place: tuple[str, Any] | None) -> Check:
-    if (isinstance(got, str) and _number(got) != _number(got) and got != want) or (isinstance(want, str) and want not in SPECIAL):
+    if (isinstance(got, str) and _number(got) != _number(got) and got != want) or (
+        isinstance(want, str) and want not in SPECIAL
+    ):
         return Check(what, relation, got, want, within, 0.0 if got == want else -1.0, got == want, place)
     if isinstance(got, bool) or isinstance(want, bool) or got is None:
         return Check(what, relation, got, want, within, 0.0 if got == want else -1.0, got == want, place)

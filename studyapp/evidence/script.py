@@ -16,8 +16,11 @@ def main() -> None:
     defaults: dict[str, Any] = {}
     for claim in claims.values():
         defaults |= parameters(claim)
-    parser = argparse.ArgumentParser(description=(module.__doc__ or "").replace("%", "%%"), allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=(module.__doc__ or "").replace("%", "%%"),
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--claim", action="append", choices=list(claims), help="run this claim alone (may be repeated)")
     parser.add_argument("--seed", type=int, default=0)
     for name, default in defaults.items():
@@ -25,13 +28,20 @@ def main() -> None:
         if isinstance(default, bool):
             parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, default=default)
         else:
-            parser.add_argument(flag, dest=name, default=default, type=lambda s, d=default: parse(s, d),
-                                help=f"default: {default}".replace("%", "%%"))
+            parser.add_argument(
+                flag,
+                dest=name,
+                default=default,
+                type=lambda s, d=default: parse(s, d),
+                help=f"default: {default}".replace("%", "%%"),
+            )
     options = vars(parser.parse_args())
     outcomes = []
     for name in options["claim"] or claims:
         print(f"\n{name}: {' '.join((claims[name].__doc__ or '').split())}", flush=True)
-        outcome = run_claim(name, claims[name], {k: options[k] for k in defaults}, seed=options["seed"], listener=Printer())
+        outcome = run_claim(
+            name, claims[name], {k: options[k] for k in defaults}, seed=options["seed"], listener=Printer()
+        )
         print(verdict(outcome), flush=True)
         outcomes.append(outcome)
     sys.exit(0 if all(o.held or o.skipped for o in outcomes) else 1)

@@ -1,7 +1,7 @@
 """The values a claim leaves behind: what it showed, and what it expected.
 
-Plain numbers and strings only: tensors are turned into them on the way in (by `.tolist()`, so nothing here imports torch), and
-numbers that JSON lacks are written as the strings "nan", "inf" and "-inf".
+Plain numbers and strings only: tensors are turned into them on the way in (by `.tolist()`, so nothing here imports
+torch), and numbers that JSON lacks are written as the strings "nan", "inf" and "-inf".
 """
 
 import math
@@ -64,8 +64,8 @@ KINDS: dict[str, type[Any]] = {"table": Table, "lines": Lines, "bars": Bars, "he
 class Check:
     """One expectation and its outcome, at the place where the margin is thinnest.
 
-    `relation` is "equals", "at_least" or "at_most". `margin` is how far `got` may still move before the check breaks, in the
-    unit of `got`; negative where it is broken. `place` is ("d", 16) or None.
+    `relation` is "equals", "at_least" or "at_most". `margin` is how far `got` may still move before the check breaks,
+    in the unit of `got`; negative where it is broken. `place` is ("d", 16) or None.
     """
 
     what: str

@@ -1,0 +1,51 @@
+"""The command line: parse, call, print. Errors a person can mend go to stderr with their hint and exit code 1."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from studyapp import __version__
+from studyapp.cli.desk import Desk
+from studyapp.errors import StudyError
+
+
+class Commands(click.Group):
+    """A group that tells a StudyError from a bug, and finds its commands only when one is called for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StudyError as error:
+            click.echo(f"studyapp: {error.message}", err=True)
+            if error.hint:
+                click.echo(f"  {error.hint}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="studyapp")
+@click.option(
+    "--bank",
+    "banks",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Read the questions of this folder too; its name is put before their ids. May be repeated.",
+)
+@click.option("--lang", "language", type=click.Choice(["en", "zh"]), help="The language to show, for this run.")
+@click.pass_context
+def cli(ctx: click.Context, banks: tuple[Path, ...], language: str | None) -> None:
+    """Study LLM interview questions whose answers are proven by demos.
+
+    Without a command it opens the study app.
+    """
+    ctx.obj = Desk(banks, language)
+    if ctx.invoked_subcommand is None:
+        from studyapp.cli.app import open_app
+
+        open_app(ctx.obj)
+
+
+from studyapp.cli import act, read  # noqa: E402  the commands add themselves to the group
+
+__all__ = ["act", "cli", "read"]

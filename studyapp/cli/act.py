@@ -1,0 +1,237 @@
+"""The commands that do something: answer, run, verify, export, backup, restore, doctor."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from studyapp.cli import cli
+from studyapp.cli.desk import Desk
+from studyapp.cli.read import as_json, say_json, with_desk
+from studyapp.errors import DemoError, ExportError, StudyError
+
+RATINGS = ("again", "hard", "good", "easy")
+
+
+@cli.command()
+@click.argument("question_id", metavar="ID")
+@click.argument("rating", type=click.Choice(RATINGS))
+@click.option("--at", "at", metavar="ISO-TIME", help="When it was answered; without it, now.")
+@as_json
+@with_desk
+def answer(desk: Desk, question_id: str, rating: str, at: str | None, as_json: bool) -> None:
+    """Rate a card without opening the app."""
+    from studyapp.memory.schedule import Rating
+
+    question = desk.question(question_id)
+    now = instant(at) if at else desk.clock()
+    desk.session([question.card]).answer(question.card, Rating[rating.upper()], now, language=desk.language)
+    state = desk.store.card(question.card)
+    due_at = state.due_at.isoformat() if state.due_at else None
+    if as_json:
+        say_json(
+            {
+                "id": question.id,
+                "state": state.state,
+                "due_at": due_at,
+                "stability": state.stability,
+                "difficulty": state.difficulty,
+                "reps": state.reps,
+                "lapses": state.lapses,
+            }
+        )
+    else:
+        click.echo(f"{question.id}: {state.state}, due {due_at}")
+
+
+def instant(text: str) -> datetime:
+    """An aware UTC time from ISO 8601; a time without a zone is local.
+
+    Raises:
+        StudyError: where the text is no such time.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise StudyError(
+            f"{text!r} is not an ISO time", "write it like 2026-11-23T18:30 or 2026-11-23T18:30+08:00"
+        ) from error
+
+
+@cli.command()
+@click.argument("target", metavar="DEMO[.CLAIM]")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@with_desk
+def run(desk: Desk, target: str, given: tuple[str, ...], seed: int) -> None:
+    """Run a demo, or one claim of it, and print what it shows; leaves with 1 where a claim does not hold."""
+    from studyapp.evidence.script import as_text
+    from studyapp.lab import events as ev
+    from studyapp.lab.runner import Lab
+
+    name, _, claim = target.partition(".")
+    demo = desk.catalog.demo(name)
+    if claim:
+        desk.catalog.claim(target)
+    parameters = demo.parse(given)
+
+    async def go() -> bool:
+        lab, ok = Lab(), True
+        try:
+            await lab.start()
+            async for event in lab.run(demo, claims=(claim,) if claim else None, parameters=parameters, seed=seed):
+                if isinstance(event, ev.Started):
+                    click.echo(f"\n{event.claim}: {demo.claim(event.claim).sentence[desk.language]}")
+                elif isinstance(event, ev.Shown):
+                    click.echo(as_text(event.item))
+                elif isinstance(event, ev.Checked):
+                    click.echo(f"  {'✓' if event.check.held else '✗'} {event.check.sentence()}")
+                elif isinstance(event, ev.Finished):
+                    said = "held" if event.held else event.error or "does not hold"
+                    click.echo(f"  {said} ({event.seconds:.2f} s)")
+                    ok &= event.held
+                elif isinstance(event, ev.Skipped):
+                    click.echo(f"  – {event.claim}: skipped ({event.why})")
+                elif isinstance(event, ev.Output):
+                    click.echo(event.text, nl=False)
+                elif isinstance(event, ev.Ended) and not event.ok:
+                    if event.reason != "done":
+                        raise DemoError(f"{demo.name}: {event.reason}", event.message)
+                    ok = False
+            return ok
+        finally:
+            await lab.close()
+
+    click.get_current_context().exit(0 if asyncio.run(go()) else 1)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, metavar="[DEMO …]")
+@click.option("--record", is_flag=True, help="Keep the evidence in demos/recorded, where the cards read it.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Run with this many seeds and name thin margins.",
+)
+@as_json
+@with_desk
+def verify(desk: Desk, names: tuple[str, ...], record: bool, seeds: int, as_json: bool) -> None:
+    """Run demos (all of them without a name) and judge every claim."""
+    from studyapp.lab.runner import Lab
+    from studyapp.lab.verify import verify as run_all
+
+    chosen = [desk.catalog.demo(name).name for name in names] or list(desk.catalog.demos)
+    said: list[dict[str, Any]] = []
+
+    async def go() -> None:
+        lab = Lab()
+        try:
+            await lab.start()
+            async for result in run_all(
+                lab, desk.catalog, chosen, seeds=seeds, recordings=desk.recordings, record=record
+            ):
+                said.append(result.as_dict())
+                if not as_json:
+                    for line in result.lines():
+                        click.echo(line)
+        finally:
+            await lab.close()
+
+    asyncio.run(go())
+    if as_json:
+        say_json(said)
+    failed = sum(not result["ok"] for result in said)
+    if not as_json:
+        click.echo(f"{len(said) - failed} passed, {failed} failed")
+    click.get_current_context().exit(1 if failed else 0)
+
+
+@cli.command()
+@click.argument("form", type=click.Choice(["anki", "csv", "markdown", "json"]))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--topic", "topics", multiple=True, help="Only this topic; may be repeated.")
+@click.option("--lang", "languages", type=click.Choice(["zh", "en", "both"]), default="both", show_default=True)
+@click.option("--progress", is_flag=True, help="Put the schedule and the reviews into the package (anki).")
+@with_desk
+def export(desk: Desk, form: str, output: Path, topics: tuple[str, ...], languages: str, progress: bool) -> None:
+    """Write flashcards for other programs."""
+    from studyapp.export import FORMATS
+
+    known = {t.id for t in desk.bank.topics}
+    for topic in topics:
+        if topic not in known:
+            raise ExportError(f"there is no topic {topic!r}", f"topics: {', '.join(sorted(known))}")
+    if progress and form != "anki":
+        raise ExportError(f"--progress goes with anki, not {form}", "leave it out, or export anki")
+    written = FORMATS[form](
+        desk.bank,
+        desk.recordings,
+        output,
+        languages=("en", "zh") if languages == "both" else (languages,),
+        topics=topics,
+        store=desk.store if progress else None,
+        words=desk.words,
+        now=desk.clock(),
+        edits_path=desk.home / "edits.json",
+    )
+    click.echo(f"{written} questions written to {output}")
+
+
+@cli.command()
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to; without it, the backups folder."
+)
+@with_desk
+def backup(desk: Desk, output: Path | None) -> None:
+    """Copy the database of reviews."""
+    click.echo(desk.store.backup(output))
+
+
+@cli.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@with_desk
+def restore(desk: Desk, file: Path) -> None:
+    """Put a backup in the database's place; the present one is kept beside it."""
+    from studyapp.memory.store import Store
+
+    click.echo(Store.restore(file, desk.database))
+
+
+@cli.command()
+@as_json
+@with_desk
+def doctor(desk: Desk, as_json: bool) -> None:
+    """Say what is installed, where things lie and whether they are well."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    from studyapp import __version__
+
+    def installed(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "missing"
+
+    said: dict[str, Any] = {
+        "studyapp": __version__,
+        "python": platform.python_version(),
+        **{p: installed(p) for p in ("torch", "textual", "fsrs", "genanki", "matplotlib")},
+        "data": str(desk.home),
+        "questions": len(desk.bank.questions),
+        "findings": len(desk.bank.findings),
+        "demos": len(desk.catalog.demos),
+    }
+    try:
+        said["database"] = f"well, {len(desk.store.cards())} cards"
+    except StudyError as error:
+        said["database"] = f"{error.message}; {error.hint}"
+    if as_json:
+        say_json(said)
+    else:
+        for name, value in said.items():
+            click.echo(f"{name:<12}{value}")

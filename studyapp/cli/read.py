@@ -1,0 +1,206 @@
+"""The commands that only read: due, show, search, check, demos, stats. Each has `--json`."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from studyapp.cli import cli
+from studyapp.cli.desk import Desk
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+with_desk: Callable[..., Any] = click.pass_obj
+
+
+def say_json(value: object) -> None:
+    """Print a JSON document, Chinese as it is."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+@cli.command()
+@as_json
+@with_desk
+def due(desk: Desk, as_json: bool) -> None:
+    """How many cards are new, in learning and due, by topic."""
+    from studyapp.memory.stats import topic_counts
+
+    counts = desk.session().counts(desk.clock())
+    by_topic = {
+        topic.id: topic_counts(
+            [desk.bank.questions[q].card for q in topic.questions if q in desk.bank.questions],
+            desk.store.cards(),
+            desk.clock(),
+            desk.settings,
+        )
+        for topic in desk.bank.topics
+    }
+    if as_json:
+        say_json(
+            {
+                "new": counts.new,
+                "learning": counts.learning,
+                "due": counts.due,
+                "topics": [
+                    {"topic": t, "new": c.new, "learning": c.learning, "due": c.due, "known": c.known, "total": c.total}
+                    for t, c in by_topic.items()
+                ],
+            }
+        )
+        return
+    click.echo(f"{counts.due} due   {counts.new} new   {counts.learning} learning")
+    for topic in desk.bank.topics:
+        c = by_topic[topic.id]
+        if c.total:
+            click.echo(
+                f"  {topic.id:<16}{c.new:>5} new{c.learning:>5} learning{c.due:>5} due{c.known:>5}/{c.total} known"
+            )
+
+
+@cli.command()
+@click.argument("question_id", metavar="ID")
+@as_json
+@with_desk
+def show(desk: Desk, question_id: str, as_json: bool) -> None:
+    """Print a question with its answer, points and corrections."""
+    question = desk.question(question_id)
+    state = desk.store.card(question.card)
+    if as_json:
+        import msgspec
+
+        said = msgspec.to_builtins(question, enc_hook=str)
+        said["card"] = {
+            "state": state.state,
+            "due_at": state.due_at.isoformat() if state.due_at else None,
+            "stability": state.stability,
+            "difficulty": state.difficulty,
+            "reps": state.reps,
+            "lapses": state.lapses,
+        }
+        said.pop("path")
+        say_json(said)
+        return
+    language = desk.language
+    mark = {"proof": "✓", "toy": "≈", "cite": "·"}
+    click.echo(
+        f"{question.ask[language]}\n\n{question.brief[language].rstrip()}\n\n{question.answer[language].rstrip()}\n"
+    )
+    for point in question.points:
+        click.echo(f"{mark[point.kind]} {point[language]}  ({', '.join(point.claims or point.cite)})")
+    for wrong in question.corrections:
+        click.echo(f"\n✗ {wrong.wrong[language]}\n✓ {wrong.right[language]}  ({', '.join(wrong.claims or wrong.cite)})")
+
+
+@cli.command()
+@click.argument("words", nargs=-1, required=True)
+@as_json
+@with_desk
+def search(desk: Desk, words: tuple[str, ...], as_json: bool) -> None:
+    """Find questions that hold all the words, in either language."""
+    from studyapp.bank.search import search as find
+
+    found = find(desk.bank, " ".join(words))
+    if as_json:
+        say_json(
+            [{"id": q.id, "topic": q.topic, "level": q.level, "ask": {"en": q.ask.en, "zh": q.ask.zh}} for q in found]
+        )
+        return
+    for q in found:
+        click.echo(f"{q.id}\t{q.ask[desk.language]}")
+
+
+@cli.command()
+@click.option("--proofs", is_flag=True, help="Print each point beside its claim's sentence and recorded numbers.")
+@as_json
+@with_desk
+def check(desk: Desk, proofs: bool, as_json: bool) -> None:
+    """Check every rule of the bank; leaves with 1 where one is broken."""
+    from studyapp.check import check_bank
+    from studyapp.check import proofs as proof_lines
+
+    if proofs:
+        for line in proof_lines(desk.bank, desk.catalog, desk.recordings):
+            click.echo(line)
+        return
+    findings = list(check_bank(desk.bank, desk.catalog, today=desk.clock().date()))
+    wrong = [f for f in findings if not f.warning]
+    if as_json:
+        say_json(
+            [
+                {
+                    "path": str(f.path),
+                    "line": f.line,
+                    "key": f.key,
+                    "problem": f.problem,
+                    "mend": f.mend,
+                    "warning": f.warning,
+                }
+                for f in findings
+            ]
+        )
+    else:
+        for finding in findings:
+            click.echo(f"{'warning: ' if finding.warning else ''}{finding}")
+        click.echo(
+            f"{len(desk.bank.questions)} questions, {len(desk.catalog.demos)} demos: {len(wrong)} findings, "
+            f"{len(findings) - len(wrong)} warnings"
+        )
+    click.get_current_context().exit(1 if wrong else 0)
+
+
+@cli.command()
+@as_json
+@with_desk
+def demos(desk: Desk, as_json: bool) -> None:
+    """List the demos with their claims and parameters."""
+    if as_json:
+        say_json(
+            [
+                {
+                    "demo": d.name,
+                    "summary": {"en": d.summary.en, "zh": d.summary.zh},
+                    "claims": [
+                        {
+                            "claim": c.name,
+                            "sentence": {"en": c.sentence.en, "zh": c.sentence.zh},
+                            "parameters": dict(c.parameters),
+                            "timed": c.timed,
+                            "needs": list(c.needs),
+                        }
+                        for c in d.claims
+                    ],
+                }
+                for d in desk.catalog.demos.values()
+            ]
+        )
+        return
+    for demo in desk.catalog.demos.values():
+        click.echo(f"{demo.name}  {demo.summary[desk.language]}")
+        for claim in demo.claims:
+            values = " ".join(f"{k}={v!r}" for k, v in claim.parameters.items())
+            click.echo(f"  .{claim.name}  {values}".rstrip())
+
+
+@cli.command()
+@as_json
+@with_desk
+def stats(desk: Desk, as_json: bool) -> None:
+    """Retention, streak and the load of the days to come."""
+    from studyapp.memory import stats as numbers
+    from studyapp.memory.session import study_day
+
+    now = desk.clock()
+    today = study_day(now, desk.settings)
+    events = desk.store.events()
+    said = {
+        "reviews": sum(1 for e in events if e.kind == "review"),
+        "streak": numbers.streak(events, today),
+        "retention": numbers.retention(events),
+        "forecast": list(numbers.forecast(desk.store.cards(), now, 14, desk.settings)),
+    }
+    if as_json:
+        say_json(said)
+        return
+    retention = "none yet" if said["retention"] is None else f"{said['retention']:.0%}"
+    click.echo(f"{said['reviews']} reviews   streak {said['streak']} d   retention {retention}")
+    click.echo(f"due in the next 14 days: {' '.join(map(str, said['forecast']))}")
