@@ -1,0 +1,54 @@
+"""Markdown and evidence as HTML for exports: formulas for MathJax, everything else escaped."""
+
+from html import escape
+from typing import Any
+
+from markdown_it.renderer import RendererHTML
+
+from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, Table, text
+from studyapp.render.markdown import parser
+
+
+def html(markdown: str) -> str:
+    r"""`markdown` as HTML, displayed formulas as `\[ … \]`."""
+    made = parser()
+    made.add_render_rule("math_block", _math)
+    return str(made.render(markdown)).strip()
+
+
+def inline(markdown: str) -> str:
+    """One sentence of `markdown` without the paragraph around it."""
+    return str(parser().renderInline(markdown)).strip()
+
+
+def evidence_html(evidence: Evidence) -> str:
+    """`evidence` as a table."""
+    table = as_table(evidence)
+    title = f"<caption>{escape(table.title)}</caption>" if table.title else ""
+    head = "".join(f"<th>{escape(c)}</th>" for c in table.columns)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(text(c))}</td>" for c in row) + "</tr>" for row in table.rows)
+    return f'<table class="evidence">{title}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def as_table(evidence: Evidence) -> Table:
+    """The numbers of any evidence under named columns."""
+    match evidence:
+        case Lines():
+            columns = (evidence.x_label, *evidence.series)
+            return Table(columns, tuple(zip(evidence.x, *evidence.series.values(), strict=True)), evidence.title)
+        case Bars():
+            columns = ("", *evidence.series)
+            return Table(columns, tuple(zip(evidence.labels, *evidence.series.values(), strict=True)), evidence.title)
+        case Heatmap():
+            width = max((len(row) for row in evidence.values), default=0)
+            names = evidence.x or tuple(map(str, range(width)))
+            side = evidence.y or tuple(map(str, range(len(evidence.values))))
+            corner = " \\ ".join(n for n in (evidence.y_label, evidence.x_label) if n)
+            return Table((corner, *names), tuple((s, *row) for s, row in zip(side, evidence.values, strict=False)),
+                         evidence.title)
+        case _:
+            return evidence
+
+
+def _math(self: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:  # noqa: ARG001
+    return f"<p>\\[{escape(tokens[index].content.strip(), quote=False)}\\]</p>\n"

@@ -1,0 +1,21 @@
+"""The one Markdown dialect of the bank: GitHub's, with displayed formulas between `$$` on their own lines."""
+
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+
+def parser() -> MarkdownIt:
+    """A parser for answers.
+
+    A single `$` is a dollar sign, for inline maths is written in Unicode. Bare addresses stay text, because the linkifier
+    takes Chinese that follows an address into the link. HTML is shown as it stands and never interpreted.
+    """
+    made = MarkdownIt("gfm-like", {"html": False, "linkify": False})
+    dollarmath_plugin(made, double_inline=False, allow_labels=False)
+    made.disable(["math_inline", "linkify"])
+    return made
+
+
+def formulas(text: str) -> list[tuple[int, str]]:
+    """The displayed formulas of `text` with the line (from 0) on which each begins."""
+    return [(t.map[0] if t.map else 0, t.content.strip()) for t in parser().parse(text) if t.type == "math_block"]
