@@ -1,0 +1,51 @@
+"""Find questions by words, in either language. A scan of everything: a few hundred questions need no index."""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from studyapp.bank.model import Bank, Question
+
+WEIGHTS = (8, 6, 5, 2, 1)
+CJK = r"\u3400-\u4dbf\u4e00-\u9fff"
+WORD = re.compile(rf"[{CJK}]+|[^\s{CJK}]+")
+JOINERS = str.maketrans("", "", "_^{}$\\")
+
+
+def fold(text: str) -> str:
+    """Text as it is compared: «dₖ», «d_k» and «D_k» are the same, as are full-width and half-width letters."""
+    return unicodedata.normalize("NFKC", text).casefold().translate(JOINERS)
+
+
+def search(bank: Bank, words: str) -> list[Question]:
+    """The questions in which every word occurs, best first: hits in id, tags and the question itself count most.
+
+    Chinese needs no spaces: a run of it is one word, found wherever it stands, and «KV缓存» is two words.
+    No words find every question, in learning order.
+    """
+    wanted = WORD.findall(fold(words))
+    scored = [(_score(fields, wanted), q) for q in bank.in_order() for fields in [_fields(q)]]
+    return [q for score, q in sorted(scored, key=lambda pair: -pair[0]) if score or not wanted]
+
+
+def _score(fields: tuple[str, ...], wanted: list[str]) -> int:
+    """The sum of each word's best field; nothing where a word is missing."""
+    best = [max((w for w, field in zip(WEIGHTS, fields, strict=True) if word in field), default=0) for word in wanted]
+    return sum(best) if all(best) else 0
+
+
+@lru_cache(maxsize=4096)
+def _folded(texts: tuple[str, ...]) -> str:
+    return "\n".join(fold(t) for t in texts)
+
+
+def _fields(q: Question) -> tuple[str, ...]:
+    """The text of a question, from what says most about it to what says least."""
+    rest = [t for c in q.corrections for t in (c.wrong.en, c.wrong.zh, c.right.en, c.right.zh)]
+    return (
+        _folded((q.id, q.id.replace("-", " "))),
+        _folded((*q.tags, q.topic)),
+        _folded((q.ask.en, q.ask.zh)),
+        _folded((q.brief.en, q.brief.zh, *(t for p in q.points for t in (p.en, p.zh)))),
+        _folded((q.answer.en, q.answer.zh, *rest)),
+    )
