@@ -1,0 +1,111 @@
+"""The commands as a person types them."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from studyapp.cli import cli
+
+QUESTION = "softmax-overflow"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Call the command line with a data folder of its own."""
+    monkeypatch.setenv("STUDYAPP_HOME", str(tmp_path / "home"))
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(cli, list(words))
+
+    return call
+
+
+def test_a_rating_moves_the_card(run) -> None:
+    """`answer` schedules the card, and `show --json` tells its state."""
+    assert json.loads(run("show", QUESTION, "--json").output)["card"]["state"] == "new"
+    assert run("answer", QUESTION, "easy", "--at", "2026-11-23T18:00+00:00").exit_code == 0
+    card = json.loads(run("show", QUESTION, "--json").output)["card"]
+    assert set(card) == {"state", "due_at", "stability", "difficulty", "reps", "lapses"}
+    assert (card["state"], card["reps"], card["lapses"]) == ("review", 1, 0)
+    assert card["due_at"] > "2026-11-24"
+
+
+def test_an_answer_before_the_last_review_is_refused(run) -> None:
+    """A clock set back, or a wrong `--at`, changes nothing and says so."""
+    run("answer", QUESTION, "good", "--at", "2026-11-23T18:00+00:00")
+    refused = run("answer", QUESTION, "good", "--at", "2026-11-22T18:00+00:00")
+    assert refused.exit_code == 1
+    assert "2026-11-23" in refused.output
+    assert json.loads(run("show", QUESTION, "--json").output)["card"]["reps"] == 1
+
+
+def test_an_unknown_id_is_told_with_its_nearest(run) -> None:
+    """A slip in an id is answered with the id that was meant, on stderr, and exit code 1."""
+    said = run("show", "softmax-overflw")
+    assert said.exit_code == 1
+    assert QUESTION in said.stderr
+    assert said.stdout == ""
+
+
+def test_an_unknown_rating_is_refused(run) -> None:
+    """Only the four ratings are taken."""
+    assert run("answer", QUESTION, "splendid").exit_code == 2
+
+
+def test_due_counts_every_scheduled_question(run) -> None:
+    """`due --json` counts by topic what `due` counts in all."""
+    said = json.loads(run("due", "--json").output)
+    assert said["due"] == said["learning"] == 0
+    assert said["new"] > 0
+    assert {"foundations", "attention", "position", "inference"} <= {t["topic"] for t in said["topics"]}
+
+
+def test_search_finds_chinese_words_of_two_characters(run) -> None:
+    """`search 溢出` finds the question on overflow."""
+    assert QUESTION in [q["id"] for q in json.loads(run("search", "溢出", "--json").output)]
+
+
+def test_the_bank_that_ships_has_no_finding(run) -> None:
+    """`check` is clean on the questions and demos of this repository."""
+    said = run("check")
+    assert said.exit_code == 0, said.output
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    """The README names no command that the program lacks."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^studyapp ([a-z]+)", readme, re.M)) | set(re.findall(r"`studyapp ([a-z]+)", readme))
+    assert named == set(cli.commands)
+
+
+def test_every_command_says_what_it_does() -> None:
+    """Each command and each of its options has help."""
+    for command in cli.commands.values():
+        assert command.help
+        for parameter in command.params:
+            if parameter.param_type_name == "option" and parameter.name not in {"seed"}:
+                assert parameter.help or parameter.name in {"output", "languages"}, (command.name, parameter.name)
+
+
+@pytest.mark.parametrize("form", ["anki", "csv", "markdown", "json"])
+def test_every_format_is_written(run, tmp_path: Path, form: str) -> None:
+    """Each form leaves a file and names how many questions it holds."""
+    out = tmp_path / f"out.{form}"
+    said = run("export", form, "-o", str(out))
+    assert said.exit_code == 0, said.output
+    assert out.stat().st_size > 0
+    assert re.match(r"\d+ questions", said.output)
+
+
+def test_a_backup_comes_back(run, tmp_path: Path) -> None:
+    """What was backed up is there again after `restore`."""
+    run("answer", QUESTION, "good", "--at", "2026-11-23T18:00+00:00")
+    kept = tmp_path / "kept.db"
+    assert run("backup", "-o", str(kept)).exit_code == 0
+    run("answer", QUESTION, "good", "--at", "2026-11-25T18:00+00:00")
+    restored = run("restore", str(kept))
+    assert restored.exit_code == 0, restored.output
+    assert json.loads(run("show", QUESTION, "--json").output)["card"]["reps"] == 1
