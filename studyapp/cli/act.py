@@ -60,6 +60,18 @@ def instant(text: str) -> datetime:
         ) from error
 
 
+def pair(words: str) -> tuple[str, str]:
+    """«name=value» as its two halves.
+
+    Raises:
+        DemoError: where there is no `=`.
+    """
+    name, sign, value = words.partition("=")
+    if not sign:
+        raise DemoError(f"--set {words!r} has no value", "write --set name=value")
+    return name.strip().replace("-", "_"), value.strip()
+
+
 @cli.command()
 @click.argument("target", metavar="DEMO[.CLAIM]")
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
@@ -75,7 +87,7 @@ def run(desk: Desk, target: str, given: tuple[str, ...], seed: int) -> None:
     demo = desk.catalog.demo(name)
     if claim:
         desk.catalog.claim(target)
-    parameters = demo.parse(given)
+    parameters = demo.settle(dict(pair(words) for words in given))
 
     async def go() -> bool:
         lab, ok = Lab(), True
