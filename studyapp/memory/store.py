@@ -1,0 +1,483 @@
+"""The database of reviews: an append-only log of events, and the cards that replay makes of it.
+
+Every change is one transaction that writes the event and the one card it touches, so a killed process loses nothing
+and two processes can study at once. The cards are only a copy: `rebuild` makes them again from the log.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database, Migrations
+
+from studyapp.errors import StoreError
+from studyapp.memory.schedule import ACTIONS, CardState, Event, Rating, Recipe, Scheduler, study_day
+from studyapp.settings import Settings
+
+migrations = Migrations("studyapp")
+CARD = [field.name for field in fields(CardState)]
+EVENT = [field.name for field in fields(Event)]
+BUSY_SECONDS = 5.0
+KEPT_DAYS, KEPT_WEEKS, KEPT_MONTHS = 7, 8, 12
+
+
+@migrations()
+def m001_log_and_cards(db: Database) -> None:
+    """The log, the recipes its reviews were made with, what stands undone, and the cards."""
+    for statement in (
+        "CREATE TABLE recipes (id INTEGER PRIMARY KEY, body TEXT NOT NULL UNIQUE)",
+        """CREATE TABLE events (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, card TEXT NOT NULL, at TEXT NOT NULL,
+            day INTEGER NOT NULL, rating INTEGER CHECK (rating BETWEEN 1 AND 4), ticked TEXT NOT NULL,
+            suggested INTEGER, seconds REAL NOT NULL, language TEXT NOT NULL, was TEXT,
+            target INTEGER REFERENCES events (seq), recipe INTEGER REFERENCES recipes (id), device TEXT NOT NULL,
+            CHECK (kind IN ('review', 'undo', 'redo', 'suspend', 'unsuspend', 'bury', 'reset')),
+            CHECK ((kind = 'review') = (rating IS NOT NULL)),
+            CHECK ((kind IN ('undo', 'redo')) = (target IS NOT NULL)))""",
+        "CREATE INDEX events_of_card ON events (card, seq)",
+        "CREATE INDEX events_of_day ON events (day, kind)",
+        """CREATE TRIGGER events_stay BEFORE UPDATE ON events
+            BEGIN SELECT RAISE(ABORT, 'the log of events is only added to'); END""",
+        """CREATE TRIGGER events_remain BEFORE DELETE ON events
+            BEGIN SELECT RAISE(ABORT, 'the log of events is only added to'); END""",
+        "CREATE TABLE undone (target INTEGER PRIMARY KEY, undo INTEGER NOT NULL)",
+        """CREATE TABLE cards (
+            card TEXT PRIMARY KEY, state TEXT NOT NULL, step INTEGER, due_at TEXT, due_day INTEGER, stability REAL,
+            difficulty REAL, last_day INTEGER, last_at TEXT, reps INTEGER NOT NULL, lapses INTEGER NOT NULL,
+            suspended INTEGER NOT NULL, buried_day INTEGER, leech INTEGER NOT NULL, seq INTEGER NOT NULL)""",
+    ):
+        db.conn.execute(statement)
+
+
+class Store:
+    """The reviews of one learner in one file. Made by `Store.open`."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, settings: Settings) -> None:
+        self.path = path
+        self.settings = settings
+        self.scheduler = Scheduler(settings)
+        self.notices: list[str] = []  # what went wrong at opening that does not keep anyone from studying
+        self.db = Database(connection)
+        self._recipes: dict[int, Recipe] = {}
+        self._recipe_ids: dict[Recipe, int] = {}
+        self._device = platform.node()
+
+    @classmethod
+    def open(cls, path: Path, settings: Settings, now: datetime | None = None) -> "Store":
+        """Open the file, made where there is none: checked, backed up once a day, and brought up to date."""
+        now = now or datetime.now(UTC)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{path.parent}: cannot be made: {error.strerror}", _ELSEWHERE) from error
+        with _guard(path):
+            connection = _connect(path)
+        store = cls(path, connection, settings)
+        try:
+            with _guard(path):
+                store._check()
+                store._migrate(now)
+            store._daily_backup(now)
+        except BaseException:
+            connection.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with contextlib.suppress(sqlite3.Error):
+            self.db.conn.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ writing
+
+    def append(self, kind: str, card: str, now: datetime, *, expect: int | None = None, **said: Any) -> Event:
+        """Write one event and what it makes of its card, together.
+
+        `expect` is the `seq` of the card as it was shown; where it has moved on since, nothing is written.
+        """
+        if kind not in ACTIONS:
+            raise StoreError(f"{kind!r} is not something to write for a card", f"One of: {', '.join(ACTIONS)}.")
+        if kind == "review":
+            said["rating"] = _rating(said.get("rating"))
+        with self._transaction():
+            before = self.card(card)
+            if expect is not None and before.seq != expect:
+                raise StoreError(f"{card}: was changed since it was shown", "Nothing was written; look at it again.")
+            if kind == "review":
+                if before.last_at is not None and now < before.last_at:
+                    raise StoreError(
+                        f"{card}: this review ({now:%Y-%m-%d %H:%M}) would come before its last "
+                        f"({before.last_at:%Y-%m-%d %H:%M}, UTC)",
+                        "The clock of this computer was set back: set it right. Nothing was written.",
+                    )
+                said["was"], said["recipe"] = before.state, self.scheduler.recipe
+            event = self._insert(Event(0, kind, card, now, study_day(now, self.settings), **said))
+            self._put(self.scheduler.apply(before, event))
+        return event
+
+    def undo(self, now: datetime) -> Event | None:
+        """Take back the last thing done; the event taken back, or None where nothing is left."""
+        with self._transaction():
+            sql = "SELECT seq FROM events WHERE target IS NULL AND seq NOT IN (SELECT target FROM undone)"
+            row = self.db.conn.execute(f"{sql} ORDER BY seq DESC LIMIT 1").fetchone()
+            return self._turn("undo", row[0], now) if row else None
+
+    def redo(self, now: datetime) -> Event | None:
+        """Do again what was last undone, unless something new was done since; the event done again, or None."""
+        with self._transaction():
+            last = self.db.conn.execute("SELECT seq FROM events WHERE target IS NULL ORDER BY seq DESC LIMIT 1")
+            newest = (last.fetchone() or (0,))[0]
+            row = self.db.conn.execute("SELECT min(target) FROM undone WHERE undo > ?", [newest]).fetchone()
+            return self._turn("redo", row[0], now) if row[0] is not None else None
+
+    def rebuild(self) -> int:
+        """Make all cards again from the log; how many there are."""
+        with self._transaction():
+            run = self.db.conn.execute
+            run("DELETE FROM undone")
+            for seq, kind, target in run("SELECT seq, kind, target FROM events WHERE target IS NOT NULL ORDER BY seq"):
+                if kind == "undo":
+                    run("INSERT OR REPLACE INTO undone VALUES (?, ?)", [target, seq])
+                else:
+                    run("DELETE FROM undone WHERE target = ?", [target])
+            cards: dict[str, CardState] = {}
+            for event in self._effective():
+                cards[event.card] = self.scheduler.apply(cards.get(event.card) or CardState(event.card), event)
+            run("DELETE FROM cards")
+            for card, seq in run("SELECT card, max(seq) FROM events GROUP BY card").fetchall():
+                self._put(replace(cards.get(card) or CardState(card), seq=seq))
+        return self.count("cards")
+
+    def _turn(self, kind: str, target: int, now: datetime) -> Event:
+        """Write an undo or redo of an event and replay the one card that it touches."""
+        turned = next(self._select("seq = ?", [target]))
+        made = self._insert(Event(0, kind, turned.card, now, study_day(now, self.settings), target=target))
+        if kind == "undo":
+            self.db.conn.execute("INSERT INTO undone VALUES (?, ?)", [target, made.seq])
+        else:
+            self.db.conn.execute("DELETE FROM undone WHERE target = ?", [target])
+        state = CardState(turned.card)
+        for event in self._effective(turned.card):
+            state = self.scheduler.apply(state, event)
+        self._put(replace(state, seq=made.seq))
+        return turned
+
+    def _insert(self, event: Event) -> Event:
+        event = replace(event, at=event.at.astimezone(UTC), ticked=tuple(event.ticked), device=self._device)
+        values = [getattr(event, name) for name in EVENT]
+        row = dict(zip(EVENT, values, strict=True))
+        row |= {"seq": None, "at": _text(event.at), "ticked": json.dumps(event.ticked)}
+        row["recipe"] = self._recipe_id(event.recipe) if event.recipe else None
+        marks = ", ".join("?" * len(EVENT))
+        made = self.db.conn.execute(f"INSERT INTO events ({', '.join(EVENT)}) VALUES ({marks})", list(row.values()))
+        assert made.lastrowid is not None
+        return replace(event, seq=made.lastrowid)
+
+    def _put(self, state: CardState) -> None:
+        values = [getattr(state, name) for name in CARD]
+        values = [_text(value) if isinstance(value, datetime) else value for value in values]
+        self.db.conn.execute(f"INSERT OR REPLACE INTO cards VALUES ({', '.join('?' * len(CARD))})", values)
+
+    # ------------------------------------------------------------------ reading
+
+    def card(self, card: str) -> CardState:
+        """One card; new where it has no events."""
+        with _guard(self.path):
+            row = self.db.conn.execute("SELECT * FROM cards WHERE card = ?", [card]).fetchone()
+        return _card(row) if row else CardState(card)
+
+    def cards(self) -> dict[str, CardState]:
+        """All cards that have events."""
+        with _guard(self.path):
+            return {row[0]: _card(row) for row in self.db.conn.execute("SELECT * FROM cards")}
+
+    def events(self, card: str | None = None) -> list[Event]:
+        """The log in order, of one card or all of it, undone events and their undos included."""
+        with _guard(self.path):
+            return list(self._select("card = ?", [card]) if card is not None else self._select("1", []))
+
+    def reviews_of(self, day: int) -> list[tuple[int, str]]:
+        """The reviews of a study day that stand: each seq and the state its card was in before."""
+        sql = """SELECT seq, was FROM events WHERE day = ? AND kind = 'review'
+            AND seq NOT IN (SELECT target FROM undone)"""
+        with _guard(self.path):
+            return list(self.db.conn.execute(sql, [day]))
+
+    def since(self, seq: int) -> list[tuple[int, str, str, int, str | None]]:
+        """What was written after an event: seq, kind, card, study day, state before."""
+        with _guard(self.path):
+            sql = "SELECT seq, kind, card, day, was FROM events WHERE seq > ? ORDER BY seq"
+            return list(self.db.conn.execute(sql, [seq]))
+
+    def last_seq(self) -> int:
+        """The newest event's number, 0 for an empty log."""
+        with _guard(self.path):
+            return int(self.db.conn.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def count(self, table: str) -> int:
+        """How many rows `events` or `cards` has."""
+        with _guard(self.path):
+            return int(self.db[table].count)
+
+    def _effective(self, card: str | None = None) -> Iterator[Event]:
+        where = "target IS NULL AND seq NOT IN (SELECT target FROM undone)"
+        return self._select(f"{where} AND card = ?", [card]) if card is not None else self._select(where, [])
+
+    def _select(self, where: str, values: Sequence[Any]) -> Iterator[Event]:
+        sql = f"SELECT {', '.join(EVENT)} FROM events WHERE {where} ORDER BY seq"
+        for row in self.db.conn.execute(sql, values):
+            said = dict(zip(EVENT, row, strict=True))
+            said["at"] = datetime.fromisoformat(said["at"])
+            said["ticked"] = tuple(json.loads(said["ticked"]))
+            said["recipe"] = self._recipe(said["recipe"])
+            yield Event(**said)
+
+    def _recipe(self, number: int | None) -> Recipe | None:
+        if number is not None and number not in self._recipes:
+            body = self.db.conn.execute("SELECT body FROM recipes WHERE id = ?", [number]).fetchone()[0]
+            said = {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(body).items()}
+            self._recipes[number] = Recipe(**said)
+        return self._recipes[number] if number is not None else None
+
+    def _recipe_id(self, recipe: Recipe) -> int:
+        """The number of a recipe, written once. Not remembered before its transaction is: a rollback would take it."""
+        body = json.dumps(asdict(recipe), sort_keys=True)
+        found = self.db.conn.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
+        if found is None:
+            self.db.conn.execute("INSERT INTO recipes (body) VALUES (?)", [body])
+            found = self.db.conn.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
+        return int(found[0])
+
+    # ------------------------------------------------------------------ keeping it safe
+
+    def backup(self, dest: Path | None = None) -> Path:
+        """Copy the database whole, as it is now, to `dest` or to the next free name among the backups."""
+        return self._copy(dest or _free(self._backups() / f"{self.path.stem}-copy.db"))
+
+    def backups(self) -> list[Path]:
+        """The backups beside the database, newest first."""
+        return backups_of(self.path)
+
+    @staticmethod
+    def restore(file: Path, path: Path) -> Path | None:
+        """Put a backup in the database's place; where the file that stood there was moved to, None if there was none.
+
+        The backup is checked before anything is moved, and nothing is deleted.
+        """
+        if not file.is_file():
+            raise StoreError(f"{file}: there is no such backup", _hint_backups(path))
+        part = path.with_name(path.name + ".part")
+        part.unlink(missing_ok=True)
+        with _guard(file):
+            source = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+            with contextlib.closing(source), contextlib.closing(sqlite3.connect(part)) as copy:
+                _sound(source, file)
+                if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
+                    raise StoreError(f"{file}: is no database of reviews", _hint_backups(path))
+                source.backup(copy)
+        aside = None
+        if path.exists():
+            _refuse_if_used(path)
+            aside = _free(path.with_name(f"{path.name}.before-restore"))
+            path.replace(aside)
+        for suffix in ("-wal", "-shm"):  # they belong to the file moved away; beside another they would damage it
+            tail = path.with_name(path.name + suffix)
+            if tail.exists():
+                tail.replace(aside.with_name(aside.name + suffix)) if aside else tail.unlink()
+        part.replace(path)
+        return aside
+
+    def _check(self) -> None:
+        _sound(self.db.conn, self.path)
+
+    def _migrate(self, now: datetime) -> None:
+        """Bring the tables up to date, one process at a time, with a backup first where there is something to lose."""
+        known = {migration.name for migration in migrations.pending(Database(memory=True))}
+        applied = {migration.name for migration in migrations.applied(self.db)}
+        if applied - known:
+            raise StoreError(f"{self.path}: was written by a newer studyapp", "Update studyapp.")
+        if known == applied:
+            return
+        if applied:
+            self._copy(_free(self._backups() / f"{self.path.stem}-before-{min(known - applied)}.db"))
+        with self._transaction():
+            migrations.apply(self.db)
+
+    def _daily_backup(self, now: datetime) -> None:
+        """One backup a day before the first change, thinned with age. Its failure is a notice: studying goes on."""
+        dest = self._backups() / f"{self.path.stem}-{now:%Y-%m-%d}.db"
+        if dest.exists() or self.last_seq() == 0:
+            return
+        try:
+            self._copy(dest)
+            for old in thinned(self.backups(), now.date()):
+                old.unlink(missing_ok=True)
+        except (StoreError, OSError) as error:
+            self.notices.append(f"No backup today: {error}")
+
+    def _copy(self, dest: Path) -> Path:
+        part = dest.with_name(f"{dest.name}.{os.getpid()}.part")
+        try:
+            dest.parent.mkdir(parents=True, exist_ok=True)
+            with _guard(dest), contextlib.closing(sqlite3.connect(part)) as copy:
+                self.db.conn.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")
+            part.replace(dest)
+        except OSError as error:
+            raise StoreError(f"{dest}: cannot be written: {error.strerror}", _ELSEWHERE) from error
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+        return dest
+
+    def _backups(self) -> Path:
+        return self.path.parent / "backups"
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _guard(self.path):
+            self.db.conn.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self.db.conn.execute("COMMIT")
+            except BaseException:
+                if self.db.conn.in_transaction:
+                    self.db.conn.execute("ROLLBACK")
+                raise
+
+
+def backups_of(path: Path) -> list[Path]:
+    """The backups of a database, newest first; also where the database itself cannot be opened."""
+    found = (path.parent / "backups").glob(f"{path.stem}-*.db")
+    return sorted(found, key=lambda file: (file.stat().st_mtime, file.name), reverse=True)
+
+
+def thinned(files: Sequence[Path], today: date) -> list[Path]:
+    """The daily backups that may go: one a day stays for a week, one a week for eight weeks, one a month for a year."""
+    dated: list[tuple[date, Path]] = []
+    for file in files:
+        with contextlib.suppress(ValueError):  # a copy made by hand or before a migration is never thinned
+            dated.append((date.fromisoformat(file.stem[-10:]), file))
+    kept: set[tuple[str, int]] = set()
+    gone = []
+    for day, file in sorted(dated):  # the oldest of a week or month stays, so that what is kept today stays kept
+        age = (today - day).days
+        if age < KEPT_DAYS:
+            continue
+        if age < KEPT_WEEKS * 7:
+            slot = ("week", (day.toordinal() - 1) // 7)
+        elif age < KEPT_MONTHS * 31:
+            slot = ("month", day.year * 12 + day.month)
+        else:
+            slot = ("past", 0)
+        if slot in kept or slot[0] == "past":
+            gone.append(file)
+        kept.add(slot)
+    return gone
+
+
+_ELSEWHERE = "Make the folder writable, or name another with STUDYAPP_HOME."
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _sound(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise where SQLite's own check finds damage."""
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise StoreError(f"{path}: the database is damaged: {found}", _hint_backups(path))
+
+
+def _refuse_if_used(path: Path) -> None:
+    """Raise where another process has the database open; a damaged file is no reason to refuse."""
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise StoreError(f"{path}: is open in another studyapp", "Close it, then restore again.") from error
+    except sqlite3.DatabaseError:
+        pass
+
+
+@contextlib.contextmanager
+def _guard(path: Path) -> Iterator[None]:
+    """Say what SQLite's errors mean for the learner, and the way back."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise StoreError(f"{path}: refused a change: {error}", "Nothing was written.") from error
+    except sqlite3.DatabaseError as error:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            hint = "Another program holds it: close that, then try again. Nothing was lost."
+        elif "full" in text:
+            hint = "Make room on the disk, then try again. All earlier answers are safe."
+        elif "readonly" in text or "unable to open" in text:
+            hint = _ELSEWHERE
+        elif "malformed" in text or "not a database" in text or "no such" in text or "corrupt" in text:
+            text, hint = f"the database is damaged: {text}", _hint_backups(path)
+        else:
+            hint = "Look at the disk; then try again."
+        raise StoreError(f"{path}: {text}", hint) from error
+
+
+def _hint_backups(path: Path) -> str:
+    found = backups_of(path)
+    if not found:
+        return "There is no backup of it. Move the file away to begin anew."
+    return f"Run: studyapp restore {found[0]}"
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first with a number that no file has."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free
+
+
+def _rating(value: Any) -> int:
+    if isinstance(value, bool) or value not in tuple(Rating):
+        raise StoreError(f"{value!r} is not a rating", "1 again, 2 hard, 3 good, 4 easy. Nothing was written.")
+    return int(value)
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _card(row: tuple[Any, ...]) -> CardState:
+    said = dict(zip(CARD, row, strict=True))
+    for key in ("due_at", "last_at"):
+        said[key] = datetime.fromisoformat(said[key]) if said[key] else None
+    said["suspended"], said["leech"] = bool(said["suspended"]), bool(said["leech"])
+    return CardState(**said)
+
+
+__all__ = ["Store", "backups_of", "thinned"]

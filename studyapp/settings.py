@@ -1,0 +1,139 @@
+"""The learner's settings: one frozen value read from a TOML file and handed down by constructors."""
+
+import dataclasses
+import json
+import os
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from studyapp.errors import SettingsError
+
+LANGUAGES = ("en", "zh")
+LOWEST = (0.001,) * 4 + (1.0, 0.001, 0.001, 0.001, 0.0, 0.0) + (0.001,) * 4 + (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.1)
+HIGHEST = (100.0,) * 4 + (10.0, 4.0, 4.0, 0.75, 4.5, 0.8, 3.5, 5.0, 0.25, 0.9, 4.0, 1.0, 6.0, 2.0, 2.0, 0.8, 0.8)
+RANGES: dict[str, tuple[float, float]] = {
+    "desired_retention": (0.7, 0.99),
+    "new_per_day": (0, 9999),
+    "reviews_per_day": (0, 9999),
+    "learn_ahead_minutes": (0, 1439),
+    "rollover_hour": (0, 23),
+    "leech_lapses": (1, 99),
+    "max_interval_days": (1, 36500),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the learner may turn. A value out of range raises SettingsError when the settings are made."""
+
+    language: str = "en"
+    theme: str = "dark"
+    desired_retention: float = 0.9
+    new_per_day: int = 10
+    reviews_per_day: int = 200
+    learn_ahead_minutes: int = 20
+    rollover_hour: int = 4
+    learning_steps_minutes: tuple[float, ...] = (1, 10)
+    relearning_steps_minutes: tuple[float, ...] = (10,)
+    leech_lapses: int = 8
+    max_interval_days: int = 36500
+    parameters: tuple[float, ...] | None = None
+    timezone: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used, naming the key."""
+        if self.language not in LANGUAGES:
+            raise SettingsError(f"language: {self.language!r} is not one of {', '.join(LANGUAGES)}")
+        if not isinstance(self.theme, str) or not self.theme:
+            raise SettingsError(f"theme: {self.theme!r} is not a name")
+        for key, (low, high) in RANGES.items():
+            value = getattr(self, key)
+            kind = "a number" if key == "desired_retention" else "a whole number"
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if not whole and not (key == "desired_retention" and isinstance(value, float)):
+                raise SettingsError(f"{key}: {value!r} is not {kind}")
+            if not low <= value <= high:
+                raise SettingsError(f"{key}: {value!r} is not between {low} and {high}")
+        for key in ("learning_steps_minutes", "relearning_steps_minutes"):
+            steps = _numbers(key, getattr(self, key))
+            if any(not 0 < step < 24 * 60 for step in steps):
+                raise SettingsError(f"{key}: every step must be longer than nothing and shorter than a day")
+            object.__setattr__(self, key, steps)
+        if self.parameters is not None:
+            weights = tuple(float(weight) for weight in _numbers("parameters", self.parameters))
+            if len(weights) != len(LOWEST):
+                raise SettingsError(f"parameters: FSRS-6 has {len(LOWEST)} of them, not {len(weights)}")
+            for place, (weight, low, high) in enumerate(zip(weights, LOWEST, HIGHEST, strict=True)):
+                if not low <= weight <= high:
+                    raise SettingsError(f"parameters: number {place} is {weight}, not between {low} and {high}")
+            object.__setattr__(self, "parameters", weights)
+        if self.timezone is not None:
+            try:
+                ZoneInfo(self.timezone)
+            except (ValueError, OSError, KeyError, TypeError, AttributeError):
+                raise SettingsError(
+                    f"timezone: {self.timezone!r} is not known", "Name a place, such as Asia/Shanghai."
+                ) from None
+
+    @property
+    def learn_ahead(self) -> timedelta:
+        """How far ahead of its time a learning card may come when nothing else is left."""
+        return timedelta(minutes=self.learn_ahead_minutes)
+
+
+def _numbers(key: str, value: Any) -> tuple[float, ...]:
+    """The numbers of a list, or SettingsError."""
+    numbers = isinstance(value, list | tuple) and all(
+        isinstance(each, int | float) and not isinstance(each, bool) for each in value
+    )
+    if not numbers:
+        raise SettingsError(f"{key}: {value!r} is not a list of numbers")
+    return tuple(value)
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in a TOML file; the defaults where there is no file. Unknown keys and bad values are errors."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Settings()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path}: is not TOML: {error}", "Mend the line, or delete the file.") from error
+    known = [field.name for field in dataclasses.fields(Settings)]
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise SettingsError(f"{path}: {unknown[0]}: no such setting", f"The settings are: {', '.join(known)}.")
+    try:
+        return Settings(**values)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error.message}", error.hint) from error
+
+
+def save_settings(path: Path, settings: Settings) -> None:
+    """Write the settings whole or not at all: to a file beside it, then put in its place."""
+    lines = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if value is not None:  # a JSON string, number or list of numbers is TOML as well
+            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.writelines(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written: {error}") from error
