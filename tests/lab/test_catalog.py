@@ -1,0 +1,129 @@
+"""Demos are found and read without being run."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from studyapp.errors import DemoError
+from studyapp.lab.catalog import Catalog, source_hash
+
+SOURCE = '''r"""Dividing keeps variance at 1.
+
+除以 √d 使方差
+保持为 1。
+
+Turn `widths`.
+"""
+from studyapp.evidence import expect, needs, timed
+
+
+def claim_first(widths=(16, 64), rate=-1e-3, on=True, name="x"):
+    """Var(q·k) is
+    d.
+
+    方差为 d。"""
+    expect("d", 1, equals=1)  # a comment
+
+
+@timed
+@needs("cuda")
+def claim_second(widths=(16, 64)):
+    """It is fast.
+
+    它很快。"""
+    expect("d", 1, equals=1)
+'''
+
+
+def load(folder: Path, source: str = SOURCE, name: str = "attention/scaling") -> Catalog:
+    path = folder / f"{name}.py"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source, encoding="utf-8")
+    return Catalog.load(folder)
+
+
+def test_reads_all_that_a_demo_says(tmp_path: Path) -> None:
+    """Summary, claims, literal parameters, marks and lines come from the source."""
+    catalog = load(tmp_path)
+    demo = catalog.demos["attention/scaling"]
+    assert catalog.findings == ()
+    assert (demo.topic, demo.summary.en, demo.summary.zh) == ("attention", "Dividing keeps variance at 1.", "除以 √d 使方差保持为 1。")
+    assert demo.doc == "Turn `widths`."
+    first, second = demo.claims
+    assert (first.name, first.sentence.en, first.sentence.zh) == ("first", "Var(q·k) is d.", "方差为 d。")
+    assert first.parameters == {"widths": (16, 64), "rate": -1e-3, "on": True, "name": "x"}
+    assert (first.timed, first.needs) == (False, ())
+    assert (second.timed, second.needs) == (True, ("cuda",))
+    assert SOURCE.splitlines()[first.line - 1].startswith("def claim_first")
+    assert catalog.claim("attention/scaling.second") is second
+
+
+def test_loading_imports_no_torch() -> None:
+    """Reading the catalog of shipped demos leaves torch alone."""
+    code = ("import sys; from studyapp.lab.catalog import Catalog; from studyapp.paths import demos_dir; "
+            "import studyapp.lab.recorded; Catalog.load(demos_dir()); sys.exit('torch' in sys.modules)")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("change", "key", "problem"), [
+    (("rate=-1e-3", "rate=2**10"), "claim_first(rate)", "literal"),
+    (("rate=-1e-3", "*rest"), "claim_first(rest)", "any number"),
+    (("widths=(16, 64), rate", "widths, rate"), "claim_first(widths)", "literal"),
+    (('它很快。', 'Fast.'), "claim_second", "Chinese"),
+    (("claim_second", "claim_first"), "claim_first", "twice"),
+    (('expect("d", 1, equals=1)\n', 'assert 1 == 1\n'), "", "asserts"),
+    (("def claim_", "def other_"), "", "no claim"),
+    (("claim_second(widths=(16, 64))", "claim_second(widths=16)"), "claim_second(widths)", "another type"),
+])
+def test_what_is_amiss_is_a_finding(tmp_path: Path, change: tuple[str, str], key: str, problem: str) -> None:
+    """A demo that breaks a rule still loads, and the finding says where and what."""
+    catalog = load(tmp_path, SOURCE.replace(*change))
+    assert any(f.key == key and problem in f.problem and f.line >= 1 for f in catalog.findings), catalog.findings
+
+
+def test_a_broken_file_leaves_the_others(tmp_path: Path) -> None:
+    """A file that is not Python is a finding with its line; the other demos are there."""
+    load(tmp_path)
+    (tmp_path / "attention" / "binary.py").write_bytes(b"\xff\xfe\x00")
+    catalog = load(tmp_path, "x = 1\ndef (:\n", "attention/broken")
+    assert list(catalog.demos) == ["attention/scaling"]
+    assert {(f.path.name, f.line) for f in catalog.findings} == {("broken.py", 2), ("binary.py", 1)}
+
+
+def test_a_demo_must_not_hide_a_standard_module(tmp_path: Path) -> None:
+    """tokenize.py in a demo's folder would break `import torch`, so it is a finding."""
+    assert any("hides" in f.problem for f in load(tmp_path, name="attention/tokenize").findings)
+
+
+def test_unknown_names_get_a_suggestion(tmp_path: Path) -> None:
+    """A misspelt demo, claim or parameter is answered with the nearest name."""
+    catalog = load(tmp_path)
+    for ask in (lambda: catalog.demo("attention/scalng"), lambda: catalog.claim("attention/scalng.first"),
+                lambda: catalog.claim("attention/scaling.frist"), lambda: catalog.demos["attention/scaling"].settle({"width": 3})):
+        with pytest.raises(DemoError) as caught:
+            ask()
+        assert "did you mean" in caught.value.hint
+    with pytest.raises(DemoError, match="names no claim"):
+        catalog.claim("attention/scaling")
+
+
+def test_parameters_take_the_type_of_their_default(tmp_path: Path) -> None:
+    """Values and text become the default's type; what cannot is refused."""
+    demo = load(tmp_path).demos["attention/scaling"]
+    assert demo.settle({"widths": [8, 32], "rate": 1, "on": False}) == {"widths": (8, 32), "rate": 1.0, "on": False}
+    assert demo.settle({"widths": "8,32", "rate": "1e-2", "on": "false", "name": "y"}) == {
+        "widths": (8, 32), "rate": 0.01, "on": False, "name": "y"}
+    wrong = ({"widths": 3}, {"widths": (1.5,)}, {"widths": "a,b"}, {"widths": ()}, {"rate": "fast"}, {"rate": True},
+             {"on": "maybe"}, {"on": 1}, {"name": 3})
+    for given in wrong:
+        with pytest.raises(DemoError, match="cannot be"):
+            demo.settle(given)
+
+
+def test_the_hash_is_of_what_a_demo_does() -> None:
+    """Comments, layout and wording leave the hash alone; a changed number does not."""
+    same = SOURCE.replace("  # a comment", "").replace("It is fast.", "It is quick.").replace("\n\n\n", "\n\n\n\n")
+    assert source_hash(same) == source_hash(SOURCE)
+    assert source_hash(SOURCE.replace("64", "65")) != source_hash(SOURCE)
