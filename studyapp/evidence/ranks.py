@@ -1,13 +1,17 @@
 """Run a function on real torch.distributed ranks, each a process of its own."""
 
+import contextlib
 import os
 import pickle
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from studyapp.evidence.say import unheard
 
 
 def on_ranks(work: Callable[..., Any], ranks: int, *args: Any) -> list[Any]:
@@ -41,12 +45,15 @@ def _backend(ranks: int) -> str:
 
 
 def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...], port: int, folder: Path) -> int:
+    sys.stdout.flush()
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
         import torch
+
+        unheard()
 
         torch.set_num_threads(1)
         torch.distributed.init_process_group(
@@ -58,6 +65,8 @@ def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...]
     except BaseException:
         Path(folder, f"{rank}.error").write_text(traceback.format_exc())
     finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
         os._exit(code)
 
 

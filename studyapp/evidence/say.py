@@ -41,6 +41,11 @@ def listening(listener: Listener) -> Iterator[None]:
         _listener.reset(token)
 
 
+def unheard() -> None:
+    """Speak to nobody from here on: a rank's pictures are not the claim's, and an expectation that breaks in one raises."""
+    _listener.set(None)
+
+
 def table(
     columns: Mapping[str, Sequence[Any]] | Sequence[str],
     rows: Iterable[Sequence[Any]] | None = None,
@@ -84,8 +89,9 @@ def bars(
 ) -> Bars:
     """Bars over labels; `series` is one column or `{name: column}`; `log` is "" or "y"."""
     made = {n: _column(v) for n, v in series.items()} if isinstance(series, Mapping) else {y_label: _column(series)}
-    _same_length({"labels": tuple(labels), **made})
-    return Bars(tuple(str(v) for v in labels), made, log, title, y_label)
+    names = tuple(str(v) for v in _column(labels))
+    _same_length({"labels": names, **made})
+    return Bars(names, made, log, title, y_label)
 
 
 def heatmap(
@@ -175,15 +181,16 @@ def _judge(what: str, relation: str, got: Any, want: Any, within: Any, place: tu
         return Check(what, relation, got, want, within, 0.0 if got == want else -1.0, got == want, place)
     if isinstance(got, bool) or isinstance(want, bool) or got is None:
         return Check(what, relation, got, want, within, 0.0 if got == want else -1.0, got == want, place)
-    g, w, s = _number(got), _number(want), _number(within)
+    s = _number(within)
+    g, w = (got, want) if isinstance(got, int) and isinstance(want, int) else (_number(got), _number(want))
     if g == w or (g != g and w != w):
         margin, held = s, True
     else:
-        margin = {"equals": s - abs(g - w), "at_least": g - w + s, "at_most": w - g + s}[relation]
+        margin = s + _number({"equals": -abs(g - w), "at_least": g - w, "at_most": w - g}[relation])
         held = margin >= 0
     if relation == "equals" and w != w:
         held = g != g
-    return Check(what, relation, got, want, within, plain(float(margin)), held, place)
+    return Check(what, relation, got, want, within, plain(_number(margin)), held, place)
 
 
 SPECIAL = {"nan", "inf", "-inf"}
@@ -192,6 +199,8 @@ SPECIAL = {"nan", "inf", "-inf"}
 def _number(value: Any) -> float:
     try:
         return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
     except (TypeError, ValueError):
         return float("nan")
 
