@@ -101,11 +101,11 @@ def run(desk: Desk, target: str, given: tuple[str, ...], seed: int) -> None:
                 elif isinstance(event, ev.Checked):
                     click.echo(f"  {'✓' if event.check.held else '✗'} {event.check.sentence()}")
                 elif isinstance(event, ev.Finished):
-                    said = "held" if event.held else event.error or "does not hold"
+                    said = desk.words("cli.held") if event.held else event.error or desk.words("cli.broken")
                     click.echo(f"  {said} ({event.seconds:.2f} s)")
                     ok &= event.held
                 elif isinstance(event, ev.Skipped):
-                    click.echo(f"  – {event.claim}: skipped ({event.why})")
+                    click.echo(f"  – {event.claim}: {desk.words('cli.skipped', why=event.why)}")
                 elif isinstance(event, ev.Output):
                     click.echo(event.text, nl=False)
                 elif isinstance(event, ev.Ended) and not event.ok:
@@ -190,7 +190,7 @@ def export(desk: Desk, form: str, output: Path, topics: tuple[str, ...], languag
         now=desk.clock(),
         edits_path=desk.home / "edits.json",
     )
-    click.echo(f"{written} questions written to {output}")
+    click.echo(desk.words("cli.exported", count=written, path=output))
 
 
 @cli.command()

@@ -7,7 +7,10 @@ from studyapp.cli.desk import Desk
 
 def open_app(desk: Desk) -> None:
     """Run the app; leaves with its return code, so that a crash is not a success."""
+    from dataclasses import replace
+
     from studyapp.lab.runner import Lab
+    from studyapp.settings import save_settings
     from studyapp.tui.app import StudyApp
 
     app = StudyApp(
@@ -15,10 +18,10 @@ def open_app(desk: Desk) -> None:
         catalog=desk.catalog,
         recordings=desk.recordings,
         store=desk.store,
-        settings=desk.settings,
+        settings=replace(desk.settings, language=desk.language),
         clock=desk.clock,
         lab_factory=Lab,
-        language=desk.language,
+        saved=lambda settings: save_settings(desk.home / "settings.toml", settings),
     )
     try:
         app.run()

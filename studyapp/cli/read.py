@@ -23,37 +23,25 @@ def say_json(value: object) -> None:
 @with_desk
 def due(desk: Desk, as_json: bool) -> None:
     """How many cards are new, in learning and due, by topic."""
+    from studyapp.memory.schedule import Scheduler
     from studyapp.memory.stats import topic_counts
 
-    counts = desk.session().counts(desk.clock())
-    by_topic = {
-        topic.id: topic_counts(
-            [desk.bank.questions[q].card for q in topic.questions if q in desk.bank.questions],
-            desk.store.cards(),
-            desk.clock(),
-            desk.settings,
-        )
-        for topic in desk.bank.topics
-    }
+    now, questions = desk.clock(), desk.bank.questions
+    counts = desk.session().counts(now)
+    cards = {t.id: [questions[q].card for q in t.questions if q in questions] for t in desk.bank.topics}
+    topics = topic_counts(cards, desk.store.cards(), Scheduler(desk.settings), now)
     if as_json:
-        say_json(
-            {
-                "new": counts.new,
-                "learning": counts.learning,
-                "due": counts.due,
-                "topics": [
-                    {"topic": t, "new": c.new, "learning": c.learning, "due": c.due, "known": c.known, "total": c.total}
-                    for t, c in by_topic.items()
-                ],
-            }
-        )
+        rows = [
+            {"topic": name, "total": t.total, "new": t.new, "learning": t.learning, "due": t.due, "recall": t.recall}
+            for name, t in topics.items()
+        ]
+        say_json({"new": counts.new, "learning": counts.learning, "due": counts.due, "topics": rows})
         return
-    click.echo(f"{counts.due} due   {counts.new} new   {counts.learning} learning")
-    for topic in desk.bank.topics:
-        c = by_topic[topic.id]
-        if c.total:
+    click.echo(desk.words("cli.due", due=counts.due, new=counts.new, learning=counts.learning))
+    for name, t in topics.items():
+        if t.total:
             click.echo(
-                f"  {topic.id:<16}{c.new:>5} new{c.learning:>5} learning{c.due:>5} due{c.known:>5}/{c.total} known"
+                f"  {name:<16}" + desk.words("cli.due_topic", due=t.due, new=t.new, learning=t.learning, total=t.total)
             )
 
 
@@ -140,10 +128,15 @@ def check(desk: Desk, proofs: bool, as_json: bool) -> None:
         )
     else:
         for finding in findings:
-            click.echo(f"{'warning: ' if finding.warning else ''}{finding}")
+            click.echo(f"{desk.words('cli.warning') if finding.warning else ''}{finding}")
         click.echo(
-            f"{len(desk.bank.questions)} questions, {len(desk.catalog.demos)} demos: {len(wrong)} findings, "
-            f"{len(findings) - len(wrong)} warnings"
+            desk.words(
+                "cli.check",
+                questions=len(desk.bank.questions),
+                demos=len(desk.catalog.demos),
+                findings=len(wrong),
+                warnings=len(findings) - len(wrong),
+            )
         )
     click.get_current_context().exit(1 if wrong else 0)
 
@@ -187,20 +180,17 @@ def demos(desk: Desk, as_json: bool) -> None:
 def stats(desk: Desk, as_json: bool) -> None:
     """Retention, streak and the load of the days to come."""
     from studyapp.memory import stats as numbers
-    from studyapp.memory.session import study_day
+    from studyapp.memory.schedule import study_day
 
     now = desk.clock()
     today = study_day(now, desk.settings)
     events = desk.store.events()
-    said = {
-        "reviews": sum(1 for e in events if e.kind == "review"),
-        "streak": numbers.streak(events, today),
-        "retention": numbers.retention(events),
-        "forecast": list(numbers.forecast(desk.store.cards(), now, 14, desk.settings)),
-    }
+    retention = numbers.retention(events).share
+    forecast = numbers.forecast(desk.store.cards(), now, 14, today)
+    reviews, streak = len(numbers.reviews(events)), numbers.streak(events, today)
     if as_json:
-        say_json(said)
+        say_json({"reviews": reviews, "streak": streak, "retention": retention, "forecast": forecast})
         return
-    retention = "none yet" if said["retention"] is None else f"{said['retention']:.0%}"
-    click.echo(f"{said['reviews']} reviews   streak {said['streak']} d   retention {retention}")
-    click.echo(f"due in the next 14 days: {' '.join(map(str, said['forecast']))}")
+    share = "–" if retention is None else f"{retention:.0%}"
+    click.echo(desk.words("cli.stats", reviews=reviews, streak=streak, retention=share))
+    click.echo(desk.words("cli.forecast", days=len(forecast), counts=" ".join(map(str, forecast))))
