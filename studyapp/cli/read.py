@@ -186,7 +186,7 @@ def stats(desk: Desk, as_json: bool) -> None:
     today = study_day(now, desk.settings)
     events = desk.store.events()
     retention = numbers.retention(events).share
-    forecast = numbers.forecast(desk.store.cards(), now, 14, today)
+    forecast = numbers.forecast(desk.store.cards(), now, 14, desk.settings)
     reviews, streak = len(numbers.reviews(events)), numbers.streak(events, today)
     if as_json:
         say_json({"reviews": reviews, "streak": streak, "retention": retention, "forecast": forecast})
