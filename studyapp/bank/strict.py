@@ -29,7 +29,7 @@ class Node:
     value: Any
     line: int
     key: str = ""
-    plain: bool = False
+    block: bool = False
     key_lines: dict[str, int] = field(default_factory=dict)
 
     def data(self) -> Any:
@@ -153,7 +153,7 @@ class _Builder:
             if bad in BIDI or (bad != "\n" and unicodedata.category(bad) in ("Cc", "Cs")):
                 mend = "remove it" + ("; in double quotes a backslash is an escape" if event.style == '"' else "")
                 self.find(line, key, f"holds the control character U+{ord(bad):04X}", mend)
-        return Node(value, line, key, plain)
+        return Node(value, line, key, event.style in ("|", ">"))
 
 
 def _line(event: yaml.Event) -> int:

@@ -1,0 +1,311 @@
+"""Each rule of check: a bank that keeps it has no finding, one that breaks it has exactly that one."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from studyapp.bank.load import load_bank
+from studyapp.bank.model import Text
+from studyapp.check import check_bank, proofs
+from studyapp.check_text import complaints, numbers
+from studyapp.errors import StudyError
+from studyapp.evidence.types import Check, Outcome
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.recorded import Recordings
+from studyapp.paths import demos_dir, questions_dir
+
+GOOD = (Path(__file__).parent / "bank" / "good.yaml").read_text("utf-8")
+TODAY = date(2026, 11, 24)
+DEMO = '''r"""Scaling.
+
+缩放。
+"""
+
+
+def claim_variance(widths=(8, 16)):
+    """The variance is d.
+
+    方差为 d。"""
+
+
+def claim_saturates(width=8):
+    """Softmax saturates.
+
+    softmax 会饱和。"""
+'''
+
+
+class Content:
+    """Questions and demos in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.write(
+            "questions/topics.yaml", "- {id: attention, title: {en: 'A', zh: '注意力'}, questions: [planned, first]}\n"
+        )
+        self.write(
+            "questions/papers.yaml", "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762'}\n"
+        )
+        self.write("questions/sources.yaml", "n#a: {note: 'n', heading: 'h', line: 1, left_out: 'private'}\n")
+        self.write("questions/terms.yaml", "- {en: 'mask', zh: '掩码'}\n")
+        self.write("questions/attention/first.yaml", GOOD)
+        self.write("demos/attention/scaling.py", DEMO)
+
+    def write(self, name: str, text: str, old: str = "", new: str = "") -> None:
+        assert old in text, old
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text.replace(old, new) if old else text, "utf-8")
+
+    def findings(self):
+        bank = load_bank(self.root / "questions")
+        return check_bank(bank, Catalog.load(self.root / "demos"), today=TODAY)
+
+
+@pytest.fixture
+def content(tmp_path: Path) -> Content:
+    """A bank of one question and one demo in which nothing is wrong."""
+    return Content(tmp_path)
+
+
+def test_a_good_bank_has_no_finding(content):
+    """Where nothing is wrong, nothing is found."""
+    assert content.findings() == []
+
+
+LONG = "a word of English " * 20
+RULES = {
+    "unknown follow-up": ("level: core", "level: core\nfollow_ups: [frst]", "follow_ups[0]", "did you mean first?"),
+    "planned follow-up": ("level: core", "level: core\nfollow_ups: [planned]", "follow_ups[0]", "planned"),
+    "own follow-up": ("level: core", "level: core\nfollow_ups: [first]", "follow_ups[0]", "follows itself"),
+    "unknown demo": (
+        "attention/scaling.variance",
+        "attention/scalin.variance",
+        "points[0].proof[0]",
+        "did you mean attention/scaling?",
+    ),
+    "unknown claim": ("scaling.variance", "scaling.varianc", "points[0].proof[0]", "did you mean variance?"),
+    "no claim named": ("scaling.variance", "scaling", "points[0].proof[0]", "(none named)"),
+    "unknown toy": ("scaling.saturates", "scaling.saturate", "points[1].toy[0]", "did you mean saturates?"),
+    "unknown paper": ("'vaswani2017 ", "'vaswani2018 ", "points[2].cite[0]", "did you mean vaswani2017?"),
+    "unknown paper below": (
+        "level: core",
+        "level: core\ncites: ['vaswani2018']",
+        "cites[0]",
+        "did you mean vaswani2017?",
+    ),
+    "unknown source": ("level: core", "level: core\nsources: ['n#b']", "sources[0]", "did you mean n#a?"),
+    "two supports": ("zh: '一', ", "zh: '一', cite: ['vaswani2017'], ", "points[0]", "proof and cite"),
+    "no support": (", toy: [attention/scaling.saturates]", "", "points[1]", "carried by nothing"),
+    "two points": ("  - {en: 'Two', zh: '二', toy: [attention/scaling.saturates]}\n", "", "points", "are 2"),
+    "seven points": (
+        "points:\n",
+        "points:\n" + "  - {en: 'x', zh: '一', cite: ['vaswani2017']}\n" * 4,
+        "points",
+        "are 7",
+    ),
+    "a number alone": ("en: 'One'", "en: 'One of 16'", "points[0].en", "alone has the number 16"),
+    "a decimal alone": ("zh: '一'", "zh: '一 0.5'", "points[0].zh", "alone has the number 0.5"),
+    "English where Chinese should be": ("zh: '一'", "zh: 'one'", "points[0].zh", "holds no Chinese"),
+    "much longer in English": ("Softmax saturates.", LONG, "answer", "English characters to a Chinese one"),
+    "longer in Chinese": (
+        "en: 'One', zh: '一'",
+        f"en: '{LONG}', zh: '{'一二三四五六' * 60}'",
+        "points[0]",
+        "only the Chinese",
+    ),
+    "no space": ("方差随宽度增长。", "方差\n    随d增长。", "brief.zh", "write «随 d»"),
+    "no space at a subscript": ("除以 √dₖ？", "除以 √dₖ的根？", "ask.zh", "«ₖ的»"),
+    "formula": ("Softmax saturates.", "So\n\n    $$\\frac{1$$", "answer.en", "cannot be drawn"),
+    "formula in a sentence": ("Softmax saturates.", "Softmax $x_i$ saturates.", "answer.en", "TeX inside a sentence"),
+    "display in a sentence": ("Softmax saturates.", "Softmax $$x$$ saturates.", "answer.en", "inside a paragraph"),
+    "not bold": ("softmax 会饱和。", "**注意（重点）**下文会饱和。", "answer.zh", "is not bold"),
+    "old": ("level: core", "level: core\nas_of: '2025-10'", "as_of", "2025-10"),
+    "a model without a month": ("Softmax saturates.", "Llama 3 saturates.", "answer", "Llama 3"),
+    "superseded and still there": (
+        "level: core",
+        "level: core\nsupersedes: [first]",
+        "supersedes[0]",
+        "still has a file",
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "key", "said"), RULES.values(), ids=RULES)
+def test_a_rule_for_a_question(content, old, new, key, said):
+    """Each broken rule is one finding that names the key, and the line where it stands."""
+    content.write("questions/attention/first.yaml", GOOD, old, new)
+    findings = content.findings()
+    assert [f.key for f in findings] == [key], [str(f) for f in findings]
+    assert said in str(findings[0])
+    changed = (content.root / "questions/attention/first.yaml").read_text("utf-8").splitlines()
+    assert 1 <= findings[0].line <= len(changed)
+
+
+def test_the_line_of_a_finding_is_where_the_text_stands(content):
+    """In a block, the line is that of the very sentence."""
+    content.write("questions/attention/first.yaml", GOOD, "softmax 会饱和。", "softmax 会饱和。\n\n    第二行d。")
+    [finding] = content.findings()
+    lines = (content.root / "questions/attention/first.yaml").read_text("utf-8").splitlines()
+    assert "第二行d" in lines[finding.line - 1]
+
+
+@pytest.mark.parametrize("name", ["planned follow-up", "old", "a model without a month"])
+def test_what_only_time_can_mend_is_a_warning(content, name):
+    """A planned question, an old month and a missing month warn; a follow-up that nobody plans fails."""
+    old, new, *_ = RULES[name]
+    content.write("questions/attention/first.yaml", GOOD, old, new)
+    assert [f.warning for f in content.findings()] == [True]
+    content.write("questions/attention/first.yaml", GOOD, *RULES["unknown follow-up"][:2])
+    assert [f.warning for f in content.findings()] == [False]
+
+
+def test_a_month_of_this_year_is_fresh(content):
+    """Exactly twelve months are not yet old."""
+    content.write("questions/attention/first.yaml", GOOD, "level: core", "level: core\nas_of: '2025-11'")
+    assert content.findings() == []
+
+
+FILES = {
+    "id": ("questions/attention/Big_One.yaml", GOOD, "is not an id"),
+    "unlisted": ("questions/attention/plannd.yaml", GOOD, "did you mean planned?"),
+    "unknown topic": ("questions/attentin/planned.yaml", GOOD, "did you mean attention?"),
+    "twice in topics": (
+        "questions/topics.yaml",
+        "- {id: attention, title: {en: 'A', zh: '注'}, questions: [first, first]}\n",
+        "twice",
+    ),
+    "odd id in topics": (
+        "questions/topics.yaml",
+        "- {id: attention, title: {en: 'A', zh: '注'}, questions: [first, B]}\n",
+        "not an id",
+    ),
+    "paper id": (
+        "questions/papers.yaml",
+        "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: '1706'}\n",
+        "cannot be looked up",
+    ),
+    "term twice": ("questions/terms.yaml", "- {en: 'mask', zh: '掩码'}\n- {en: 'Mask', zh: '遮罩'}\n", "twice"),
+    "heading waits": ("questions/sources.yaml", "n#a: {note: 'n', heading: 'h', line: 1}\n", "wait for an answer: n#a"),
+    "idle demo": ("demos/attention/idle.py", DEMO, "no question"),
+    "assert": ("demos/attention/scaling.py", DEMO + "\n\ndef check():\n    assert True\n", "assert"),
+    "default": ("demos/attention/scaling.py", DEMO.replace("width=8", "width=2**3"), "literal"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "said"), FILES.values(), ids=FILES)
+def test_a_rule_for_a_file(content, name, text, said):
+    """Each rule across files is a finding in the file to be mended."""
+    content.write(name, text)
+    findings = [f for f in content.findings() if said in str(f)]
+    assert [f.path for f in findings] == [content.root / name], [str(f) for f in content.findings()]
+
+
+def test_a_demo_named_like_a_module_of_python(content):
+    """A demo called random.py would break torch itself, so it is found."""
+    content.write("demos/attention/random.py", DEMO)
+    assert any("random" in str(f) and "module" in str(f) for f in content.findings())
+
+
+def test_the_same_paper_under_two_keys(content):
+    """One source has one key."""
+    row = "%s2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762'}\n"
+    content.write("questions/papers.yaml", row % "vaswani" + row % "other")
+    [finding] = content.findings()
+    assert "same source as vaswani2017" in str(finding)
+    assert finding.line == 2
+
+
+def test_a_heading_left_out_and_answered(content):
+    """A heading cannot be both answered and left out."""
+    content.write("questions/attention/first.yaml", GOOD, "level: core", "level: core\nsources: ['n#a']")
+    assert ["left out" in f.problem for f in content.findings()] == [True]
+
+
+def test_a_question_in_the_wrong_folder(content):
+    """A question stands in the folder of the topic that lists it."""
+    topic = "- {id: %s, title: {en: 'A', zh: '注意力'}, questions: [%s]}\n"
+    content.write("questions/topics.yaml", topic % ("attention", "planned") + topic % ("nlp", "first"))
+    assert ["stands in attention/" in f.problem for f in content.findings()] == [True]
+
+
+def test_findings_of_loading_and_of_the_demos_are_among_them(content):
+    """check says everything: also what loading set aside."""
+    content.write("questions/attention/planned.yaml", "level: [")
+    assert any("is not YAML" in f.problem for f in content.findings())
+
+
+def said(en: str, zh: str) -> list[str]:
+    """The problems of a text."""
+    return [problem for _, _, problem, _ in complaints(Text(en, zh), lambda tex: None)]
+
+
+@pytest.mark.parametrize(
+    ("en", "zh"),
+    [
+        ("It has 175 billion parameters.", "它有 1750 亿参数。"),
+        ("175B parameters, 1,024 tokens", "175B 参数，1024 个 token"),
+        ("In November 2026", "2026 年 11 月"),
+        ("40,000 words", "4 万词"),
+        ("128k context", "128K 上下文"),
+        ("10⁶ and d₁₆", "10⁶ 与 d₁₆"),
+        ("In two steps, 3 at most", "分两步"),
+    ],
+)
+def test_numbers_that_are_the_same(en, zh):
+    """A number may be written as each language writes it; a single digit may be a word."""
+    assert said(en, zh) == []
+
+
+@pytest.mark.parametrize(
+    ("en", "zh"), [("175 billion", "175 亿"), ("0.5", "一半"), ("12 and 24", "12 与 42"), ("10⁶", "10⁵ 个")]
+)
+def test_numbers_that_differ(en, zh):
+    """A number that the other language does not have is found."""
+    assert any("alone has the number" in p for p in said(en, zh))
+
+
+def test_numbers_keep_versions():
+    """A version with two points is one number."""
+    assert set(numbers("torch 2.13.0")[0]) == {"2.13.0"}
+
+
+@pytest.mark.parametrize(
+    "zh", ["用 `x=1`算", "**MoE** 模型", "见 https://a.org/中", "甲\n\n$$d中$$", "为 5%的", "（KV cache）中", "√dₖ 的"]
+)
+def test_spacing_looks_only_at_prose(zh):
+    """Code, formulas, addresses and punctuation need no space."""
+    assert said("x", zh) == []
+
+
+@pytest.mark.parametrize("zh", ["用x算", "共3个", "**MoE**模型", "10⁶个"])
+def test_spacing_is_found(zh):
+    """Chinese that touches a letter or a digit is found, through bold marks too."""
+    assert len(said("x 10⁶", zh)) >= 1
+
+
+def test_proofs_print_each_point_beside_what_was_recorded(content, tmp_path):
+    """For a person to read: the point, the claim's sentence, and the recorded number."""
+    bank, catalog = load_bank(content.root / "questions"), Catalog.load(content.root / "demos")
+    recordings = Recordings(tmp_path / "recorded")
+    held = Check("Var(q·k)", "equals", 1.02, 1, 0.2, 0.18, True, ("d", 16))
+    recordings.write(
+        catalog.demos["attention/scaling"], [Outcome("variance", True, 0.1, (held,))], torch="2.13.0", today=TODAY
+    )
+    lines = list(proofs(bank, catalog, recordings))
+    assert "attention/first" in lines[0]
+    assert "✓ One" in lines[1]
+    assert "attention/scaling.variance: The variance is d." in lines[2]
+    assert "Var(q·k) is 1.02 at d = 16" in lines[3]
+    assert any("not recorded" in line for line in lines)
+    assert any("vaswani2017 §3.2.1" in line for line in lines)
+
+
+def test_the_shipped_bank_has_nothing_wrong():
+    """What ships has warnings at most."""
+    try:
+        findings = check_bank(load_bank(questions_dir()), Catalog.load(demos_dir()), today=TODAY)
+    except StudyError as error:
+        pytest.fail(str(error))
+    assert [str(f) for f in findings if not f.warning] == []
