@@ -40,7 +40,9 @@ def table_text(table: Table, width: int = 76) -> str:
     while sum(widths) + gap * (len(widths) - 1) > width and max(widths, default=0) > 3:
         widths[widths.index(max(widths))] -= 1
     right = [bool(table.rows) and all(_is_number(row[i]) for row in table.rows) for i in range(len(widths))]
-    lines = [(" " * gap).join(_fit(c, w, r) for c, w, r in zip(row, widths, right, strict=True)).rstrip() for row in rows]
+    lines = [
+        (" " * gap).join(_fit(c, w, r) for c, w, r in zip(row, widths, right, strict=True)).rstrip() for row in rows
+    ]
     rule = (" " * gap).join("─" * w for w in widths)
     return "\n".join([*([_cut(table.title, width)] if table.title else []), lines[0], rule, *lines[1:]])
 
@@ -63,12 +65,19 @@ def _lines(evidence: Lines, width: int, height: int, colour: bool) -> str:
     for values in evidence.series.values():
         ys = [number(v) for v in values]
         pairs = [(x, y) for x, y in zip(positions, ys, strict=True) if x is not None and y is not None]
-        curves.append([(_scaled(x, log_x), _scaled(y, log_y)) for x, y in pairs
-                       if not (log_x and x <= 0 or log_y and y <= 0)])
+        curves.append(
+            [(_scaled(x, log_x), _scaled(y, log_y)) for x, y in pairs if not ((log_x and x <= 0) or (log_y and y <= 0))]
+        )
     points = [p for curve in curves for p in curve]
     if not points:
-        return table_text(Table((evidence.x_label, *evidence.series), tuple(zip(evidence.x, *evidence.series.values(),
-                                                                               strict=True)), evidence.title), width)
+        return table_text(
+            Table(
+                (evidence.x_label, *evidence.series),
+                tuple(zip(evidence.x, *evidence.series.values(), strict=True)),
+                evidence.title,
+            ),
+            width,
+        )
     head = [_cut(evidence.title, width)] if evidence.title else []
     if len(evidence.series) > 1 or evidence.y_label or any(evidence.series):
         head += _legend(list(evidence.series), evidence.y_label, width, colour)
@@ -79,7 +88,9 @@ def _lines(evidence: Lines, width: int, height: int, colour: bool) -> str:
     figure.plot_size(width, max(5, height - len(head) - len(tail)))
     for i, curve in enumerate(curves):
         if curve:
-            signal = figure.signal([p[0] for p in curve], [p[1] for p in curve], marker=None if colour else MARKS[i % 8])
+            signal = figure.signal(
+                [p[0] for p in curve], [p[1] for p in curve], marker=None if colour else MARKS[i % 8]
+            )
             signal.lines(len(curve) > 1)
             figure.draw(signal)
     shown = sorted({p[0] for p in points})

@@ -33,7 +33,7 @@ def _drawn(tex: str) -> list[str] | None:
     flat = " ".join(tex.split())
     try:
         drawn: str = render_tex(flat, False, False, "raw", {"fonts": "normal"})
-    except Exception:  # noqa: BLE001  TeXicode leaks IndexError, KeyError and others for TeX that it does not know
+    except Exception:
         return None
     rows = drawn.splitlines() or [""]
     width = max(map(cell_len, rows))

@@ -44,11 +44,14 @@ def as_table(evidence: Evidence) -> Table:
             names = evidence.x or tuple(map(str, range(width)))
             side = evidence.y or tuple(map(str, range(len(evidence.values))))
             corner = " \\ ".join(n for n in (evidence.y_label, evidence.x_label) if n)
-            return Table((corner, *names), tuple((s, *row) for s, row in zip(side, evidence.values, strict=False)),
-                         evidence.title)
+            return Table(
+                (corner, *names),
+                tuple((s, *row) for s, row in zip(side, evidence.values, strict=False)),
+                evidence.title,
+            )
         case _:
             return evidence
 
 
-def _math(self: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:  # noqa: ARG001
+def _math(self: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:
     return f"<p>\\[{escape(tokens[index].content.strip(), quote=False)}\\]</p>\n"

@@ -8,8 +8,16 @@ from typing import Any
 from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines
 from studyapp.render.chart import number
 
-FONTS = ["Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Zen Hei", "SimHei",
-         "Noto Sans Mono CJK SC", "DejaVu Sans"]
+FONTS = [
+    "Noto Sans CJK SC",
+    "Source Han Sans SC",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "WenQuanYi Zen Hei",
+    "SimHei",
+    "Noto Sans Mono CJK SC",
+    "DejaVu Sans",
+]
 
 
 def picture(evidence: Evidence) -> bytes | None:
@@ -45,7 +53,7 @@ def _lines(axes: Any, evidence: Lines) -> None:
     numbers = [number(v) for v in evidence.x]
     xs: list[Any] = [str(v) for v in evidence.x] if all(n is None for n in numbers) else [_nan(n) for n in numbers]
     for name, values in evidence.series.items():
-        axes.plot(xs, [_nan(number(v)) for v in values], marker="o" if len(xs) <= 40 else "", label=name)  # noqa: PLR2004
+        axes.plot(xs, [_nan(number(v)) for v in values], marker="o" if len(xs) <= 40 else "", label=name)
     axes.set_xlabel(evidence.x_label)
     axes.set_ylabel(evidence.y_label)
     if "x" in evidence.log and not isinstance(xs[0] if xs else "", str):

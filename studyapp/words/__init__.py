@@ -1,7 +1,7 @@
 """Every word that the interface, the exports and the command line show, in both languages."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
@@ -44,6 +44,9 @@ class Words:
 
     def __contains__(self, key: str) -> bool:
         return key in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
 
     def keys(self) -> list[str]:
         """All keys, in order."""

@@ -29,7 +29,7 @@ def test_both_languages_say_the_same_keys_with_the_same_placeholders() -> None:
     """A text that one language lacks, or fills in differently, would break that language's screen."""
     en, zh = Words.load("en"), Words.load("zh")
     assert en.keys() == zh.keys()
-    for key in en.keys():
+    for key in en:
         fields = [sorted({f for _, f, _, _ in string.Formatter().parse(w.raw(key)) if f is not None}) for w in (en, zh)]
         assert fields[0] == fields[1], key
 
@@ -141,11 +141,20 @@ def test_html_escapes_all_but_its_own_tags() -> None:
     assert "<i>" not in evidence_html(Table(("<i>",), (("<i>",),)))
 
 
-@pytest.mark.parametrize(("span", "en", "zh"), [
-    (timedelta(seconds=5), "<1m", "<1 分"), (timedelta(minutes=10), "10m", "10 分"), (timedelta(hours=3), "3h", "3 小时"),
-    (timedelta(days=5), "5d", "5 天"), (timedelta(days=70), "2.3mo", "2.3 个月"), (timedelta(days=731), "2y", "2 年"),
-    (timedelta(minutes=59.9), "1h", "1 小时"), (timedelta(hours=23.9), "1d", "1 天"), (timedelta(-1), "<1m", "<1 分"),
-])
+@pytest.mark.parametrize(
+    ("span", "en", "zh"),
+    [
+        (timedelta(seconds=5), "<1m", "<1 分"),
+        (timedelta(minutes=10), "10m", "10 分"),
+        (timedelta(hours=3), "3h", "3 小时"),
+        (timedelta(days=5), "5d", "5 天"),
+        (timedelta(days=70), "2.3mo", "2.3 个月"),
+        (timedelta(days=731), "2y", "2 年"),
+        (timedelta(minutes=59.9), "1h", "1 小时"),
+        (timedelta(hours=23.9), "1d", "1 天"),
+        (timedelta(-1), "<1m", "<1 分"),
+    ],
+)
 def test_a_duration_is_short_in_both_languages(span: timedelta, en: str, zh: str) -> None:
     """The words on the rating buttons."""
     assert (duration(Words.load("en"), span), duration(Words.load("zh"), span)) == (en, zh)
@@ -153,7 +162,9 @@ def test_a_duration_is_short_in_both_languages(span: timedelta, en: str, zh: str
 
 def test_rendering_for_the_screen_imports_neither_torch_nor_matplotlib() -> None:
     """The interface starts fast."""
-    code = ("import sys, studyapp.render.chart, studyapp.render.markdown, studyapp.render.formula, studyapp.render.picture;"
-            "print({'torch', 'matplotlib'} & sys.modules.keys())")
+    code = (
+        "import sys, studyapp.render.chart, studyapp.render.markdown, studyapp.render.formula, studyapp.render.picture;"
+        "print({'torch', 'matplotlib'} & sys.modules.keys())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -1,0 +1,95 @@
+"""A question as the fields of a note, in HTML; the Anki package and the CSV share them."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+from studyapp.bank.model import Bank, Point, Question
+from studyapp.evidence.types import Evidence, Table
+from studyapp.export.common import MARKS, recorded, references, support
+from studyapp.lab.recorded import Recordings
+from studyapp.render.html import evidence_html, html, inline
+from studyapp.render.picture import picture
+from studyapp.words import Words
+
+FIELDS = ("Ask", "Brief", "Points", "Answer", "Corrections", "Evidence", "References", "Id")
+Keep = Callable[[bytes], str]
+
+
+def fields(
+    bank: Bank, recordings: Recordings | None, question: Question, languages: Sequence[str], keep: Keep | None = None
+) -> list[str]:
+    """The note's fields in the order of FIELDS, each language in its own block.
+
+    `keep` is given a picture and answers the name under which the note may show it; without it evidence is tables only.
+    """
+    words = {x: Words.load(x) for x in languages}
+
+    def both(part: Callable[[str], str]) -> str:
+        made = [(x, part(x)) for x in languages]
+        return "".join(f'<div lang="{x}">{text}</div>' for x, text in made if text)
+
+    return [
+        both(lambda x: inline(question.ask[x])),
+        both(lambda x: html(question.brief[x])),
+        both(lambda x: _points(question.points, x)),
+        both(lambda x: html(question.answer[x])),
+        both(lambda x: _corrections(question, words[x], x)),
+        _evidence(recordings, question, words[languages[0]], keep),
+        "".join(f"<li>{escape(r)}</li>" for r in references(bank, question)),
+        question.id,
+    ]
+
+
+def tags(question: Question) -> list[str]:
+    """The tags of a note; Anki's tags hold no spaces."""
+    made = [f"topic::{question.topic}", f"level::{question.level}", *question.tags]
+    return ["-".join(t.split()) for t in made]
+
+
+def media_name(content: bytes) -> str:
+    """A name that follows from the picture, so that a changed picture is a new file to Anki."""
+    return f"studyapp-{hashlib.sha256(content).hexdigest()[:20]}.png"
+
+
+def _mark(statement: Any) -> str:
+    title = escape(support(statement))
+    return f'<span class="mark {statement.kind}" title="{title}">{MARKS[statement.kind]}</span>'
+
+
+def _points(points: Sequence[Point], language: str) -> str:
+    return "<ul>" + "".join(f"<li>{_mark(p)} {inline(p[language])}</li>" for p in points) + "</ul>"
+
+
+def _corrections(question: Question, words: Words, language: str) -> str:
+    rows = [
+        f"<li><p>{escape(words('export.wrong'))}: <s>{inline(c.wrong[language])}</s></p>"
+        f"<p>{_mark(c)} {escape(words('export.right'))}: {inline(c.right[language])}</p></li>"
+        for c in question.corrections
+    ]
+    return f"<ul>{''.join(rows)}</ul>" if rows else ""
+
+
+def _evidence(recordings: Recordings | None, question: Question, words: Words, keep: Keep | None) -> str:
+    parts = []
+    for claim in question.claims:
+        if (found := recorded(recordings, claim)) is None:
+            continue
+        demo, record = found
+        where = words("export.recorded", date=demo.date[:10], torch=demo.torch, machine=demo.machine)
+        body = "".join(_shown(item, keep) for item in record.evidence)
+        checks = "".join(f"<li>{'✓' if c.held else '✗'} {escape(c.sentence())}</li>" for c in record.checks)
+        if record.skipped:
+            body += f"<p>{escape(words('export.skipped', why=record.skipped))}</p>"
+        parts.append(
+            f'<div class="claim"><p><code>{escape(claim)}</code></p>{body}'
+            f'<ul class="checks">{checks}</ul><p class="where">{escape(where)}</p></div>'
+        )
+    return "".join(parts)
+
+
+def _shown(item: Evidence, keep: Keep | None) -> str:
+    if keep is not None and not isinstance(item, Table) and (drawn := picture(item)) is not None:
+        return f'<img src="{keep(drawn)}" alt="{escape(item.title)}">'
+    return evidence_html(item)

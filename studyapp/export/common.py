@@ -1,0 +1,108 @@
+"""What all the exports share: which questions, what the demos recorded for them, and writing a file whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from studyapp.bank.model import LANGUAGES, Bank, Question, Support
+from studyapp.errors import ExportError
+from studyapp.lab.recorded import RecordedClaim, RecordedDemo, Recordings
+
+MARKS = {"proof": "✓", "toy": "≈", "cite": "·"}
+
+
+Export = Callable[..., int]
+
+
+def chosen(bank: Bank, topics: Sequence[str] | None, languages: Sequence[str]) -> list[Question]:
+    """The questions of `topics` (all where that is empty) in learning order, without those that a newer one supersedes.
+
+    Raises:
+        ExportError: for a topic or language that does not exist, or where nothing is left.
+    """
+    known = [t.id for t in bank.topics] or sorted({q.topic for q in bank.questions.values()})
+    if unknown := [t for t in topics or () if t not in known]:
+        raise ExportError(f"no topic is called {', '.join(unknown)}", hint=f"topics: {', '.join(known)}")
+    if not languages or (odd := [x for x in languages if x not in LANGUAGES]):
+        raise ExportError(
+            f"cannot export in {', '.join(odd) if languages else 'no language'}", hint="languages: en, zh"
+        )
+    retired = {old for q in bank.questions.values() for old in q.supersedes}
+    found = [q for q in bank.in_order() if (not topics or q.topic in topics) and q.id not in retired]
+    if not found:
+        raise ExportError("there is no question to export", hint="choose other topics")
+    return found
+
+
+def titles(bank: Bank, language: str) -> dict[str, str]:
+    """Topic ids and their titles in `language`."""
+    return {t.id: t.title[language] for t in bank.topics}
+
+
+def recorded(recordings: Recordings | None, reference: str) -> tuple[RecordedDemo, RecordedClaim] | None:
+    """The best record of the claim `topic/demo.claim`, with the run it belongs to; None where there is none."""
+    claim = recordings.best(reference) if recordings is not None else None
+    run = recordings.get(reference.rpartition(".")[0], claim.machine) if recordings is not None and claim else None
+    return (run, claim) if run is not None and claim is not None else None
+
+
+def support(statement: Support) -> str:
+    """What carries a statement, as text: the claims or the sources."""
+    return ", ".join(statement.claims or statement.cite)
+
+
+def reference(bank: Bank, cite: str) -> str:
+    """A citation with the paper that it names, in full where the bank knows it."""
+    key, _, place = cite.partition(" ")
+    paper = bank.papers.get(key)
+    if paper is None:
+        return cite
+    return f"{paper.authors} ({paper.year}). {paper.title}. {paper.id}" + (f", {place}" if place else "")
+
+
+def references(bank: Bank, question: Question) -> list[str]:
+    """Everything that a question cites, once each, in order."""
+    cites = [*question.cites, *(c for s in (*question.points, *question.corrections) for c in s.cite)]
+    return [reference(bank, c) for c in dict.fromkeys(cites)]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place when all went well, and vanishes when not.
+
+    Raises:
+        ExportError: where the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise ExportError(
+            f"cannot write {path}: {error.strerror}", hint="choose another place with --output"
+        ) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    except OSError as error:
+        raise ExportError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, content: str) -> None:
+    """`content` as UTF-8 with plain line ends, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8", newline="\n")
+
+
+def seconds(at: datetime) -> int:
+    """Whole seconds since 1970, the unit of Anki's edit times."""
+    return int(at.timestamp())

@@ -1,0 +1,219 @@
+import json
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest, ImportCsvRequest
+
+from studyapp.bank.model import Bank, Text
+from studyapp.errors import ExportError
+from studyapp.export.anki import guid
+from studyapp.memory.schedule import study_day
+from studyapp.memory.store import Store
+from studyapp.settings import Settings
+from tests.export.conftest import NOW, bank_of
+
+
+@pytest.fixture
+def anki(tmp_path: Path) -> Iterator[Collection]:
+    collection = Collection(str(tmp_path / "anki.anki2"))
+    collection.set_config("fsrs", True)
+    yield collection
+    collection.close()
+
+
+def take(anki: Collection, path: Path, progress: bool = False) -> Any:
+    options = ImportAnkiPackageOptions(with_scheduling=progress, with_deck_configs=False)
+    return anki.import_anki_package(ImportAnkiPackageRequest(package_path=str(path), options=options)).log
+
+
+def edited(bank: Bank) -> Bank:
+    changed = msgspec.structs.replace(bank.questions["first"], answer=Text("Quite another answer.", "全新的答案。"))
+    return bank_of([changed, bank.questions["second"], bank.questions["third"]])
+
+
+def test_anki_takes_every_question_into_its_topics_deck(bank: Bank, write: Any, anki: Collection) -> None:
+    """Three questions give three notes and cards in two decks under one, in learning order, and pass Anki's own check."""
+    log = take(anki, write(bank, name="a.apkg"))
+    assert (len(log.new), anki.note_count(), anki.card_count()) == (3, 3, 3)
+    assert {d.name for d in anki.decks.all_names_and_ids()} >= {
+        "Interview study::Attention",
+        "Interview study::Training",
+    }
+    cards = [anki.get_card(c) for c in anki.find_cards("is:new", order="c.due")]
+    assert [c.note()["Id"] for c in cards] == ["first", "second", "third"]
+    assert anki.fix_integrity()[1]
+
+
+def test_a_rendered_card_shows_question_marks_formula_and_picture(bank: Bank, write: Any, anki: Collection) -> None:
+    """Both languages, the marks of evidence, the correction, MathJax and the chart; text is escaped."""
+    take(anki, write(bank, name="a.apkg"))
+    card = anki.get_card(anki.find_cards("Id:first")[0])
+    assert "Why first, is a &lt; b &amp; [x]?" in card.question() and "为什么 first" in card.question()
+    back = card.answer()
+    for piece in (
+        "✓",
+        "≈",
+        "·",
+        "it is speed",
+        "为了方差",
+        r"\[\frac{a}{b} &lt; c\]",
+        "Vaswani et al. (2017)",
+        "<code>d</code>",
+    ):
+        assert piece in back, piece
+    picture = next(Path(anki.media.dir()).glob("studyapp-*.png"))
+    assert f'src="{picture.name}"' in back
+    assert not anki.media.check().missing
+
+
+def test_tags_hold_no_spaces_and_name_topic_and_level(bank: Bank, write: Any, anki: Collection) -> None:
+    """A tag with a space would be two tags."""
+    take(anki, write(bank, name="a.apkg"))
+    assert set(anki.get_note(anki.find_notes("Id:first")[0]).tags) == {"topic::attention", "level::core", "soft-max"}
+
+
+def test_an_edit_updates_that_note_and_nothing_else(bank: Bank, write: Any, anki: Collection) -> None:
+    """After an edit one note is updated, the others are left alone, and what was learned stays."""
+    take(anki, write(bank, name="a.apkg"))
+    card = anki.get_card(anki.find_cards("Id:first")[0])
+    card.start_timer()
+    states = anki._backend.get_scheduling_states(card.id)
+    anki.sched.answer_card(anki.sched.build_answer(card=card, states=states, rating=3))
+    log = take(anki, write(edited(bank), name="b.apkg", now=NOW + timedelta(days=1)))
+    assert (len(log.new), len(log.updated), len(log.duplicate)) == (0, 1, 2)
+    note = anki.get_note(anki.find_notes("Id:first")[0])
+    assert "Quite another answer" in note["Answer"]
+    assert anki.get_card(card.id).reps == 1 and anki.note_count() == 3
+
+
+def test_an_edit_in_the_same_second_still_arrives(bank: Bank, write: Any, anki: Collection) -> None:
+    """Anki compares whole seconds, so a change is always stamped later than what it changes."""
+    take(anki, write(bank, name="a.apkg"))
+    assert len(take(anki, write(edited(bank), name="b.apkg")).updated) == 1
+
+
+def test_the_same_bank_gives_the_same_package(bank: Bank, write: Any) -> None:
+    """A later export of what did not change is the same file, byte for byte."""
+    first = write(bank, name="a.apkg").read_bytes()
+    assert write(bank, name="b.apkg", now=NOW + timedelta(days=9)).read_bytes() == first
+
+
+def test_the_identity_of_a_note_follows_from_the_id_alone() -> None:
+    """These are in people's collections: they never change."""
+    assert guid("attention-scaling-sqrt-dk") == guid("attention-scaling-sqrt-dk") != guid("attention-scaling-sqrt-d")
+
+
+def test_only_the_topics_asked_for(bank: Bank, write: Any, anki: Collection) -> None:
+    """A topic's package holds its questions only; an unknown topic is an error that names the known ones."""
+    take(anki, write(bank, name="a.apkg", topics=("training",)))
+    assert anki.note_count() == 1
+    with pytest.raises(ExportError, match="nonsense"):
+        write(bank, topics=("nonsense",))
+
+
+def test_a_failing_export_leaves_the_old_file(bank: Bank, write: Any, tmp_path: Path) -> None:
+    """A file is replaced whole or not at all, and nothing is left beside it."""
+    old = write(bank, name="out/a.apkg").read_bytes()
+    with pytest.raises(ValueError, match="broken"):
+
+        class Broken:
+            settings = Settings()
+
+            def cards(self) -> dict[str, Any]:
+                raise ValueError("broken")
+
+        write(bank, name="out/a.apkg", store=Broken())
+    assert (tmp_path / "out" / "a.apkg").read_bytes() == old
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["a.apkg"]
+
+
+def test_progress_arrives_as_state_memory_and_review_log(
+    bank: Bank, write: Any, anki: Collection, tmp_path: Path
+) -> None:
+    """With progress Anki has our stability, difficulty, due day, counts and every review that was not undone."""
+    settings = Settings(timezone="UTC")
+    now = datetime.now(UTC)
+    store = Store.open(tmp_path / "db.sqlite", settings)
+    for days, rating in ((30, 3), (30, 3), (20, 3), (5, 1), (5, 3), (3, 2)):
+        store.append(
+            "review", "first#recall", now - timedelta(days=days, seconds=-60 * rating), rating=rating, seconds=7.0
+        )
+    store.append("review", "second#recall", now - timedelta(seconds=30), rating=1)
+    store.append("review", "second#recall", now - timedelta(seconds=20), rating=4)
+    store.undo(now)
+    store.append("review", "third#recall", now - timedelta(days=2), rating=4)
+    store.append("suspend", "third#recall", now)
+    states = store.cards()
+    log = take(anki, write(bank, name="p.apkg", store=store, now=now), progress=True)
+    store.close()
+    assert len(log.new) == 3
+    first, second, third = (anki.get_card(anki.find_cards(f"Id:{q}")[0]) for q in ("first", "second", "third"))
+    ours = states["first#recall"]
+    assert (first.type, first.queue, first.reps, first.lapses) == (2, 2, ours.reps, ours.lapses)
+    assert ours.due_day is not None and ours.last_day is not None
+    assert first.ivl == ours.due_day - ours.last_day
+    assert first.due - anki.sched.today == ours.due_day - study_day(now, settings)
+    assert first.memory_state.stability == pytest.approx(ours.stability, abs=1e-3)
+    assert first.memory_state.difficulty == pytest.approx(ours.difficulty, abs=1e-2)
+    assert first.desired_retention == pytest.approx(0.9)
+    assert (second.type, second.queue, second.reps) == (1, 1, 1)
+    assert (third.type, third.queue) == (2, -1)
+    rows = anki.db.all("SELECT ease, type, time, ivl FROM revlog WHERE cid = ? ORDER BY id", first.id)
+    assert [r[0] for r in rows] == [3, 3, 3, 1, 3, 2]
+    assert [r[1] for r in rows] == [0, 0, 1, 1, 2, 1]
+    assert rows[0][2] == 7000 and rows[0][3] < 0 < rows[-1][3]
+    assert anki.db.scalar("SELECT count() FROM revlog WHERE cid = ?", second.id) == 1
+
+
+def test_progress_is_taken_only_where_asked(bank: Bank, write: Any, anki: Collection, tmp_path: Path) -> None:
+    """Somebody else who imports the same package without progress gets new cards."""
+    store = Store.open(tmp_path / "db.sqlite", Settings())
+    store.append("review", "first#recall", NOW, rating=4)
+    take(anki, write(bank, name="p.apkg", store=store))
+    store.close()
+    assert anki.get_card(anki.find_cards("Id:first")[0]).type == 0
+
+
+def test_without_a_store_the_package_holds_no_review(bank: Bank, write: Any) -> None:
+    """Progress is the learner's and leaves only on request; the media list is in order."""
+    with zipfile.ZipFile(write(bank, name="a.apkg")) as package:
+        assert json.loads(package.read("media")).keys() == {"0"}
+
+
+def test_a_damaged_edit_table_is_an_error_with_a_way_out(bank: Bank, write: Any, tmp_path: Path) -> None:
+    """It is said, not silently begun anew."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "edits.json").write_text("[1", encoding="utf-8")
+    with pytest.raises(ExportError, match="damaged"):
+        write(bank)
+
+
+def test_anki_reads_the_csv_by_its_own_headers(bank: Bank, write: Any, anki: Collection) -> None:
+    """Decks, tags and identity come from the file; a second import updates the changed row only."""
+    name = anki.models.by_name("Basic")
+    made = anki.models.copy(name, add=False)
+    made["name"], made["id"] = "studyapp", 0
+    for field in ("Ask", "Brief", "Points", "Answer", "Corrections", "Evidence", "References", "Id")[2:]:
+        anki.models.add_field(made, anki.models.new_field(field))
+    anki.models.add(made)
+
+    def read(path: Path) -> Any:
+        metadata = anki.get_csv_metadata(str(path), None)
+        assert (
+            metadata.is_html and metadata.guid_column == 1 and metadata.deck_column == 2 and metadata.tags_column == 3
+        )
+        assert metadata.global_notetype.id
+        return anki.import_csv(ImportCsvRequest(path=str(path), metadata=metadata)).log
+
+    first = read(write(bank, "csv", "a.csv"))
+    assert len(first.new) == 3
+    note = anki.get_note(anki.find_notes("tag:topic::training")[0])
+    assert note.guid == guid("third") and note.cards()[0].did == anki.decks.id("Interview study::Training")
+    assert any(r"\[\frac{a}{b} &lt; c\]" in f for f in note.fields)
+    again = read(write(edited(bank), "csv", "b.csv"))
+    assert (len(again.new), len(again.updated)) == (0, 1)
