@@ -56,7 +56,7 @@ def claim_exp_overflows_at_a_dtype_threshold(formats=("float16", "bfloat16", "fl
 
 
 def claim_many_logits_overflow_earlier(counts=(1, 8, 64, 512), dtype="float16"):
-    """The sum overflows before its terms do: n equal logits fail at ln(max/n), silently, as zeros and not as nan.
+    """The sum overflows before its terms: n equal logits fail at ln(max/n), silently, as zeros and not as nan.
 
     求和比单项更早溢出：n 个相等的 logit 在 ln(max/n) 处就失败，
     而且悄无声息：得到的是 0 而不是 nan。"""
@@ -77,7 +77,7 @@ def claim_many_logits_overflow_earlier(counts=(1, 8, 64, 512), dtype="float16"):
 def claim_max_shift_leaves_softmax_unchanged(formats=("float16", "bfloat16", "float32", "float64"), scale=2.0, classes=32):
     """Where the naive form works, subtracting the maximum, or any constant, gives the same probabilities to rounding.
 
-    在朴素写法可用之处，减去最大值（或任何常数）所得概率在舍入误差内相同。"""
+    在朴素写法可用之处，减去最大值（或任何常数），概率在舍入误差内不变。"""
     z = scale * torch.randn(64, classes, dtype=torch.float64)
     rows = []
     for name in formats:
