@@ -61,6 +61,7 @@ class Session:
         self._order = [card for card in dict.fromkeys(order) if filter is None or filter(card)]
         self._place = {card: place for place, card in enumerate(self._order)}
         self._answers: list[tuple[int, str, Rating, float, bool]] = []  # seq, card, rating, seconds, became a leech
+        self._taken: list[tuple[int, str, Rating, float, bool]] = []
         self._last: str | None = None
         self._load(now)
         self._practice = deque(card for card in self._order if not self._cards[card].suspended) if practice else deque()
@@ -174,6 +175,7 @@ class Session:
         self._sync(now)
         if event is not None:
             self._answers += [each for each in self._taken if each[0] == event.seq]
+            self._taken = [each for each in self._taken if each[0] != event.seq]
         return event
 
     def suspend(self, card: CardState | str, now: datetime) -> CardState:
@@ -211,7 +213,6 @@ class Session:
         self._seq = self._store.last_seq()
         known = self._store.cards()
         self._cards = {card: known.get(card) or CardState(card) for card in self._order}
-        self._taken: list[tuple[int, str, Rating, float, bool]] = []
         self._begin_day(study_day(now, self._settings))
 
     def _begin_day(self, day: int) -> None:

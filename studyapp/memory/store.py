@@ -66,7 +66,6 @@ class Store:
         self.notices: list[str] = []  # what went wrong at opening that does not keep anyone from studying
         self.db = Database(connection)
         self._recipes: dict[int, Recipe] = {}
-        self._recipe_ids: dict[Recipe, int] = {}
         self._device = platform.node()
 
     @classmethod
@@ -248,7 +247,9 @@ class Store:
     def _recipe(self, number: int | None) -> Recipe | None:
         if number is not None and number not in self._recipes:
             body = self.db.conn.execute("SELECT body FROM recipes WHERE id = ?", [number]).fetchone()[0]
-            said = {key: tuple(value) if isinstance(value, list) else value for key, value in json.loads(body).items()}
+            said: dict[str, Any] = json.loads(body)
+            for key in ("parameters", "learning_steps_minutes", "relearning_steps_minutes"):
+                said[key] = tuple(said[key])
             self._recipes[number] = Recipe(**said)
         return self._recipes[number] if number is not None else None
 
