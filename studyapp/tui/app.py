@@ -1,0 +1,99 @@
+"""The app: hands each screen its desk, obeys the screens' wishes, and starts the lab once the first frame stands."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+
+from studyapp.bank.model import Bank
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.recorded import Recordings
+from studyapp.memory.store import Store
+from studyapp.settings import Settings
+from studyapp.tui.commands import COMMANDS, bindings
+from studyapp.tui.desk import Clock, Desk
+from studyapp.tui.screens.base import Room
+from studyapp.tui.screens.home import Home
+from studyapp.tui.screens.study import Study
+from studyapp.words import Words
+
+THEMES = {"dark": "textual-dark", "light": "textual-light"}
+
+
+class StudyApp(App[None]):
+    """Everything it needs comes in here; `saved` keeps changed settings, `lab_factory` makes a lab that is not started."""
+
+    CSS_PATH = "studyapp.tcss"
+    TITLE = "studyapp"
+    BINDINGS: ClassVar = bindings("app")
+
+    def __init__(
+        self,
+        bank: Bank,
+        catalog: Catalog,
+        recordings: Recordings,
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        lab_factory: Callable[[], Any],
+        saved: Callable[[Settings], None] | None = None,
+    ) -> None:
+        super().__init__()
+        words = Words.load(settings.language)
+        self.desk = Desk(bank, catalog, recordings, store, settings, clock, lab_factory(), words, saved=saved)
+
+    async def on_mount(self) -> None:
+        """Home first; the lab after it is painted."""
+        self.theme = THEMES.get(self.desk.settings.theme, THEMES["dark"])
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                asyncio.get_running_loop().add_signal_handler(number, self.exit)
+        await self.push_screen(Home(self.desk))
+        self.call_after_refresh(self._start_lab)
+
+    @work(exclusive=True, group="lab-start", exit_on_error=False)
+    async def _start_lab(self) -> None:
+        await self.desk.lab.start()
+
+    async def on_unmount(self) -> None:
+        """Leave no process behind."""
+        await self.desk.lab.close()
+
+    @on(Home.Study)
+    def _study(self, wish: Home.Study) -> None:
+        self.push_screen(Study(self.desk, wish.topic, wish.practice))
+
+    @property
+    def here(self) -> Room | None:
+        """The room on top, where it is one."""
+        return self.screen if isinstance(self.screen, Room) else None
+
+    async def action_language(self) -> None:
+        """The other language, everywhere."""
+        self.desk.change(language="zh" if self.desk.language == "en" else "en")
+        if self.here:
+            await self.here.show()
+            self.here.footer()
+
+    def action_theme(self) -> None:
+        """Light or dark."""
+        self.desk.change(theme="light" if self.desk.settings.theme == "dark" else "dark")
+        self.theme = THEMES[self.desk.settings.theme]
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette, from the one table."""
+        room = screen.room if isinstance(screen, Room) else ""
+        for command in COMMANDS:
+            if command.room in (room, "app") and command.action != "command_palette":
+                yield SystemCommand(self.desk.words(command.word), command.sign, self._runner(command.target))
+
+    def _runner(self, target: str) -> Callable[[], Any]:
+        async def run() -> None:
+            await self.run_action(target)
+
+        return run

@@ -1,0 +1,115 @@
+"""The one table of commands: keys, footer, palette, help and the README's key table are made from it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+KEY_SIGNS = {"question_mark": "?", "slash": "/", "up": "↑", "down": "↓", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A wish of the learner: `room` is where it holds ("app" is everywhere), `keys` are Textual's names, first one shown.
+
+    `when` names the moments in which the footer shows it; empty is always, "-" is never.
+    """
+
+    room: str
+    action: str
+    keys: str
+    when: str = ""
+
+    @property
+    def word(self) -> str:
+        """The key of its name in the words: «keys.study_undo»."""
+        return f"keys.{self.room}_{self.action.replace('(', '_').rstrip(')')}"
+
+    @property
+    def sign(self) -> str:
+        """Its first key as a person writes it."""
+        return sign(self.keys.partition(",")[0])
+
+    @property
+    def target(self) -> str:
+        """The action in the namespace that runs it."""
+        return f"{'app' if self.room == 'app' else 'screen'}.{self.action}"
+
+
+def sign(key: str) -> str:
+    """A Textual key name as a person writes it."""
+    return KEY_SIGNS.get(key, key)
+
+
+COMMANDS = (
+    Command("home", "study", "enter"),
+    Command("home", "study_all", "a"),
+    Command("home", "practice", "p"),
+    Command("home", "browse", "b"),
+    Command("home", "search", "slash"),
+    Command("home", "lab", "l"),
+    Command("home", "stats", "s"),
+    Command("study", "reveal", "space,enter", "ask brief"),
+    Command("study", "tick", "x,t", "brief full"),
+    Command("study", "move(-1)", "up", "-"),
+    Command("study", "move(1)", "down", "-"),
+    Command("study", "scroll(-1)", "k,pageup", "-"),
+    Command("study", "scroll(1)", "j,pagedown", "brief full"),
+    Command("study", "rate(1)", "1", "-"),
+    Command("study", "rate(2)", "2", "-"),
+    Command("study", "rate(3)", "3", "-"),
+    Command("study", "rate(4)", "4", "-"),
+    Command("study", "run_demo", "r", "brief full"),
+    Command("study", "parameters", "p", "brief full"),
+    Command("study", "code", "c", "brief full"),
+    Command("study", "undo", "u", "ask brief full done"),
+    Command("study", "redo", "ctrl+r", "done"),
+    Command("study", "suspend", "s", "ask brief full"),
+    Command("study", "bury", "b", "ask brief full"),
+    Command("study", "practice", "a", "done"),
+    Command("study", "leave", "escape,q"),
+    Command("lab", "run_demo", "r"),
+    Command("lab", "code", "c"),
+    Command("lab", "reset", "d"),
+    Command("lab", "stop", "escape"),
+    Command("lab", "leave", "q"),
+    Command("browse", "search", "slash"),
+    Command("browse", "topic", "t"),
+    Command("browse", "level", "v"),
+    Command("browse", "study", "y"),
+    Command("browse", "suspend", "s"),
+    Command("browse", "leave", "escape,q"),
+    Command("stats", "leave", "escape,q"),
+    Command("help", "leave", "escape,q"),
+    Command("app", "language", "ctrl+l,f2"),
+    Command("app", "theme", "f3", "-"),
+    Command("app", "help", "question_mark,f1"),
+    Command("app", "command_palette", "ctrl+p", "-"),
+    Command("app", "quit", "ctrl+q", "-"),
+)
+ROOMS = ("home", "study", "lab", "browse", "stats", "help", "app")
+
+
+def of_room(room: str) -> Iterator[Command]:
+    """The commands that hold in a room, without those that hold everywhere."""
+    return (c for c in COMMANDS if c.room == room)
+
+
+def bindings(room: str) -> list[BindingType]:
+    """Textual's bindings for a room."""
+    return [Binding(c.keys, c.action, c.word, show=False) for c in of_room(room)]
+
+
+def shown(room: str, moment: str = "") -> list[Command]:
+    """What the footer shows in a room at a moment."""
+    return [c for c in COMMANDS if c.room in (room, "app") and (not c.when or moment in c.when.split())]
+
+
+def key_table(words: Callable[[str], str]) -> str:
+    """The README's key table, in Markdown: room, keys, what they do."""
+    rows = [f"| {words('keys.room')} | {words('keys.key')} | {words('keys.does')} |", "| --- | --- | --- |"]
+    for room in ROOMS:
+        for command in of_room(room):
+            keys = " ".join(f"`{sign(k)}`" for k in command.keys.split(","))
+            rows.append(f"| {words(f'keys.room_{room}')} | {keys} | {words(command.word)} |")
+    return "\n".join(rows) + "\n"

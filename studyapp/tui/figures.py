@@ -1,0 +1,95 @@
+"""The numbers that Home and Stats show, and how a number is drawn in a line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+
+from studyapp.memory import stats
+from studyapp.memory.schedule import Scheduler
+from studyapp.tui.desk import Desk
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What waits in a topic, and how much of it stands."""
+
+    topic: str
+    new: int
+    learn: int
+    due: int
+    known: int
+    total: int
+    remembered: float
+
+
+@dataclass(frozen=True)
+class HomeFigures:
+    """All of Home's numbers."""
+
+    today: Load
+    topics: list[Load]
+    minutes: int
+    streak: int
+    forecast: list[int]
+    yesterday: int
+    yesterday_percent: int
+    seen: bool
+
+
+def home_figures(desk: Desk) -> HomeFigures:
+    """Count what Home shows; what waits today comes from the sitting itself, so that the two agree."""
+    cards, now, day = desk.cards(), desk.clock(), desk.today()
+    events = desk.store.events()
+    scheduler = Scheduler(desk.settings)
+    ids = {t.id: [q.card for q in desk.scheduled(t.id)] for t in desk.topics()}
+    ids[""] = [q.card for q in desk.scheduled()]
+    loads = {}
+    for topic, wanted in ids.items():
+        counts = desk.session(topic or None).counts(now)
+        seen = [cards[c] for c in wanted if c in cards and cards[c].reps]
+        recalled = [r for c in seen if (r := scheduler.retrievability(c, day)) is not None]
+        known = sum(c.state in ("review", "relearning") for c in seen)
+        mean = sum(recalled) / len(recalled) if recalled else 0.0
+        loads[topic] = Load(topic, counts.new, counts.learning, counts.due, known, len(wanted), mean)
+    today = loads.pop("")
+    mine = [cards[c] for c in ids[""] if c in cards]
+    reviews = stats.reviews(events)
+    past = [e for e in reviews if e.day == day - 1]
+    recalled_past = sum((e.rating or 0) > 1 for e in past)
+    return HomeFigures(
+        today=today,
+        topics=list(loads.values()),
+        minutes=minutes(desk, today),
+        streak=stats.streak(events, day),
+        forecast=stats.forecast(mine, now, 14, desk.settings),
+        yesterday=len(past),
+        yesterday_percent=round(100 * recalled_past / len(past)) if past else 0,
+        seen=bool(reviews),
+    )
+
+
+def minutes(desk: Desk, load: Load) -> int:
+    """How long the load will take, from the learner's own pace."""
+    return round(stats.minutes_estimate(desk.store.events(), load.new + load.learn + load.due))
+
+
+def sparkline(numbers: Sequence[float]) -> str:
+    """A row of blocks, the highest full."""
+    top = max(numbers, default=0)
+    return "".join(BLOCKS[round(n / top * (len(BLOCKS) - 1))] if top else BLOCKS[0] for n in numbers)
+
+
+def gauge(share: float, width: int) -> str:
+    """A bar that is full at 1."""
+    full = round(max(0.0, min(1.0, share)) * width)
+    return "█" * full + "░" * (width - full)
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """A text made exactly as many cells wide."""
+    if right:
+        return " " * max(0, width - cell_len(text)) + text
+    return set_cell_size(text, width)

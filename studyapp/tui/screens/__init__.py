@@ -1,0 +1,1 @@
+"""One module a screen: data in by constructor, wishes out by message."""

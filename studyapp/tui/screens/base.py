@@ -1,0 +1,56 @@
+"""What all screens share: the desk, the words, the footer, and drawing again after a change of language."""
+
+from typing import Any, ClassVar
+
+from textual.content import Content
+from textual.css.query import NoMatches
+from textual.screen import Screen
+
+from studyapp.tui.commands import shown
+from studyapp.tui.desk import Desk
+from studyapp.tui.widgets.keyline import KeyLine, key_line
+
+
+class Room(Screen[Any]):
+    """A screen of the app; `room` names its commands, `moment` what the footer shows."""
+
+    room: ClassVar[str] = "app"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+        self.moment = ""
+
+    def say(self, key: str, **values: Any) -> str:
+        """A word of this language."""
+        return self.desk.words(key, **values)
+
+    def footer(self) -> None:
+        """Show the keys of the moment."""
+        try:
+            self.query_one(KeyLine).update(key_line(shown(self.room, self.moment), self.desk.words))
+        except NoMatches:
+            return
+
+    def tell(self, text: str) -> None:
+        """A passing word to the learner."""
+        self.notify(text, markup=False, timeout=4)
+
+    async def show(self) -> None:
+        """Draw everything again, in the language of now."""
+
+    async def on_mount(self) -> None:
+        """Draw."""
+        await self.show()
+        self.footer()
+
+    def action_leave(self) -> None:
+        """Go back to where the learner came from."""
+        if len(self.app.screen_stack) > 2:
+            self.app.pop_screen()
+
+    def title_line(self, *parts: str) -> Content:
+        """The line at the top."""
+        head, *rest = parts
+        return Content.assemble(Content.styled(head, "bold $accent"), *(Content.styled(f" · {p}", "$text-muted") for p in rest if p))

@@ -1,0 +1,147 @@
+"""Home: what is due, and why it is worth starting."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from studyapp.tui.commands import bindings
+from studyapp.tui.figures import Load, gauge, home_figures, pad, sparkline
+from studyapp.tui.screens.base import Room
+from studyapp.tui.widgets.keyline import KeyLine
+
+ALL = ""
+
+
+class Home(Room):
+    """Topics with what waits in each, today's load, the days to come."""
+
+    room = "home"
+    BINDINGS: ClassVar = bindings("home")
+
+    @dataclass
+    class Study(Message):
+        """Study a topic, or all of them."""
+
+        topic: str | None
+        practice: bool = False
+
+    @dataclass
+    class Go(Message):
+        """Go to another room."""
+
+        to: str
+        topic: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """A line of today's load, the topics, the days to come."""
+        yield Static(id="title", markup=False)
+        with VerticalScroll(id="home"):
+            yield Static(id="today", markup=False)
+            yield Static(id="columns", markup=False)
+            yield OptionList(id="topics", markup=False)
+            yield Static(id="days", markup=False)
+            yield Static(id="hint", markup=False)
+        yield KeyLine()
+
+    async def on_screen_resume(self) -> None:
+        """Come back to fresh numbers."""
+        await self.show()
+        self.footer()
+
+    async def show(self) -> None:
+        """Count and draw."""
+        figures = home_figures(self.desk)
+        today, words = figures.today, self.desk.words
+        date = f"{self.desk.local(self.desk.clock()):%Y-%m-%d}"
+        self.query_one("#title", Static).update(self.title_line(words("home.title"), date))
+        parts = [(today.due, "home.due"), (today.new, "home.new"), (today.learn, "home.learning")]
+        self.query_one("#today", Static).update(
+            Content("   ").join(
+                [Content.assemble(Content.styled(str(n), "bold $accent"), f" {words(k)}") for n, k in parts]
+                + [Content(words("home.minutes", n=figures.minutes)), Content(words("home.streak", n=figures.streak))]
+            )
+        )
+        await self._topics(figures.topics, today)
+        bars = sparkline(figures.forecast)
+        past = (
+            words("home.yesterday", n=figures.yesterday, percent=figures.yesterday_percent)
+            if figures.yesterday
+            else words("home.yesterday_none")
+        )
+        line = Content.assemble(words("home.forecast"), "  ", Content.styled(bars, "$accent"), f"   {past}")
+        self.query_one("#days", Static).update(line)
+        hints = [words("home.first_run")] if not figures.seen else []
+        hints += [words("home.findings", n=len(self.desk.bank.findings))] if self.desk.bank.findings else []
+        hints += [words("home.nothing")] if not self.desk.bank.questions else []
+        self.query_one("#hint", Static).update("\n".join(hints))
+
+    async def _topics(self, loads: list[Load], today: Load) -> None:
+        words = self.desk.words
+        width = 30 if self.size.width >= 110 else 24
+        head = pad(words("home.topic"), width) + "".join(pad(words(f"home.{k}"), 7, right=True) for k in ("new", "learn", "due"))
+        head += pad(words("home.known"), 10, right=True) + "  " + words("home.remembered")
+        self.query_one("#columns", Static).update(head)
+        topics = self.query_one("#topics", OptionList)
+        kept = topics.highlighted
+        topics.clear_options()
+        bar = 20 if self.size.width >= 100 else 10
+        for load in [today, *loads]:
+            name = words("home.all") if load.topic == ALL else self.desk.title(load.topic)
+            row = Content.assemble(
+                Content.styled(pad(name, width), "bold" if load.topic == ALL else ""),
+                *(
+                    Content.styled(pad(str(n), 7, right=True), "" if n else "$text-muted")
+                    for n in (load.new, load.learn, load.due)
+                ),
+                pad(f"{load.known}/{load.total}", 10, right=True),
+                "  ",
+                Content.styled(gauge(load.remembered, bar), "$accent"),
+                f" {round(100 * load.remembered):3d} %" if load.known else "   –",
+            )
+            topics.add_option(Option(row, id=load.topic or "*"))
+        topics.highlighted = kept or 0
+        topics.focus()
+
+    def _chosen(self) -> str | None:
+        topics = self.query_one("#topics", OptionList)
+        option = topics.highlighted_option
+        return option.id if option and option.id != "*" else None
+
+    @on(OptionList.OptionSelected, "#topics")
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        self.post_message(self.Study(event.option.id if event.option.id != "*" else None))
+
+    def action_study(self) -> None:
+        """Study the topic under the cursor."""
+        self.post_message(self.Study(self._chosen()))
+
+    def action_study_all(self) -> None:
+        """Study whatever waits."""
+        self.post_message(self.Study(None))
+
+    def action_practice(self) -> None:
+        """Answer without scheduling."""
+        self.post_message(self.Study(self._chosen(), practice=True))
+
+    def action_browse(self) -> None:
+        """Read the bank."""
+        self.post_message(self.Go("browse", self._chosen()))
+
+    def action_search(self) -> None:
+        """Search the bank."""
+        self.post_message(self.Go("search"))
+
+    def action_lab(self) -> None:
+        """Turn the knobs."""
+        self.post_message(self.Go("lab"))
+
+    def action_stats(self) -> None:
+        """See how it goes."""
+        self.post_message(self.Go("stats"))

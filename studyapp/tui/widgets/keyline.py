@@ -1,0 +1,27 @@
+"""The footer: only the keys that matter now, each of them clickable."""
+
+from collections.abc import Callable, Iterable
+
+from textual.content import Content
+from textual.style import Style
+from textual.widgets import Static
+
+from studyapp.tui.commands import Command
+
+
+def key_line(commands: Iterable[Command], words: Callable[[str], str]) -> Content:
+    """`key name` pairs in one line; a click does what the key does."""
+    parts = [
+        Content.assemble(
+            Content.styled(f" {c.sign} ", "bold $accent"),
+            f"{words(c.word)} ",
+        ).stylize(Style.from_meta({"@click": c.target}))
+        for c in commands
+    ]
+    return Content("").join(parts)
+
+
+class KeyLine(Static):
+    """One or two lines of keys at the bottom of a screen."""
+
+    DEFAULT_CSS = "KeyLine { dock: bottom; height: auto; max-height: 2; color: $text-muted; background: $panel; }"

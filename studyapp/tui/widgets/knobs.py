@@ -1,0 +1,53 @@
+"""The parameters of a demo as a small form."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.widgets import Input, Static
+
+from studyapp.lab.catalog import Demo
+
+
+def written(value: Any) -> str:
+    """A value as the learner would type it: tuples as `8,32`."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+class Knobs(Vertical):
+    """Name and value a line; only what was turned is handed on."""
+
+    DEFAULT_CSS = """
+    Knobs { height: auto; }
+    Knobs Horizontal { height: 1; }
+    Knobs Static { width: 20; }
+    Knobs Input { width: 1fr; }
+    """
+
+    def __init__(self, demo: Demo, given: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self.demo, self.given = demo, dict(given or {})
+
+    def compose(self) -> ComposeResult:
+        """One line a parameter."""
+        for name, default in self.demo.parameters.items():
+            with Horizontal():
+                yield Static(name, markup=False)
+                yield Input(written(self.given.get(name, default)), name=name, compact=True, select_on_focus=False)
+
+    def values(self) -> dict[str, Any]:
+        """The values that differ from their defaults.
+
+        Raises:
+            DemoError: where one cannot be read.
+        """
+        defaults = self.demo.parameters
+        typed = {i.name: i.value.strip() for i in self.query(Input) if i.name}
+        settled = self.demo.settle({k: v for k, v in typed.items() if v != written(defaults[k])})
+        return {k: v for k, v in settled.items() if v != defaults[k]}
+
+    def reset(self) -> None:
+        """Back to the defaults."""
+        for field in self.query(Input):
+            field.value = written(self.demo.parameters[field.name or ""])

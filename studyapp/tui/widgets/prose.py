@@ -1,0 +1,33 @@
+"""Markdown of the bank: displayed maths drawn in two dimensions, nothing read as markup."""
+
+from markdown_it.token import Token
+from textual.content import Content
+from textual.widgets import Markdown
+from textual.widgets.markdown import MarkdownBlock
+
+from studyapp.render.formula import formula
+from studyapp.render.markdown import parser
+
+
+class Formula(MarkdownBlock):
+    """A displayed formula; its TeX is its tooltip."""
+
+    DEFAULT_CSS = "Formula { height: auto; margin: 0 0 1 2; color: $text-accent; overflow-x: auto; }"
+
+    def __init__(self, markdown: Markdown, token: Token) -> None:
+        super().__init__(markdown, token)
+        self.set_content(Content("\n".join(formula(token.content.strip()))))
+        self.tooltip = Content(token.content.strip())
+
+
+class Prose(Markdown):
+    """A Markdown text that fits its column."""
+
+    DEFAULT_CSS = "Prose { height: auto; padding: 0; margin: 0; background: transparent; }"
+
+    def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(text, id=id, classes=classes, parser_factory=parser, open_links=False)
+
+    def unhandled_token(self, token: Token) -> MarkdownBlock | None:
+        """Draw displayed maths."""
+        return Formula(self, token) if token.type.startswith("math_block") else None

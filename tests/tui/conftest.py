@@ -1,0 +1,177 @@
+"""A small bank, a demo, a real store and a lab that plays back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Text, Topic
+from studyapp.evidence.types import Check, Lines, Outcome, Table
+from studyapp.lab import events as e
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.recorded import Recordings
+from studyapp.memory.store import Store
+from studyapp.settings import Settings
+from studyapp.tui.app import StudyApp
+
+DEMO = '''r"""Dividing keeps [scores] small.
+
+除法使分数保持较小。
+
+Turn `widths`.
+"""
+
+
+def claim_variance_is_dk(widths=(16, 64), samples=128):
+    """Var(q·k) is d [markup].
+
+    点积方差为 d。"""
+
+
+def claim_softmax_saturates(samples=128):
+    """Unscaled softmax saturates.
+
+    未缩放的 softmax 饱和。"""
+'''
+TABLE = Table(("d", "Var"), ((16, 15.8), (64, 64.2)))
+CURVE = Lines("d", (16, 64, 256), {"Var": (15.8, 64.2, 255.0)})
+CHECK = Check("Var/d", "equals", 1.01, 1, 0.2, 0.19, True, ("d", 16))
+DEMO_NAME = "attention/score_scaling"
+
+
+class FakeLab:
+    """A lab that plays events back, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.started = self.closed = self.cancelled = False
+        self.ready = True
+        self.asked: list[tuple[str, tuple[str, ...], dict[str, Any]]] = []
+        self.hang = False
+        self.held = True
+
+    async def start(self) -> None:
+        """Start."""
+        self.started = True
+
+    async def close(self) -> None:
+        """Close."""
+        self.closed = True
+
+    async def run(self, demo: Any, claims: Any = None, parameters: Any = None, **_: Any) -> AsyncIterator[Any]:
+        """Play back."""
+        chosen = tuple(claims or (c.name for c in demo.claims))
+        self.asked.append((demo.name, chosen, dict(parameters or {})))
+        try:
+            for claim in chosen:
+                yield e.Started(claim)
+                yield e.Progress(claim, 1, 2)
+                if self.hang:
+                    await asyncio.sleep(60)
+                yield e.Shown(claim, TABLE)
+                yield e.Checked(claim, CHECK)
+                yield e.Finished(claim, self.held, 0.02)
+            yield e.Output("printed [/x]")
+            yield e.Ended(self.held, "done")
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled = True
+            raise
+
+
+def question(name: str, topic: str, level: str = "core", proven: bool = True) -> Question:
+    """A question with three points and things that look like markup."""
+    ref = f"{DEMO_NAME}.variance_is_dk"
+    return Question(
+        id=name, topic=topic, level=level,
+        ask=Text(en=f"Why {name} [d_model] [/x]?", zh=f"为什么 {name} [d_model] [/x]？"),
+        brief=Text(en="Because *variance* grows [b].\n\n$$\n\\frac{a}{b}\n$$\n", zh="因为方差增长 [b]。\n"),
+        answer=Text(en="The whole answer of it costs $5 [/x].\n", zh="完整的答案 [/x]。\n"),
+        points=(
+            Point(en="Var grows [d]", zh="方差增长 [d]", proof=(ref,) if proven else (), cite=() if proven else ("vaswani2017",)),
+            Point(en="a toy shows it", zh="小模型上可见", toy=(f"{DEMO_NAME}.softmax_saturates",)),
+            Point(en="a paper says it", zh="论文说过", cite=("vaswani2017 §3.2.1",)),
+        ),
+        corrections=(Correction(wrong=Text(en="It avoids overflow", zh="避免溢出"), right=Text(en="It keeps variance", zh="保持方差"),
+                                cite=("vaswani2017",)),),
+        follow_ups=("second", "not-yet-written"), tags=("softmax",),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def bank() -> Bank:
+    """Two topics, four questions, one of them reference."""
+    made = [
+        question("first", "attention"),
+        question("second", "attention", "deep"),
+        question("trivia", "attention", "reference"),
+        question("third", "position", proven=False),
+    ]
+    return Bank(
+        topics=(
+            Topic("attention", Text(en="Attention", zh="注意力"), ("first", "second", "trivia")),
+            Topic("position", Text(en="Position", zh="位置"), ("third",)),
+        ),
+        questions={q.id: q for q in made},
+        papers={"vaswani2017": Paper("vaswani2017", "Vaswani et al.", 2017, "Attention Is All You Need", "arXiv:1706.03762")},
+    )
+
+
+class TestClock:
+    """A clock the test moves."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    """A fixed noon."""
+    return TestClock()
+
+
+@pytest.fixture
+def demos(tmp_path: Path) -> Path:
+    """A folder with one demo and what was recorded of it."""
+    folder = tmp_path / "demos"
+    file = folder / f"{DEMO_NAME}.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(DEMO, encoding="utf-8")
+    demo = Catalog.load(folder).demos[DEMO_NAME]
+    outcomes = [Outcome(c.name, True, 0.04, (CHECK,), (TABLE, CURVE)) for c in demo.claims]
+    Recordings(folder / "recorded").write(demo, outcomes, torch="2.13.0", today=date(2026, 11, 1))
+    return folder
+
+
+@pytest.fixture
+def lab() -> FakeLab:
+    """The lab that the app is given."""
+    return FakeLab()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A real store."""
+    yield Store.open(tmp_path / "reviews.db", Settings(timezone="UTC"))
+
+
+@pytest.fixture
+def make_app(bank: Bank, demos: Path, store: Store, clock: TestClock, lab: FakeLab) -> Callable[..., StudyApp]:
+    """Make the app with some settings."""
+
+    def make(**changes: Any) -> StudyApp:
+        settings = Settings(timezone="UTC", **changes)
+        recordings = Recordings(demos / "recorded")
+        return StudyApp(bank, Catalog.load(demos), recordings, store, settings, clock, lambda: lab)
+
+    return make

@@ -1,0 +1,240 @@
+"""Home and Study, driven by keys at both sizes and in both languages."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from textual.widgets import OptionList, Static
+
+from studyapp.tui.screens.home import Home
+from studyapp.tui.screens.study import Study
+from studyapp.tui.widgets.bench import Bench
+from studyapp.tui.widgets.points import Points
+from studyapp.tui.widgets.proof import ClaimView, EvidenceView
+from studyapp.tui.widgets.ratings import Ratings
+
+SIZES = [(80, 24), (140, 45)]
+LANGUAGES = ["en", "zh"]
+
+
+def text(app: Any, selector: str) -> str:
+    """What a Static on the screen on top says."""
+    return str(app.screen.query_one(selector, Static).content)
+
+
+async def settle(app: Any, pilot: Any) -> None:
+    """Wait until no worker runs and all is painted."""
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_card_goes_from_home_to_its_rating(make_app: Any, store: Any, size: Any, language: str) -> None:
+    """Enter studies, space reveals twice, x ticks, a digit rates, and the store then holds the review with its ticks."""
+    app = make_app(language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert isinstance(app.screen, Home)
+        assert app.screen.query_one(OptionList).option_count == 3
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Study)
+        assert "first [d_model] [/x]" in text(app, "#ask")
+        assert not app.screen.query_one("#answer").display
+        await pilot.press("space")
+        await pilot.pause()
+        assert app.screen.query_one("#points").display and not app.screen.query_one("#full").display
+        assert len(app.screen.query(ClaimView)) == 2
+        assert len(app.screen.query(EvidenceView)) == 4
+        await pilot.press("x", "down", "x")
+        await pilot.pause()
+        assert app.screen.query_one(Points).ticked == {0, 1}
+        assert app.screen.query_one("#rate-2").has_class("-suggested")
+        await pilot.press("space")
+        await pilot.pause()
+        assert app.screen.query_one("#full").display
+        assert app.screen.query_one(Points).ticked == {0, 1}
+        await pilot.press("3")
+        await pilot.pause()
+        assert "second" in text(app, "#ask")
+    reviews = [e for e in store.events() if e.kind == "review"]
+    assert [(e.card, e.rating, tuple(e.ticked), e.suggested) for e in reviews] == [("first#recall", 3, (0, 1), 2)]
+    assert reviews[0].language == language
+
+
+async def test_nothing_is_rated_before_the_answer_is_seen(make_app: Any, store: Any) -> None:
+    """A digit pressed on the bare question does nothing."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "3", "x")
+        await pilot.pause()
+        assert "first" in text(app, "#ask")
+    assert not list(store.events())
+
+
+async def test_undo_takes_the_answer_back_and_redo_gives_it_again(make_app: Any, store: Any) -> None:
+    """After u the same question stands again and its card is new; ctrl+r restores the review."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "4")
+        await pilot.pause()
+        assert "second" in text(app, "#ask")
+        after = store.card("first#recall")
+        await pilot.press("u")
+        await pilot.pause()
+        assert "first" in text(app, "#ask") and store.card("first#recall").reps == 0
+        await pilot.press("ctrl+r")
+        await pilot.pause()
+        assert store.card("first#recall").stability == after.stability
+
+
+async def test_suspend_and_bury_pass_to_the_next_card(make_app: Any, store: Any) -> None:
+    """s and b leave the card behind, and its state says so."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "s")
+        await pilot.pause()
+        assert "second" in text(app, "#ask")
+        await pilot.press("b")
+        await pilot.pause()
+        assert "third" in text(app, "#ask")
+    assert store.card("first#recall").suspended and store.card("second#recall").buried_day is not None
+
+
+async def test_the_sitting_ends_with_a_summary_and_practice_schedules_nothing(make_app: Any, store: Any) -> None:
+    """When all is answered the summary counts it; practice goes on without moving any card."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("down", "down", "enter")
+        await pilot.press("space", "4")
+        await pilot.pause()
+        assert app.screen.query_one("#done").display and "100" in text(app, "#done")
+        cards = dict(store.cards())
+        await pilot.press("a")
+        await pilot.pause()
+        assert "third" in text(app, "#ask")
+        await pilot.press("space", "1")
+        await pilot.pause()
+        assert dict(store.cards()) == cards
+
+
+async def test_a_run_marks_what_it_saw_and_keeps_the_former_run(make_app: Any, lab: Any) -> None:
+    """r runs every claim of the card here: marks double, and the recorded run stays beside the new one."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "r")
+        await settle(app, pilot)
+        assert lab.asked == [("attention/score_scaling", ("variance_is_dk", "softmax_saturates"), {})]
+        rows = app.screen.query_one(Points).rows
+        assert [r.row.mark for r in rows] == ["✓✓", "≈≈", "·"]
+        assert all(len(v.runs) == 2 for v in app.screen.query(ClaimView))
+
+
+async def test_a_claim_that_breaks_is_shown_as_plainly(make_app: Any, lab: Any) -> None:
+    """A live run that does not hold turns the mark into ✗."""
+    lab.held = False
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "r")
+        await settle(app, pilot)
+        assert app.screen.query_one(Points).rows[0].row.mark == "✗"
+
+
+async def test_escape_stops_a_run_before_it_leaves_the_card(make_app: Any, lab: Any) -> None:
+    """The first esc cancels the run and stays; the second goes home."""
+    lab.hang = True
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "r")
+        await pilot.pause(0.1)
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert lab.cancelled and isinstance(app.screen, Study)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Home)
+
+
+async def test_parameters_are_read_and_handed_to_the_lab(make_app: Any, lab: Any) -> None:
+    """p opens the form; a turned value reaches the lab typed, an unreadable one is refused with a reason."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "p")
+        await pilot.pause()
+        fields = list(app.screen.query("Input"))
+        fields[0].value = "x"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "widths" in text(app, "#problem")
+        fields[0].value = "8,32"
+        await pilot.press("enter")
+        await settle(app, pilot)
+        assert lab.asked[-1][2] == {"widths": (8, 32)}
+        assert "8" in str(app.screen.query_one(Bench).live["attention/score_scaling.variance_is_dk"][-1].label)
+
+
+async def test_code_opens_and_closes(make_app: Any) -> None:
+    """c shows the demo's source; esc comes back to the card."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "c")
+        await pilot.pause()
+        assert app.screen.query_one("#code")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Study)
+
+
+async def test_language_switches_on_a_key_without_losing_ticks(make_app: Any) -> None:
+    """ctrl+l says the card in the other language, revealed as far as before, ticks kept."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "x", "ctrl+l")
+        await pilot.pause()
+        assert text(app, "#ask").startswith("为什么") and app.screen.query_one(Points).ticked == {0}
+
+
+@pytest.mark.parametrize(("size", "beside"), [((80, 24), False), ((140, 45), True)])
+async def test_the_proof_stands_beside_or_below(make_app: Any, size: Any, beside: bool) -> None:
+    """Wide screens put the proof right of the answer, narrow ones under it."""
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("enter", "space")
+        await pilot.pause()
+        left, right = app.screen.query_one("#left"), app.screen.query_one("#right")
+        assert (right.region.x >= left.region.right) is beside
+        assert beside or right.virtual_region.y >= left.virtual_region.bottom
+
+
+async def test_the_mouse_ticks_and_rates(make_app: Any, store: Any) -> None:
+    """A click on a point ticks it; a click on a rating gives it."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space")
+        await pilot.pause()
+        await pilot.click(app.screen.query_one(Points).rows[2])
+        await pilot.pause()
+        assert app.screen.query_one(Points).ticked == {2}
+        assert app.screen.query_one(Ratings).region.bottom <= 45
+        await pilot.click("#rate-4")
+        await pilot.pause()
+    assert [e.rating for e in store.events() if e.kind == "review"] == [4]
+
+
+async def test_the_lab_starts_after_the_first_frame_and_is_closed(make_app: Any, lab: Any) -> None:
+    """The app starts the lab by itself and leaves nothing running."""
+    app = make_app()
+    assert not lab.started
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settle(app, pilot)
+        assert lab.started
+    assert lab.closed
+
+
+def test_the_interface_never_imports_torch() -> None:
+    """A clean interpreter that imports the app has no torch, and no demo of ours, in its modules."""
+    code = "import sys, studyapp.tui.app; print(sorted(m for m in sys.modules if m.split('.')[0] in ('torch', 'demos')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
