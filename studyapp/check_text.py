@@ -3,9 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import cache
+
+from markdown_it import MarkdownIt
 
 from studyapp.bank.model import Text
-from studyapp.render.markdown import formulas, parser
+from studyapp.render.markdown import parser
 
 Complaint = tuple[str, int, str, str]
 """Language ("" for both), line within the text (from 0), problem, mend."""
@@ -90,11 +93,10 @@ def spacing(text: str) -> Iterator[tuple[int, str]]:
 
 def markdown(text: str, formula_problem: Callable[[str], str | None]) -> Iterator[tuple[int, str, str]]:
     """Formulas that cannot be drawn, and marks that would be shown instead of obeyed."""
-    for line, tex in formulas(text):
-        if problem := formula_problem(tex):
-            yield line, f"formula cannot be drawn: {problem}", "write it with other commands, or break it in two"
-    for block in parser().parse(text):
+    for block in _parser().parse(text):
         line = block.map[0] if block.map else 0
+        if block.type == "math_block" and (problem := formula_problem(block.content.strip())):
+            yield line, f"formula cannot be drawn: {problem}", "write it with other commands, or break it in two"
         for token in block.children or ():
             if token.type != "text":
                 continue
@@ -105,6 +107,11 @@ def markdown(text: str, formula_problem: Callable[[str], str | None]) -> Iterato
                 yield line, "has $$ inside a paragraph", "give the formula a paragraph of its own"
             elif found := INLINE_TEX.search(token.content):
                 yield line, f"has TeX inside a sentence: {found[0]}", "write inline maths in Unicode"
+
+
+@cache
+def _parser() -> MarkdownIt:
+    return parser()
 
 
 def _around(content: str, mark: str) -> str:

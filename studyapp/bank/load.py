@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -201,8 +202,14 @@ def _misfits(path: Path, node: strict.Node, kind: Any) -> Iterable[Finding]:
         yield Finding(path, node.line, node.key, f"«{node.value}» is not a number", "write digits only")
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The keys that a file may give."""
+    return {f.name: f for f in msgspec.structs.fields(kind) if f.name not in GIVEN.get(kind, ())}
+
+
 def _misfit_keys(path: Path, node: strict.Node, kind: type[msgspec.Struct]) -> Iterable[Finding]:
-    fields = {f.name: f for f in msgspec.structs.fields(kind) if f.name not in GIVEN.get(kind, ())}
+    fields = _fields(kind)
     if not isinstance(node.value, dict):
         yield Finding(path, node.line, node.key, "is not a mapping", f"give it the keys {', '.join(fields)}")
         return

@@ -5,7 +5,6 @@ anchors, aliases and tags.
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ LONGEST_FILE = 256 * 1024
 DEEPEST = 6
 PROSE_KEYS = frozenset({"en", "zh", "authors", "title", "heading", "note", "left_out"})
 WORD = re.compile(r"[\w./#:§-]+", re.ASCII)
-BIDI = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029\ufeff")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
 @dataclass
@@ -149,10 +148,9 @@ class _Builder:
             self.find(line, key, "is empty", "write it, or leave the key out where it is not required")
         elif plain and (key.rpartition(".")[2] in PROSE_KEYS or not WORD.fullmatch(value)):
             self.find(line, key, "is unquoted text", "put it in single quotes, or in a block after `|`")
-        for bad in sorted({c for c in value if not value.isascii() or not c.isprintable()}):
-            if bad in BIDI or (bad != "\n" and unicodedata.category(bad) in ("Cc", "Cs")):
-                mend = "remove it" + ("; in double quotes a backslash is an escape" if event.style == '"' else "")
-                self.find(line, key, f"holds the control character U+{ord(bad):04X}", mend)
+        for bad in sorted(set(CONTROL.findall(value))):
+            mend = "remove it" + ("; in double quotes a backslash is an escape" if event.style == '"' else "")
+            self.find(line, key, f"holds the control character U+{ord(bad):04X}", mend)
         return Node(value, line, key, event.style in ("|", ">"))
 
 
