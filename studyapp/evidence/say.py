@@ -5,7 +5,7 @@ then nothing is kept and a broken expectation raises.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
@@ -157,7 +157,7 @@ def expect(
 
 def progress(items: Iterable[T], total: int | None = None) -> Iterator[T]:
     """Iterate and move the bar, at most ten times a second; silent where nobody listens."""
-    count = total if total is not None else len(items) if hasattr(items, "__len__") else 0
+    count = total if total is not None else len(items) if isinstance(items, Sized) else 0
     told, done = 0.0, 0
     for done, item in enumerate(items, 1):
         yield item

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import sys
+from functools import partial
 from typing import Any
 
 from studyapp.evidence.claims import find_claims, parameters, run_claim
@@ -32,7 +33,7 @@ def main() -> None:
                 flag,
                 dest=name,
                 default=default,
-                type=lambda s, d=default: parse(s, d),
+                type=partial(parse, default=default),
                 help=f"default: {default}".replace("%", "%%"),
             )
     options = vars(parser.parse_args())
