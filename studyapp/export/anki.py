@@ -30,15 +30,11 @@ ZIP_DATE = (2000, 1, 1, 0, 0, 0)
 
 FRONT = '<div class="ask">{{Ask}}</div>'
 BACK = """{{FrontSide}}<hr id="answer">
-{{#Brief}}<div class="brief">{{Brief}}</div>{{/Brief}}
-<div class="points">{{Points}}</div>
-<details open><summary>…</summary>{{Answer}}</details>
-{{#Corrections}}<div class="corrections">✗ → ✓ {{Corrections}}</div>{{/Corrections}}
-{{#Evidence}}<details><summary>✓ ≈</summary>{{Evidence}}</details>{{/Evidence}}
-{{#References}}<details><summary>·</summary><ul>{{References}}</ul></details>{{/References}}
+{{Brief}}{{Points}}{{Answer}}{{Corrections}}{{Evidence}}{{References}}
 """
 STYLE = """.card { font-family: sans-serif; font-size: 18px; text-align: left; max-width: 46em; margin: auto; }
 .ask { font-size: 1.25em; font-weight: 600; }
+h4 { margin: 1em 0 .3em; color: #777; } summary { font-weight: 600; color: #777; }
 .mark { font-weight: 700; } .proof { color: #2a8a3e; } .toy { color: #b07400; } .cite { color: #777; }
 table { border-collapse: collapse; margin: .5em 0; } td, th { border: 1px solid #9996; padding: .15em .5em; }
 .evidence td { text-align: right; } caption, .where { color: #777; font-size: .85em; }
@@ -72,7 +68,7 @@ def export(
     The same bank gives the same notes with the same edit times, so importing again changes nothing that did not change.
 
     Raises:
-        ExportError: where there is nothing to export, the place cannot be written or the table of edit times is damaged.
+        ExportError: where there is nothing to export, the place cannot be written or the table of edits is damaged.
     """
     questions = chosen(bank, topics, languages)
     edits = Edits(edits_path)

@@ -25,6 +25,7 @@ def fields(
     `keep` is given a picture and answers the name under which the note may show it; without it evidence is tables only.
     """
     words = {x: Words.load(x) for x in languages}
+    first = words[languages[0]]
 
     def both(part: Callable[[str], str]) -> str:
         made = [(x, part(x)) for x in languages]
@@ -32,12 +33,12 @@ def fields(
 
     return [
         both(lambda x: inline(question.ask[x])),
-        both(lambda x: html(question.brief[x])),
-        both(lambda x: _points(question.points, x)),
-        both(lambda x: html(question.answer[x])),
-        both(lambda x: _corrections(question, words[x], x)),
-        _evidence(recordings, question, words[languages[0]], keep),
-        "".join(f"<li>{escape(r)}</li>" for r in references(bank, question)),
+        both(lambda x: _titled(words[x]("export.brief"), html(question.brief[x]))),
+        both(lambda x: _titled(words[x]("export.points"), _points(question.points, x))),
+        both(lambda x: _titled(words[x]("export.answer"), html(question.answer[x]))),
+        both(lambda x: _titled(words[x]("export.corrections"), _corrections(question, words[x], x))),
+        _folded(first("export.evidence"), _evidence(recordings, question, first, keep)),
+        _folded(first("export.references"), "".join(f"<p>{escape(r)}</p>" for r in references(bank, question))),
         question.id,
     ]
 
@@ -51,6 +52,14 @@ def tags(question: Question) -> list[str]:
 def media_name(content: bytes) -> str:
     """A name that follows from the picture, so that a changed picture is a new file to Anki."""
     return f"studyapp-{hashlib.sha256(content).hexdigest()[:20]}.png"
+
+
+def _titled(title: str, body: str) -> str:
+    return f"<h4>{escape(title)}</h4>{body}" if body else ""
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{escape(title)}</summary>{body}</details>" if body else ""
 
 
 def _mark(statement: Any) -> str:

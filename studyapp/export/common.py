@@ -1,4 +1,4 @@
-"""What all the exports share: which questions, what the demos recorded for them, and writing a file whole or not at all."""
+"""What all the exports share: which questions, what the demos recorded, and writing a file whole or not at all."""
 
 import os
 import tempfile

@@ -34,7 +34,7 @@ def export(
     out = io.StringIO()
     columns = ["Guid", "Deck", "Tags", *FIELDS]
     out.write(
-        "#separator:Comma\n#html:true\n#if matches:update current\n#guid column:1\n#deck column:2\n#tags column:3\n"
+        "#separator:Comma\n#html:true\n#notetype:studyapp\n#if matches:update current\n#guid column:1\n#deck column:2\n#tags column:3\n"
     )
     out.write(f"#columns:{','.join(columns)}\n")
     rows = writer.writer(out, lineterminator="\n", quoting=writer.QUOTE_ALL)

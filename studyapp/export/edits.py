@@ -1,7 +1,7 @@
 """When each exported question last changed: the table that lets a re-export update what changed and nothing else.
 
-Anki takes a note from a package only where its edit time is newer, in whole seconds. The table keeps, for each question, a
-hash of what was exported and the time at which that hash first appeared.
+Anki takes a note from a package only where its edit time is newer, in whole seconds. The table keeps, for each question,
+a hash of what was exported and the time at which that hash first appeared.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class Edits:
                 ) from error
 
     def time(self, question: str, fields: Sequence[str], now: datetime) -> int:
-        """The edit time of `question` with these `fields`: the old one where they are the same, else now and later than it."""
+        """The edit time of `question` with these `fields`: the old one where they are the same, else a later one."""
         digest = hashlib.sha256("\x1f".join(fields).encode()).hexdigest()
         row = self._rows.get(question)
         if row is None or row["hash"] != digest:

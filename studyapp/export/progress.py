@@ -75,7 +75,8 @@ def _card(
         left = max(1, len(steps) - (state.step or 0))
         days = 1 if kind == RELEARNING else 0
     connection.execute(
-        "UPDATE cards SET type = ?, queue = ?, due = ?, ivl = ?, factor = ?, reps = ?, lapses = ?, left = ?, data = ? WHERE id = ?",
+        "UPDATE cards SET type = ?, queue = ?, due = ?, ivl = ?, factor = ?, reps = ?, lapses = ?, left = ?, data = ?"
+        " WHERE id = ?",
         (
             kind,
             SUSPENDED if state.suspended else QUEUES[kind],
@@ -127,7 +128,5 @@ def _log(
 def _turn(day: int, settings: Settings) -> int:
     """The second at which the study day `day` began."""
     date = datetime.fromtimestamp(0, UTC).date() + timedelta(days=day)
-    local = datetime.combine(
-        date, time(settings.rollover_hour), tzinfo=ZoneInfo(settings.timezone) if settings.timezone else None
-    )  # noqa: DTZ
-    return int(local.timestamp())
+    zone = ZoneInfo(settings.timezone) if settings.timezone else None  # None is the zone of this machine
+    return int(datetime.combine(date, time(settings.rollover_hour), tzinfo=zone).timestamp())

@@ -1,7 +1,7 @@
 """Evidence as text for the terminal: curves by plotext, bars, heatmaps and tables by hand.
 
-Every row is as wide in cells as it looks, also with Chinese in it: plotext counts characters, so titles, legends and labels are
-written here, outside its canvas. plotext keeps one figure for the whole process: call this from one thread.
+Every row is as wide in cells as it looks, also with Chinese in it: plotext counts characters, so titles, legends and labels
+are written here, outside its canvas. plotext keeps one figure for the whole process: call this from one thread.
 """
 
 import math
@@ -33,7 +33,7 @@ def chart(evidence: Evidence, width: int, height: int, *, colour: bool = True) -
 
 
 def table_text(table: Table, width: int = 76) -> str:
-    """`table` with its columns aligned by cell width, numbers to the right; columns too wide for `width` are cut with «…»."""
+    """`table` with its columns aligned by cell width, numbers to the right; what is wider than `width` is cut."""
     rows = [tuple(map(str, table.columns)), *(tuple(map(_cell, row)) for row in table.rows)]
     widths = [max(cell_len(row[i]) for row in rows) for i in range(len(table.columns))]
     gap = 2

@@ -35,7 +35,9 @@ def _drawn(tex: str) -> list[str] | None:
         drawn: str = render_tex(flat, False, False, "raw", {"fonts": "normal"})
     except Exception:
         return None
-    rows = drawn.splitlines() or [""]
+    rows = [row.rstrip() for row in drawn.splitlines()] or [""]
+    margin = min((len(row) - len(row.lstrip()) for row in rows if row), default=0)
+    rows = [row[margin:] for row in rows]
     width = max(map(cell_len, rows))
     return [row + " " * (width - cell_len(row)) for row in rows]
 

@@ -7,8 +7,8 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 def parser() -> MarkdownIt:
     """A parser for answers.
 
-    A single `$` is a dollar sign, for inline maths is written in Unicode. Bare addresses stay text, because the linkifier
-    takes Chinese that follows an address into the link. HTML is shown as it stands and never interpreted.
+    A single `$` is a dollar sign, for inline maths is written in Unicode. Bare addresses stay text, because the
+    linkifier takes Chinese that follows an address into the link. HTML is shown as it stands and never interpreted.
     """
     made = MarkdownIt("gfm-like", {"html": False, "linkify": False})
     dollarmath_plugin(made, double_inline=False, allow_labels=False)

@@ -5,7 +5,7 @@ import math
 import warnings
 from typing import Any
 
-from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines
+from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, text
 from studyapp.render.chart import number
 
 FONTS = [
@@ -18,6 +18,8 @@ FONTS = [
     "Noto Sans Mono CJK SC",
     "DejaVu Sans",
 ]
+
+MAX_TICKS, MAX_DOTS = 8, 40
 
 
 def picture(evidence: Evidence) -> bytes | None:
@@ -53,13 +55,17 @@ def _lines(axes: Any, evidence: Lines) -> None:
     numbers = [number(v) for v in evidence.x]
     xs: list[Any] = [str(v) for v in evidence.x] if all(n is None for n in numbers) else [_nan(n) for n in numbers]
     for name, values in evidence.series.items():
-        axes.plot(xs, [_nan(number(v)) for v in values], marker="o" if len(xs) <= 40 else "", label=name)
+        axes.plot(xs, [_nan(number(v)) for v in values], marker="o" if len(xs) <= MAX_DOTS else "", label=name)
     axes.set_xlabel(evidence.x_label)
     axes.set_ylabel(evidence.y_label)
     if "x" in evidence.log and not isinstance(xs[0] if xs else "", str):
         axes.set_xscale("log")
+        _plain_ticks(axes.xaxis)
+        if len(xs) <= MAX_TICKS:
+            axes.set_xticks([x for x in xs if x > 0])
     if "y" in evidence.log:
         axes.set_yscale("log")
+        _plain_ticks(axes.yaxis)
     axes.grid(True, alpha=0.3)
     if any(evidence.series):
         axes.legend()
@@ -74,6 +80,7 @@ def _bars(axes: Any, evidence: Bars) -> None:
     axes.set_ylabel(evidence.y_label)
     if "y" in evidence.log:
         axes.set_yscale("log")
+        _plain_ticks(axes.yaxis)
     if any(evidence.series):
         axes.legend()
 
@@ -87,6 +94,14 @@ def _heatmap(figure: Any, axes: Any, evidence: Heatmap) -> None:
         axes.set_xticks(range(len(evidence.x)), evidence.x)
     if evidence.y:
         axes.set_yticks(range(len(evidence.y)), evidence.y)
+
+
+def _plain_ticks(axis: Any) -> None:
+    """Powers of ten as the reader writes them: matplotlib's own labels are formulas, and text here is never parsed as one."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: text(float(value))))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _nan(value: float | None) -> float:

@@ -37,7 +37,7 @@ def edited(bank: Bank) -> Bank:
 
 
 def test_anki_takes_every_question_into_its_topics_deck(bank: Bank, write: Any, anki: Collection) -> None:
-    """Three questions give three notes and cards in two decks under one, in learning order, and pass Anki's own check."""
+    """Three questions give three notes and cards in two decks, in learning order, and pass Anki's own check."""
     log = take(anki, write(bank, name="a.apkg"))
     assert (len(log.new), anki.note_count(), anki.card_count()) == (3, 3, 3)
     assert {d.name for d in anki.decks.all_names_and_ids()} >= {

@@ -128,6 +128,24 @@ def test_a_picture_is_a_png_and_the_same_each_time(evidence: Lines | Bars | Heat
     assert picture(evidence) == first
 
 
+def test_a_picture_labels_its_log_axes_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No label is left as the TeX that matplotlib writes on log axes by itself."""
+    from matplotlib.backends.backend_agg import RendererAgg
+
+    drawn: list[str] = []
+    own = RendererAgg.draw_text
+
+    def spy(self: RendererAgg, gc: object, x: float, y: float, s: str, *rest: object, **named: object) -> None:
+        drawn.append(s)
+        own(self, gc, x, y, s, *rest, **named)
+
+    monkeypatch.setattr(RendererAgg, "draw_text", spy)
+    picture(CURVES)
+    picture(BARS)
+    assert {"16", "64", "256", "100", "方差"} <= set(drawn)
+    assert not [s for s in drawn if "$" in s or "math" in s]
+
+
 def test_a_table_has_no_picture() -> None:
     """Tables are exported as text."""
     assert picture(Table(("a",), ((1,),))) is None
