@@ -180,7 +180,7 @@ def test_settings_of_today_change_no_history():
         for seq, d in enumerate((0, 0, 5), 1)
     ]
     new = Scheduler(
-        Settings(timezone="Asia/Tokyo", desired_retention=0.8, parameters=(0.3,) + old.recipe.parameters[1:])
+        Settings(timezone="Asia/Tokyo", desired_retention=0.8, parameters=(0.3, *old.recipe.parameters[1:]))
     )
     assert replay(new, events) == {"a#recall": state}
 
