@@ -190,7 +190,7 @@ def claim_math_memory_is_quadratic(lengths=(512, 1024, 2048), heads=2, head_dim=
 
 
 def claim_flash_avoids_the_n_by_n_matrix(lengths=(512, 1024, 2048), heads=2, head_dim=64):
-    """Beyond its output and one number a row the fused kernel needs under 1 MiB of workspace (one thread), whatever n is.
+    """Beyond its output and one number a row the fused kernel needs under 1 MiB of workspace (one thread) at any n.
 
     除输出和每行一个数之外，融合 kernel（单线程）的工作区不到 1 MiB，与 n 无关。"""
     peaks = cpu_peaks(("naive", "flash"), lengths, heads, head_dim)
