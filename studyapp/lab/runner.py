@@ -173,6 +173,7 @@ class Run:
         self._message = ""
         self._ok = True
         self._claim = ""
+        self._all_run = False
         self._events = self._all()
 
     def __aiter__(self) -> AsyncIterator[Event]:
@@ -192,9 +193,12 @@ class Run:
     def _kill(self, reason: Reason, message: str) -> None:
         if self._reason is None:
             self._reason, self._message, self._ok = reason, message, False
-            if self.number:
-                with contextlib.suppress(OSError):
-                    self.lab.send({"kill": self.number})
+            self._send_kill()
+
+    def _send_kill(self) -> None:
+        if self.number:
+            with contextlib.suppress(OSError):
+                self.lab.send({"kill": self.number})
 
     async def _all(self) -> AsyncIterator[Event]:
         if not await self.lab.start():
@@ -249,6 +253,7 @@ class Run:
             draining.cancel()
             if not exited:
                 self._kill("cancelled", "cancelled")
+                self._send_kill()
                 with contextlib.suppress(TimeoutError, ValueError, asyncio.CancelledError):
                     await asyncio.wait_for(until_exit(messages), GONE_SECONDS)
             said.close()
@@ -290,7 +295,9 @@ class Run:
             case "error":
                 if self._reason is None:
                     self._reason, self._message, self._ok = "crash", message["message"], False
-            case "exit" if message["code"] and self._reason is None:
+            case "done":
+                self._all_run = True
+            case "exit" if not self._all_run and self._reason is None:
                 self._reason, self._message, self._ok = "crash", self._death(message["code"]), False
         return None
 

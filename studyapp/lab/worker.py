@@ -299,6 +299,8 @@ class Child:
                 self.say("skipped", why=outcome.skipped)
             else:
                 self.say("finished", held=outcome.held, seconds=outcome.seconds, error=outcome.error or None)
+        self.claim = ""
+        self.say("done")
         return 0
 
     def fail(self, error: BaseException) -> None:
