@@ -48,10 +48,11 @@ def claim_exp_overflows_at_a_dtype_threshold(formats=("float16", "bfloat16", "fl
     dtypes = [getattr(torch, name) for name in formats]
     found = [last_finite(torch.exp, d) for d in dtypes]
     limits = [math.log(torch.finfo(d).max) for d in dtypes]
-    spacing = [(x.nextafter(x.new_tensor(math.inf)) - x).item() for x in found]
+    above = [x.nextafter(x.new_tensor(math.inf)).item() for x in found]
+    spacing = [up - x.item() for up, x in zip(above, found, strict=True)]
     show(table({"format": formats, "largest number": [torch.finfo(d).max for d in dtypes], "ln of it": limits,
-                "last x with finite exp": found, "next x up": [x.item() + s for x, s in zip(found, spacing, strict=True)]}))
-    expect("the last logit whose exp is finite", torch.stack([x.double() for x in found]), equals=limits, within=spacing,
+                "last x with finite exp": found, "next x up": above}))
+    expect("the last logit whose exp is finite", [x.item() for x in found], equals=limits, within=spacing,
            at=("format", formats))
 
 
@@ -74,7 +75,8 @@ def claim_many_logits_overflow_earlier(counts=(1, 8, 64, 512), dtype="float16"):
     expect("naive probabilities, summed, just above it", several, equals=0, at=("n", [n for n in counts if n > 1]))
 
 
-def claim_max_shift_leaves_softmax_unchanged(formats=("float16", "bfloat16", "float32", "float64"), scale=2.0, classes=32):
+def claim_max_shift_leaves_softmax_unchanged(formats=("float16", "bfloat16", "float32", "float64"), scale=2.0,
+                                             classes=32):
     """Where the naive form works, subtracting the maximum, or any constant, gives the same probabilities to rounding.
 
     在朴素写法可用之处，减去最大值（或任何常数），概率在舍入误差内不变。"""
@@ -123,8 +125,8 @@ def claim_infinite_logits_stay_nan():
     平移救不了 +inf 的 logit，也救不了整行都被掩成 −inf 的情形：inf − inf 是 nan。"""
     z = torch.tensor([[0.0, 1.0, math.inf], [-math.inf] * 3, [0.0, 1.0, -math.inf], [0.0, 1.0, -1e4]])
     p = shifted(z)
-    written = [[f"{v:.4g}" for v in out] for out in p]
-    show(table({"logits": [", ".join(map(str, row)) for row in z.tolist()], "shifted softmax": map(", ".join, written)}))
+    written = [[", ".join(f"{v:.4g}" for v in row) for row in rows] for rows in (z, p)]
+    show(table({"logits": written[0], "shifted softmax": written[1]}))
     expect("probability of the first class (+inf present; all −inf)", p[:2, 0], equals=math.nan)
     expect("probabilities with one class masked, summed", p[2:].sum(-1), equals=1, within=1e-6)
 
