@@ -66,6 +66,7 @@ class Store:
         self.notices: list[str] = []  # what went wrong at opening that does not keep anyone from studying
         self.db = Database(connection)
         self._recipes: dict[int, Recipe] = {}
+        self._log: list[Event] = []
         self._device = platform.node()
 
     @classmethod
@@ -206,7 +207,10 @@ class Store:
     def events(self, card: str | None = None) -> list[Event]:
         """The log in order, of one card or all of it, undone events and their undos included."""
         with _guard(self.path):
-            return list(self._select("card = ?", [card]) if card is not None else self._select("1", []))
+            if card is not None:
+                return list(self._select("card = ?", [card]))
+            self._log.extend(self._select("seq > ?", [self._log[-1].seq if self._log else 0]))  # a log only grows
+            return list(self._log)
 
     def reviews_of(self, day: int) -> list[tuple[int, str]]:
         """The reviews of a study day that stand: each seq and the state its card was in before."""
@@ -281,24 +285,32 @@ class Store:
         if not file.is_file():
             raise StoreError(f"{file}: there is no such backup", _hint_backups(path))
         part = path.with_name(path.name + ".part")
-        part.unlink(missing_ok=True)
-        with _guard(file):
-            source = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
-            with contextlib.closing(source), contextlib.closing(sqlite3.connect(part)) as copy:
-                _sound(source, file)
-                if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
-                    raise StoreError(f"{file}: is no database of reviews", _hint_backups(path))
-                source.backup(copy)
-        aside = None
-        if path.exists():
-            _refuse_if_used(path)
-            aside = _free(path.with_name(f"{path.name}.before-restore"))
-            path.replace(aside)
-        for suffix in ("-wal", "-shm"):  # they belong to the file moved away; beside another they would damage it
-            tail = path.with_name(path.name + suffix)
-            if tail.exists():
-                tail.replace(aside.with_name(aside.name + suffix)) if aside else tail.unlink()
-        part.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.unlink(missing_ok=True)
+            with _guard(file):
+                source = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+                with contextlib.closing(source), contextlib.closing(sqlite3.connect(part)) as copy:
+                    _sound(source, file)
+                    if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
+                        raise StoreError(f"{file}: is no database of reviews", _hint_backups(path))
+                    source.backup(copy)
+                    copy.execute("PRAGMA journal_mode = DELETE")
+            aside = None
+            if path.exists():
+                _refuse_if_used(path)
+                aside = _free(path.with_name(f"{path.name}.before-restore"))
+                path.replace(aside)
+            for suffix in ("-wal", "-shm"):  # they belong to the file moved away; beside another they would damage it
+                tail = path.with_name(path.name + suffix)
+                if tail.exists():
+                    tail.replace(path.with_name((aside or path).name + suffix + ("" if aside else ".old")))
+            part.replace(path)
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be restored: {error.strerror}", _ELSEWHERE) from error
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
         return aside
 
     def _check(self) -> None:

@@ -192,6 +192,21 @@ def test_a_rating_that_does_not_exist_is_refused(store, settings, now):
             sit(store, settings, now, practice=practice).answer("a#recall", 5, now)
 
 
+def test_an_answer_reads_no_table_through(store, settings, now):
+    """From showing a card to the next, every statement finds its rows by an index, so the log may grow for ever."""
+    sitting = sit(store, settings, now)
+    card, said = sitting.next(now), []
+    store.db.conn.set_trace_callback(said.append)
+    sitting.preview(card, now)
+    sitting.answer(card, Rating.GOOD, now, seconds=3)
+    sitting.counts(now)
+    sitting.next(now)
+    store.db.conn.set_trace_callback(None)
+    asked = [statement for statement in said if statement.startswith("SELECT")]
+    plans = [row[3] for statement in asked for row in store.db.conn.execute(f"EXPLAIN QUERY PLAN {statement}")]
+    assert len(asked) >= 4 and not [plan for plan in plans if plan.startswith("SCAN")]
+
+
 steps = st.lists(
     st.tuples(
         st.sampled_from(["answer"] * 6 + ["undo", "redo", "bury", "suspend", "unsuspend", "reset", "elsewhere"]),

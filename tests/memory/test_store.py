@@ -295,6 +295,31 @@ def test_restore_refuses_while_the_database_is_open(path, settings, now):
         Store.restore(store.backups()[0], path)
 
 
+def test_restore_where_nothing_is_left(path, settings, now, tmp_path):
+    """A backup is restored into a new folder, and a folder that cannot be made is a StoreError."""
+    cards = filled(path, settings, now)
+    with Store.open(path, settings, now) as store:
+        backup = store.backups()[0]
+    moved = tmp_path / "new" / "study.db"
+    assert Store.restore(backup, moved) is None
+    assert [file.name for file in moved.parent.iterdir()] == ["study.db"]
+    with Store.open(moved, settings, now) as store:
+        assert store.cards() == cards
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="restored"):
+        Store.restore(backup, tmp_path / "file" / "study.db")
+
+
+def test_the_log_read_again_holds_what_came_since(path, settings, now):
+    """The log read a second time also holds what this and another store wrote meanwhile, and changing a copy of it
+    changes nothing."""
+    with Store.open(path, settings, now) as mine, Store.open(path, settings, now) as theirs:
+        mine.append("review", "a#recall", now, rating=3)
+        mine.events().clear()
+        theirs.append("review", "b#recall", now, rating=3)
+        assert [event.card for event in mine.events()] == ["a#recall", "b#recall"] and mine.events() == theirs.events()
+
+
 def test_a_backup_a_day(path, settings, now):
     """The first opening of a day with something to lose makes one backup; the second makes none."""
     filled(path, settings, now)
