@@ -18,7 +18,11 @@ from studyapp.settings import Settings
 from studyapp.tui.commands import COMMANDS, bindings
 from studyapp.tui.desk import Clock, Desk
 from studyapp.tui.screens.base import Room
+from studyapp.tui.screens.browse import Browse
+from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
+from studyapp.tui.screens.lab import LabRoom
+from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
 from studyapp.words import Words
 
@@ -67,6 +71,21 @@ class StudyApp(App[None]):
     @on(Home.Study)
     def _study(self, wish: Home.Study) -> None:
         self.push_screen(Study(self.desk, wish.topic, wish.practice))
+
+    @on(Home.Go)
+    def _go(self, wish: Home.Go) -> None:
+        match wish.to:
+            case "lab":
+                self.push_screen(LabRoom(self.desk))
+            case "stats":
+                self.push_screen(Stats(self.desk))
+            case _:
+                self.push_screen(Browse(self.desk, wish.topic, wish.to == "search"))
+
+    def action_help(self) -> None:
+        """Every key, mark and number."""
+        if not isinstance(self.screen, Help):
+            self.push_screen(Help(self.desk))
 
     @property
     def here(self) -> Room | None:

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
-KEY_SIGNS = {"question_mark": "?", "slash": "/", "up": "↑", "down": "↓", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup"}
+KEY_SIGNS = {
+    "question_mark": "?",
+    "slash": "/",
+    "up": "↑",
+    "down": "↓",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+}
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ COMMANDS = (
     Command("lab", "run_demo", "r"),
     Command("lab", "code", "c"),
     Command("lab", "reset", "d"),
-    Command("lab", "stop", "escape"),
+    Command("lab", "escape", "escape"),
     Command("lab", "leave", "q"),
     Command("browse", "search", "slash"),
     Command("browse", "topic", "t"),

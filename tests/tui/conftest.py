@@ -114,7 +114,9 @@ def bank() -> Bank:
             Topic("position", Text(en="Position", zh="位置"), ("third",)),
         ),
         questions={q.id: q for q in made},
-        papers={"vaswani2017": Paper("vaswani2017", "Vaswani et al.", 2017, "Attention Is All You Need", "arXiv:1706.03762")},
+        papers={
+            "vaswani2017": Paper("vaswani2017", "Vaswani et al.", 2017, "Attention Is All You Need", "arXiv:1706.03762")
+        },
     )
 
 

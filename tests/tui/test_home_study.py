@@ -235,6 +235,8 @@ async def test_the_lab_starts_after_the_first_frame_and_is_closed(make_app: Any,
 
 def test_the_interface_never_imports_torch() -> None:
     """A clean interpreter that imports the app has no torch, and no demo of ours, in its modules."""
-    code = "import sys, studyapp.tui.app; print(sorted(m for m in sys.modules if m.split('.')[0] in ('torch', 'demos')))"
+    code = (
+        "import sys, studyapp.tui.app; print(sorted(m for m in sys.modules if m.split('.')[0] in ('torch', 'demos')))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -15,7 +15,7 @@ class Room(Screen[Any]):
     """A screen of the app; `room` names its commands, `moment` what the footer shows."""
 
     room: ClassVar[str] = "app"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
@@ -40,9 +40,13 @@ class Room(Screen[Any]):
     async def show(self) -> None:
         """Draw everything again, in the language of now."""
 
-    async def on_mount(self) -> None:
-        """Draw."""
+    async def begin(self) -> None:
+        """What is done once, when the screen opens: draw."""
         await self.show()
+
+    async def on_mount(self) -> None:
+        """Begin, and show the keys."""
+        await self.begin()
         self.footer()
 
     def action_leave(self) -> None:
@@ -53,4 +57,6 @@ class Room(Screen[Any]):
     def title_line(self, *parts: str) -> Content:
         """The line at the top."""
         head, *rest = parts
-        return Content.assemble(Content.styled(head, "bold $accent"), *(Content.styled(f" · {p}", "$text-muted") for p in rest if p))
+        return Content.assemble(
+            Content.styled(head, "bold $accent"), *(Content.styled(f" · {p}", "$text-muted") for p in rest if p)
+        )

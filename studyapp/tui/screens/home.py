@@ -85,7 +85,9 @@ class Home(Room):
     async def _topics(self, loads: list[Load], today: Load) -> None:
         words = self.desk.words
         width = 30 if self.size.width >= 110 else 24
-        head = pad(words("home.topic"), width) + "".join(pad(words(f"home.{k}"), 7, right=True) for k in ("new", "learn", "due"))
+        head = pad(words("home.topic"), width) + "".join(
+            pad(words(f"home.{k}"), 7, right=True) for k in ("new", "learn", "due")
+        )
         head += pad(words("home.known"), 10, right=True) + "  " + words("home.remembered")
         self.query_one("#columns", Static).update(head)
         topics = self.query_one("#topics", OptionList)

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
 from textual.widgets import Static
 from textual.worker import Worker
 
@@ -33,7 +32,9 @@ class Study(Room):
     room = "study"
     BINDINGS: ClassVar = bindings("study")
 
-    def __init__(self, desk: Desk, topic: str | None = None, practice: bool = False, only: list[str] | None = None) -> None:
+    def __init__(
+        self, desk: Desk, topic: str | None = None, practice: bool = False, only: list[str] | None = None
+    ) -> None:
         super().__init__(desk)
         self.topic, self.only, self.practice = topic, only, practice
         self.session = desk.session(topic, practice, only)
@@ -60,7 +61,7 @@ class Study(Room):
             yield Ratings(id="ratings")
         yield KeyLine()
 
-    async def on_mount(self) -> None:
+    async def begin(self) -> None:
         """Draw the first card."""
         await self.draw_next()
 
@@ -100,7 +101,9 @@ class Study(Room):
             parts += [self.say("study.as_of", when=question.as_of)] if question.as_of else []
         self.query_one("#title", Static).update(self.title_line(*parts))
         waiting = [("new", counts.new), ("learning", counts.learning), ("due", counts.due)]
-        line = self.say("study.practice") if self.practice else "  ".join(self.say(f"study.{k}", n=n) for k, n in waiting)
+        line = (
+            self.say("study.practice") if self.practice else "  ".join(self.say(f"study.{k}", n=n) for k, n in waiting)
+        )
         self.query_one("#counts", Static).update(line)
 
     def _ratings(self) -> None:

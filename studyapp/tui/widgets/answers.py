@@ -74,9 +74,13 @@ class Answer(Vertical):
             mark, style = support_mark(desk, c)
             parts.append(
                 Content.assemble(
-                    Content.styled("✗ ", "$error"), Content.styled(c.wrong[desk.language], "$text-muted"), "\n  → ",
-                    c.right[desk.language], " ", Content.styled(mark, style),
-                )  # fmt: skip
+                    Content.styled("✗ ", "$error"),
+                    Content.styled(c.wrong[desk.language], "$text-muted"),
+                    "\n  → ",
+                    c.right[desk.language],
+                    " ",
+                    Content.styled(mark, style),
+                )
             )
         self.query_one("#corrections", Static).update(Content("\n").join(parts))
 
@@ -96,5 +100,7 @@ class Answer(Vertical):
         for cite in dict.fromkeys((*question.cites, *cited)):
             key, _, place = cite.partition(" ")
             paper = desk.bank.papers.get(key)
-            parts.append(f"· {paper.authors} {paper.year}, {paper.title} ({paper.id}) {place}".rstrip() if paper else f"· {cite}")
+            parts.append(
+                f"· {paper.authors} {paper.year}, {paper.title} ({paper.id}) {place}".rstrip() if paper else f"· {cite}"
+            )
         return Content("\n".join(["", *parts])) if parts else Content("")

@@ -77,7 +77,9 @@ class Bench(Vertical):
         demo, claim = kept
         if claim.skipped:
             return Run(words("lab.skipped", why=claim.skipped))
-        label = words("lab.recorded", machine=demo.machine, torch=demo.torch, date=demo.date, seconds=f"{claim.seconds:.2g}")
+        label = words(
+            "lab.recorded", machine=demo.machine, torch=demo.torch, date=demo.date, seconds=f"{claim.seconds:.2g}"
+        )
         return Run(label, claim.held, claim.evidence, claim.checks)
 
     def _mark(self, ref: str) -> tuple[str, str]:
@@ -121,13 +123,17 @@ class Bench(Vertical):
                     match event:
                         case e.Started():
                             self._state(words("lab.running", claim=claim))
-                            self.live.setdefault(ref, []).append(Run(words("lab.running", claim=claim), parameters=parameters))
+                            self.live.setdefault(ref, []).append(
+                                Run(words("lab.running", claim=claim), parameters=parameters)
+                            )
                         case e.Progress():
                             if view := self.views.get(ref):
                                 view.progress(event.done, event.total)
                         case e.Shown() | e.Checked():
                             items.append(event.item) if isinstance(event, e.Shown) else checks.append(event.check)
-                            await self._keep(ref, Run(words("lab.running", claim=claim), None, items, checks, "", parameters))
+                            await self._keep(
+                                ref, Run(words("lab.running", claim=claim), None, items, checks, "", parameters)
+                            )
                         case e.Finished():
                             await self._finish(ref, event, Run("", event.held, items, checks, "", parameters))
                         case e.Skipped():

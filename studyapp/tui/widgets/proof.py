@@ -68,7 +68,9 @@ class RunView(Vertical):
         for item in self.run.evidence:
             yield EvidenceView(item)
         lines = [
-            Content.assemble(Content.styled("✓ " if c.held else "✗ ", "$success" if c.held else "bold $error"), c.sentence())
+            Content.assemble(
+                Content.styled("✓ " if c.held else "✗ ", "$success" if c.held else "bold $error"), c.sentence()
+            )
             for c in self.run.checks
         ]
         if self.run.problem:

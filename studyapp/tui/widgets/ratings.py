@@ -63,7 +63,9 @@ class Ratings(Horizontal):
             mark = (f" ◂ {suggested}" if wide else " ◂") if choice.suggested else ""
             button.update(
                 Content.assemble(
-                    Content.styled(str(choice.rating), "bold $accent"), f" {choice.name} ",
-                    Content.styled(choice.gap, "$text-muted"), mark,
-                )  # fmt: skip
+                    Content.styled(str(choice.rating), "bold $accent"),
+                    f" {choice.name} ",
+                    Content.styled(choice.gap, "$text-muted"),
+                    mark,
+                )
             )

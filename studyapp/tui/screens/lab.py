@@ -1,0 +1,157 @@
+"""Lab: turn the knob. Demos by topic, parameters as a form, claims as they finish, the former run beside the new."""
+
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+from textual.worker import Worker
+
+from studyapp.errors import DemoError
+from studyapp.lab.catalog import Demo
+from studyapp.tui.commands import bindings
+from studyapp.tui.desk import Desk
+from studyapp.tui.screens.base import Room
+from studyapp.tui.screens.dialogs import CodeView
+from studyapp.tui.widgets.bench import Bench
+from studyapp.tui.widgets.keyline import KeyLine
+from studyapp.tui.widgets.knobs import Knobs
+
+
+class LabRoom(Room):
+    """The demos and a bench."""
+
+    room = "lab"
+    BINDINGS: ClassVar = bindings("lab")
+
+    def __init__(self, desk: Desk, demo: str | None = None) -> None:
+        super().__init__(desk)
+        self.name_of_demo = demo
+        self.lab_run: Worker[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Demos left; what it shows, the knobs and the claims right."""
+        yield Static(id="title", markup=False)
+        with Horizontal(id="panes"):
+            yield OptionList(id="list", markup=False)
+            with VerticalScroll(id="reading"):
+                yield Static(id="summary", markup=False)
+                yield Vertical(id="knobs")
+                yield Static(id="problem", markup=False)
+                yield Bench(self.desk, id="bench")
+        yield KeyLine()
+
+    @property
+    def demo(self) -> Demo | None:
+        """The demo on the bench."""
+        return self.desk.catalog.demos.get(self.name_of_demo or "")
+
+    async def show(self) -> None:
+        """List the demos and lay one on the bench."""
+        self.query_one("#title", Static).update(
+            self.title_line(self.say("lab.title"), self.name_of_demo or self.say("lab.pick"))
+        )
+        self._list()
+        await self._lay()
+        self.footer()
+
+    def _list(self) -> None:
+        listing = self.query_one("#list", OptionList)
+        listing.clear_options()
+        order = {t.id: i for i, t in enumerate(self.desk.bank.topics)}
+        demos = sorted(
+            self.desk.catalog.demos.values(), key=lambda d: (order.get(d.topic, len(order)), d.topic, d.name)
+        )
+        topic, places = None, {}
+        for demo in demos:
+            if demo.topic != topic:
+                topic = demo.topic
+                listing.add_option(Option(Content.styled(self.desk.title(topic), "bold $accent"), disabled=True))
+            kept = self.desk.recordings.get(demo.name)
+            last = f"{kept.seconds:.2g} s · {kept.machine} · {kept.date}" if kept else "–"
+            row = Content.assemble(demo.summary[self.desk.language], "\n", Content.styled(last, "$text-muted"))
+            listing.add_option(Option(row, id=demo.name))
+            places[demo.name] = listing.option_count - 1
+        self.name_of_demo = self.name_of_demo or next(iter(places), None)
+        if self.name_of_demo in places:
+            listing.highlighted = places[self.name_of_demo]
+        if not isinstance(self.focused, Input):
+            listing.focus()
+
+    async def _lay(self) -> None:
+        demo = self.demo
+        if demo is None:
+            self.query_one("#summary", Static).update(self.say("lab.pick"))
+            return
+        self.query_one("#title", Static).update(self.title_line(self.say("lab.title"), demo.name))
+        text = Content.assemble(Content.styled(demo.summary[self.desk.language], "bold"), "\n\n", demo.doc)
+        self.query_one("#summary", Static).update(text)
+        self.query_one("#problem", Static).update("")
+        shown = self.query(Knobs)
+        if not shown or shown.first().demo is not demo:
+            place = self.query_one("#knobs", Vertical)
+            await place.remove_children()
+            await place.mount(Knobs(demo))
+        await self.query_one(Bench).fill([f"{demo.name}.{c.name}" for c in demo.claims])
+
+    @on(OptionList.OptionHighlighted, "#list")
+    async def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option.id and event.option.id != self.name_of_demo:
+            self.action_stop()
+            self.name_of_demo = event.option.id
+            await self._lay()
+            self.query_one("#reading").scroll_home(animate=False)
+
+    @on(OptionList.OptionSelected, "#list")
+    def _selected(self) -> None:
+        self.action_run_demo()
+
+    @on(Input.Submitted)
+    def _submitted(self) -> None:
+        self.action_run_demo()
+
+    def action_run_demo(self) -> None:
+        """Run the demo with the values of the form."""
+        demo = self.demo
+        if demo is None:
+            return
+        try:
+            values = self.query_one(Knobs).values()
+        except DemoError as error:
+            self.query_one("#problem", Static).update(f"{error.message}; {error.hint}")
+            return
+        self.query_one("#problem", Static).update("")
+        self.action_stop()
+        self.lab_run = self._run(demo, values)
+
+    @work(exclusive=True, group="lab", exit_on_error=False)
+    async def _run(self, demo: Demo, values: dict[str, Any]) -> None:
+        await self.query_one(Bench).run([f"{demo.name}.{c.name}" for c in demo.claims], values)
+
+    def action_code(self) -> None:
+        """Read the demo."""
+        if demo := self.demo:
+            self.app.push_screen(CodeView(self.desk, demo, None))
+
+    def action_reset(self) -> None:
+        """All parameters back to their defaults."""
+        for knobs in self.query(Knobs):
+            knobs.reset()
+
+    def action_stop(self) -> None:
+        """Stop a run."""
+        if self.lab_run and self.lab_run.is_running:
+            self.lab_run.cancel()
+            self.lab_run = None
+
+    def action_escape(self) -> None:
+        """Stop a run; else leave a field; else go home."""
+        if self.lab_run and self.lab_run.is_running:
+            self.action_stop()
+        elif isinstance(self.focused, Input):
+            self.query_one("#list").focus()
+        else:
+            self.action_leave()

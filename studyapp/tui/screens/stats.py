@@ -1,0 +1,95 @@
+"""Stats: how much was recalled, what is coming, which days were studied."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from studyapp.memory import stats
+from studyapp.tui.commands import bindings
+from studyapp.tui.figures import gauge, home_figures, pad, sparkline
+from studyapp.tui.screens.base import Room
+from studyapp.tui.widgets.keyline import KeyLine
+
+SHADES = " ░▒▓█"
+
+
+class Stats(Room):
+    """Numbers about one's own study."""
+
+    room = "stats"
+    BINDINGS: ClassVar = bindings("stats")
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        yield Static(id="title", markup=False)
+        with VerticalScroll(id="page"):
+            yield Static(id="numbers", markup=False)
+        yield KeyLine()
+
+    async def show(self) -> None:
+        """Count and draw."""
+        self.query_one("#title", Static).update(self.title_line(self.say("stats.title")))
+        parts = [self._retention(), self._forecast(), self._heatmap(), self._topics(), self._slipping()]
+        self.query_one("#numbers", Static).update(Content("\n\n").join([p for p in parts if p]))
+        self.footer()
+
+    def _part(self, heading: str, lines: list[Content | str]) -> Content:
+        return Content("\n").join(
+            [Content.styled(heading, "bold $accent"), *(Content(x) if isinstance(x, str) else x for x in lines)]
+        )
+
+    def _retention(self) -> Content:
+        events, today, lines = self.desk.store.events(), self.desk.today(), []
+        for days in (7, 30, 365):
+            kept = stats.retention(events, today - days + 1, today)
+            if kept.share is not None:
+                of = self.say("stats.reviews", n=kept.reviews, recalled=kept.recalled)
+                bar = Content.styled(gauge(kept.share, 20), "$accent")
+                lines.append(
+                    Content.assemble(pad(self.say("stats.days", n=days), 16), bar, f" {kept.share:4.0%}  {of}")
+                )
+        streak = self.say("stats.streak", n=stats.streak(events, today))
+        if not stats.reviews(events):
+            lines.append(Content(self.say("stats.none")))
+        return self._part(f"{self.say('stats.retention')} · {streak}", list(lines))
+
+    def _forecast(self) -> Content:
+        ahead = stats.forecast(self.desk.cards(), self.desk.clock(), 30, self.desk.settings)
+        return self._part(self.say("stats.forecast", n=30), [f"{sparkline(ahead)}  {sum(ahead)}"])
+
+    def _heatmap(self) -> Content:
+        weeks = max(8, min(52, (self.size.width - 12) // 2))
+        now = self.desk.local(self.desk.clock())
+        days = weeks * 7 - (6 - now.weekday())
+        counts = stats.heatmap(self.desk.store.events(), days, self.desk.today())
+        top = max(counts, default=0) or 1
+        lines: list[Content | str] = []
+        for weekday, name in enumerate(self.say("stats.weekdays").split()):
+            row = "".join(SHADES[-(-4 * n // top)] * 2 if n else "· " for n in counts[weekday::7])
+            lines.append(Content.assemble(Content.styled(pad(name, 4), "$text-muted"), Content.styled(row, "$accent")))
+        return self._part(self.say("stats.heatmap"), lines)
+
+    def _topics(self) -> Content:
+        loads = home_figures(self.desk).topics
+        lines: list[Content | str] = [
+            Content.assemble(
+                pad(self.desk.title(x.topic), 28),
+                Content.styled(gauge(x.known / (x.total or 1), 20), "$accent"),
+                f" {x.known}/{x.total}",
+            )
+            for x in loads
+        ]
+        return self._part(self.say("stats.topics"), lines)
+
+    def _slipping(self) -> Content | None:
+        worst = sorted((c for c in self.desk.cards().values() if c.lapses), key=lambda c: -c.lapses)[:8]
+        named = [(c, q) for c in worst if (q := self.desk.question(c.card))]
+        if not named:
+            return None
+        lines: list[Content | str] = [
+            f"{self.say('stats.lapses', n=c.lapses)}  {q.ask[self.desk.language]}" for c, q in named
+        ]
+        return self._part(self.say("stats.hard"), lines)

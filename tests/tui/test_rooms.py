@@ -1,0 +1,147 @@
+"""Browse, Lab, Stats, Help, the palette and the one command table."""
+
+from typing import Any
+
+import pytest
+from textual.widgets import Input, OptionList, Static
+
+from studyapp.tui.commands import COMMANDS, ROOMS, key_table, of_room
+from studyapp.tui.screens.browse import Browse
+from studyapp.tui.screens.help import Help
+from studyapp.tui.screens.home import Home
+from studyapp.tui.screens.lab import LabRoom
+from studyapp.tui.screens.stats import Stats
+from studyapp.tui.screens.study import Study
+from studyapp.tui.widgets.proof import ClaimView
+from studyapp.words import Words
+
+SIZES = [(80, 24), (140, 45)]
+
+
+def text(app: Any, selector: str) -> str:
+    """What a Static on the screen on top says."""
+    return str(app.screen.query_one(selector, Static).content)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("key", "room"), [("b", Browse), ("l", LabRoom), ("s", Stats), ("question_mark", Help)])
+async def test_every_room_opens_from_home_and_speaks_both_languages(
+    make_app: Any, size: Any, language: str, key: str, room: type
+) -> None:
+    """A key opens the room, ctrl+l says it in the other language, and leaving comes home."""
+    app = make_app(language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+        assert isinstance(app.screen, room)
+        before = text(app, "#title")
+        await pilot.press("ctrl+l")
+        await pilot.pause()
+        assert text(app, "#title") != before
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Home)
+
+
+async def test_browse_finds_filters_reads_and_suspends(make_app: Any, store: Any) -> None:
+    """Typing narrows the list; v and t filter; s suspends and brings back; y studies what is listed."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("slash", *"third", "enter")
+        await pilot.pause()
+        assert app.screen.query_one("#list", OptionList).option_count == 1
+        assert "third" in text(app, "#ask")
+        await pilot.press("s")
+        await pilot.pause()
+        assert store.card("third#recall").suspended
+        await pilot.press("s")
+        await pilot.pause()
+        assert not store.card("third#recall").suspended
+        app.screen.query_one("#search", Input).value = ""
+        await pilot.pause()
+        await pilot.press("v", "v")
+        await pilot.pause()
+        assert [q.id for q in app.screen.found] == ["second"]
+        await pilot.press("y")
+        await pilot.pause()
+        assert isinstance(app.screen, Study) and "second" in text(app, "#ask")
+
+
+async def test_the_lab_runs_what_the_form_says_and_keeps_the_former_run(make_app: Any, lab: Any) -> None:
+    """r runs all claims; a turned value is handed on; each claim then shows the new run and the one before."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("l")
+        await pilot.pause()
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        field = app.screen.query(Input).first()
+        field.value = "8,32"
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert [a[2] for a in lab.asked] == [{}, {"widths": (8, 32)}]
+        runs = app.screen.query(ClaimView).first().runs
+        assert [dict(r.parameters) for r in runs] == [{"widths": (8, 32)}, {}]
+
+
+async def test_stats_count_what_was_answered(make_app: Any, clock: Any) -> None:
+    """After answers on two days, Stats tells the streak and the share recalled."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "4", "escape")
+        clock.forward(days=20)
+        await pilot.press("enter", "space", "3", "escape", "s")
+        await pilot.pause()
+        assert "100%" in text(app, "#numbers")
+
+
+async def test_light_and_dark_switch_and_are_kept(make_app: Any) -> None:
+    """f3 changes the theme and hands the changed settings on."""
+    app, kept = make_app(), []
+    app.desk.saved = kept.append
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3")
+        await pilot.pause()
+        assert app.theme == "textual-light" and kept[-1].theme == "light"
+
+
+async def test_the_palette_offers_the_commands_of_the_room(make_app: Any) -> None:
+    """Each command of the room stands in the palette by its word."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        titles = {c.title for c in app.get_system_commands(app.screen)}
+        assert {app.desk.words(c.word) for c in of_room("home")} <= titles
+
+
+async def test_a_footer_key_can_be_clicked(make_app: Any) -> None:
+    """A click on the footer's «lab» goes to the lab."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.pause()
+        line = app.screen.query_one("KeyLine")
+        await pilot.click("KeyLine", offset=(str(line.content).index(" lab") + 2, 0))
+        await pilot.pause()
+        assert isinstance(app.screen, LabRoom)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_command_has_a_word_and_an_action(language: str) -> None:
+    """Keys, palette, help and README can only name what exists."""
+    words = Words.load(language)
+    rooms = {"home": Home, "study": Study, "lab": LabRoom, "browse": Browse, "stats": Stats, "help": Help}
+    for command in COMMANDS:
+        assert words(command.word)
+        if command.room != "app":
+            assert hasattr(rooms[command.room], f"action_{command.action.partition('(')[0]}"), command
+    assert key_table(words).count("\n") == len(COMMANDS) + 2
+    assert {c.room for c in COMMANDS} == set(ROOMS)
+
+
+def test_no_key_means_two_things_in_a_room() -> None:
+    """Within a room, and against what holds everywhere, each key has one command."""
+    for room in ROOMS:
+        keys = [k for c in COMMANDS if c.room in {room, "app"} for k in c.keys.split(",")]
+        assert len(keys) == len(set(keys)), room
