@@ -40,6 +40,7 @@ def cli(ctx: click.Context, banks: tuple[Path, ...], language: str | None) -> No
     Without a command it opens the study app.
     """
     ctx.obj = Desk(banks, language)
+    ctx.call_on_close(ctx.obj.close)
     if ctx.invoked_subcommand is None:
         from studyapp.cli.app import open_app
 

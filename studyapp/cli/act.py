@@ -29,7 +29,8 @@ def answer(desk: Desk, question_id: str, rating: str, at: str | None, as_json: b
     now = instant(at) if at else desk.clock()
     desk.session([question.card]).answer(question.card, Rating[rating.upper()], now, language=desk.language)
     state = desk.store.card(question.card)
-    due_at = state.due_at.isoformat() if state.due_at else None
+    moment = desk.due_at(state)
+    due_at = moment.isoformat() if moment else None
     if as_json:
         say_json(
             {

@@ -1,10 +1,11 @@
 """What the commands work with, each opened when it is first asked for."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from studyapp.paths import data_home, demos_dir, questions_dir
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from studyapp.bank.model import Bank, Question
     from studyapp.lab.catalog import Catalog
     from studyapp.lab.recorded import Recordings
+    from studyapp.memory.schedule import CardState
     from studyapp.memory.session import Session
     from studyapp.memory.store import Store
     from studyapp.settings import Settings
@@ -78,6 +80,19 @@ class Desk:
         from studyapp.memory.store import Store
 
         return Store.open(self.database, self.settings)
+
+    def close(self) -> None:
+        """Let go of the database, where it was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def due_at(self, state: "CardState") -> datetime | None:
+        """The moment from which a card is due, in UTC: its minute while learning, the turn of its study day in review."""
+        if state.due_day is None:
+            return state.due_at
+        zone = ZoneInfo(self.settings.timezone) if self.settings.timezone else None
+        day = datetime(1970, 1, 1) + timedelta(days=state.due_day, hours=self.settings.rollover_hour)  # noqa: DTZ001
+        return (day.replace(tzinfo=zone) if zone else day).astimezone(UTC)
 
     def session(self, order: Sequence[str] | None = None) -> "Session":
         """A session over the cards of `order`, else over every scheduled question in learning order."""

@@ -53,13 +53,14 @@ def show(desk: Desk, question_id: str, as_json: bool) -> None:
     """Print a question with its answer, points and corrections."""
     question = desk.question(question_id)
     state = desk.store.card(question.card)
+    due_at = desk.due_at(state)
     if as_json:
         import msgspec
 
         said = msgspec.to_builtins(question, enc_hook=str)
         said["card"] = {
             "state": state.state,
-            "due_at": state.due_at.isoformat() if state.due_at else None,
+            "due_at": due_at.isoformat() if due_at else None,
             "stability": state.stability,
             "difficulty": state.difficulty,
             "reps": state.reps,
