@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Table
@@ -22,7 +23,10 @@ from studyapp.lab.runner import Lab
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
     async with Lab() as made:
         yield made
@@ -326,7 +330,8 @@ def app(write: Callable[..., Demo]) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_a_killed_app_leaves_nothing(app: subprocess.Popen[str]) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux alone")
+async def test_a_killed_app_leaves_nothing(app: subprocess.Popen[str]) -> None:
     """After kill -9 of the app the worker and every process of the demo are gone."""
     assert app.stdout is not None
     worker, child = map(int, app.stdout.readline().split())

@@ -1,0 +1,114 @@
+"""Demos are judged by whether every check is there and holds."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from studyapp.evidence.types import Check, Outcome
+from studyapp.lab.catalog import Catalog, Demo
+from studyapp.lab.recorded import Recordings
+from studyapp.lab.runner import Lab
+from studyapp.lab.verify import Verified, verify
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+DAY = date(2026, 11, 24)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    async with Lab() as made:
+        yield made
+
+
+def claim(body: str, name: str = "one", mark: str = "") -> str:
+    return f'{mark}def claim_{name}():\n    """It is so.\n\n    如此。"""\n    {body}\n\n\n'
+
+
+async def judged(lab: Lab, *demos: Demo, **options: Any) -> list[Verified]:
+    catalog = Catalog({d.name: d for d in demos})
+    return [r async for r in verify(lab, catalog, catalog.demos, today=DAY, **options)]
+
+
+async def test_what_holds_is_recorded_once(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
+    """A demo that holds passes and is recorded; a second time there is nothing new to record."""
+    demo, kept = write(claim("expect('r', torch.rand(1), at_least=0)")), Recordings(tmp_path / "recorded")
+    (first,) = await judged(lab, demo, recordings=kept, record=True)
+    (again,) = await judged(lab, demo, recordings=kept, record=True)
+    assert (first.ok, first.recorded, again.recorded) == (True, True, False)
+    run = kept.get(demo.name)
+    assert run is not None
+    assert (run.date, run.hash, list(run.claims)) == ("2026-11-24", demo.hash, ["one"])
+    assert first.as_dict()["ok"] is True
+    assert "1 of 1 claims hold" in first.lines()[0]
+
+
+@pytest.mark.parametrize(("body", "said"), [
+    ("expect('n', 2, equals=1)", "one: n is 2, not 1"),
+    ("1 / 0", "one: ZeroDivisionError: division by zero"),
+    ("os._exit(7)", "crash with seed 0"),
+    ("time.sleep(60)", "timeout with seed 0"),
+    ("expect('r', torch.initial_seed(), equals=0)", "(seed 1)"),
+])
+async def test_what_does_not_hold_fails(lab: Lab, write: Callable[..., Demo], tmp_path: Path, body: str, said: str) -> None:
+    """A broken check, an error, a death, a hang, or another seed fails the demo, says why, and records nothing."""
+    demo, kept = write(claim(body)), Recordings(tmp_path / "recorded")
+    (result,) = await judged(lab, demo, recordings=kept, record=True, seeds=2, timeout=3.0)
+    assert not result.ok
+    assert any(said in p for p in result.problems), result.problems
+    assert kept.get(demo.name) is None
+
+
+async def test_a_check_that_is_gone_fails(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
+    """A recorded check that the same source no longer makes is a problem; after a change of source it is not."""
+    demo, kept = write(claim("expect('n', 1, equals=1)")), Recordings(tmp_path / "recorded")
+    check = Check("m", "equals", 1, 1, 0, 0, True)
+    kept.write(demo, [Outcome("one", True, 0.1, (check,))], torch="2", today=DAY)
+    (result,) = await judged(lab, demo, recordings=kept)
+    assert result.problems == ("one: the check of «m», recorded 2026-11-24, is not there",)
+    kept.write(replace(demo, hash="older"), [Outcome("one", True, 0.1, (check,))], torch="2", today=DAY)
+    (result,) = await judged(lab, demo, recordings=kept)
+    assert result.ok
+    assert "changed since" in result.warnings[0]
+
+
+async def test_a_skipped_claim_says_when_it_ran(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
+    """What this machine lacks never fails; the date and card of its recording are told, and that it is stale."""
+    demo = write(claim("1 / 0", mark="@needs('tpu')\n"))
+    kept = Recordings(tmp_path / "recorded")
+    (result,) = await judged(lab, demo, recordings=kept)
+    assert (result.ok, result.skipped) == (True, ("one: skipped (tpu), not recorded yet",))
+    ran = Outcome("one", True, 0.1, (Check("n", "equals", 1, 1, 0, 0, True),))
+    kept.write(replace(demo, hash="older"), [ran], torch="2", today=DAY, machine="tpu-v9")
+    (result,) = await judged(lab, demo, recordings=kept)
+    assert result.skipped == ("one: skipped (tpu), recorded 2026-11-24 on tpu-v9",)
+    assert result.ok
+    assert result.warnings
+
+
+async def test_thin_margins_are_named(lab: Lab, write: Callable[..., Demo]) -> None:
+    """Over several seeds a margin that nearly breaks is named; wide and fixed ones are not."""
+    body = ("r = torch.rand(1).item()\n    expect('thin', r, at_least=0)\n    expect('wide', r, at_least=-99)\n"
+            "    expect('fixed', 1, equals=1)")
+    (result,) = await judged(lab, write(claim(body)), seeds=5)
+    assert result.ok
+    assert [t.split("«")[1].split("»")[0] for t in result.thin] == ["thin"]
+
+
+async def test_timed_claims_run_alone(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
+    """No claim of any demo runs beside a timed one."""
+    log = tmp_path / "log"
+    note = (f"for word in ('begin', 'end'):\n        print(word, sys._getframe().f_code.co_name, file=open({str(log)!r}, 'a'))\n"
+            "        time.sleep(0.15)\n    expect('n', 1, equals=1)")
+    demos = [write(claim(note, f"t{i}", "@timed\n") + claim(note, f"u{i}"), name=f"attention/d{i}") for i in range(3)]
+    results = await judged(lab, *demos, jobs=3)
+    assert all(r.ok and len(r.outcomes) == 2 for r in results)
+    said = log.read_text().split("\n")
+    timed = [i for i, line in enumerate(said) if "begin claim_t" in line]
+    assert len(timed) == 3
+    assert min(timed) > max(i for i, line in enumerate(said) if "claim_u" in line)
+    assert all(said[i + 1] == said[i].replace("begin", "end") for i in timed)
