@@ -116,8 +116,8 @@ def _bars(evidence: Bars, width: int, colour: bool) -> str:
     if evidence.y_label or any(name for name, _ in series):
         out += _legend([name for name, _ in series], evidence.y_label, width, colour)
     side = min(max(map(cell_len, evidence.labels), default=0), width // 3)
-    numbers = max((cell_len(_cell(v)) for _, column in series for v in column), default=1)
-    room = max(4, width - side - numbers - 3)
+    numbers = max((cell_len(_cut(_cell(v), width // 3)) for _, column in series for v in column), default=1)
+    room = max(1, width - side - numbers - 4)
     top = max(usable, default=0.0)
     floor = 10 ** (math.floor(math.log10(min(usable))) - 1) if "y" in evidence.log and usable else 0.0
     for i, label in enumerate(evidence.labels):
@@ -126,7 +126,9 @@ def _bars(evidence: Bars, width: int, colour: bool) -> str:
             share = 0.0 if value is None or not top else _share(abs(value), floor, top)
             bar = _bar(share * room)
             painted = f"\x1b[{COLOURS[j % 8]}m{bar}\x1b[39m" if colour and bar else bar
-            out.append(f"{_fit(label if j == 0 else '', side, True)} │{painted} {_cell(column[i])}".rstrip())
+            out.append(
+                f"{_fit(label if j == 0 else '', side, True)} │{painted} {_cut(_cell(column[i]), width // 3)}".rstrip()
+            )
     return "\n".join(out)
 
 
@@ -155,16 +157,17 @@ def _heatmap(evidence: Heatmap, width: int) -> str:
 
 
 def _legend(names: Sequence[str], y_label: str, width: int, colour: bool) -> list[str]:
+    y_label = _cut(y_label, width)
     rows, row, used = [], y_label, cell_len(y_label)
     for i, name in enumerate(names):
         if not name:
             continue
         mark = f"\x1b[{COLOURS[i % 8]}m━\x1b[39m" if colour else MARKS[i % 8]
+        name = _cut(name, width - 2)
         size = cell_len(name) + 2
         if row and used + size + 2 > width:
             rows.append(row)
             row, used = "", 0
-        name = _cut(name, width - 2)
         row, used = (f"{row}  {mark} {name}", used + size + 2) if row else (f"{mark} {name}", size)
     return [*rows, row] if row else rows
 
@@ -197,7 +200,8 @@ def _back(value: float, log: bool) -> float:
 def _share(value: float, floor: float, top: float) -> float:
     if not floor:
         return value / top
-    return math.log(value / floor) / math.log(top / floor) if value > floor else 0.0
+    low, high = math.log(floor), math.log(top)
+    return (math.log(value) - low) / (high - low) if value > floor else 0.0
 
 
 def _bar(cells: float) -> str:
@@ -220,6 +224,7 @@ def _is_number(value: Cell) -> bool:
 
 
 def _cut(value: str, width: int) -> str:
+    value = " ".join(value.split())
     return value if cell_len(value) <= width else set_cell_size(value, max(0, width - 1)).rstrip() + "…"
 
 

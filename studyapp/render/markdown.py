@@ -1,7 +1,9 @@
 """The one Markdown dialect of the bank: GitHub's, with displayed formulas between `$$` on their own lines."""
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
 from mdit_py_plugins.dollarmath import dollarmath_plugin
+from rich.cells import cell_len
 
 
 def parser() -> MarkdownIt:
@@ -13,9 +15,20 @@ def parser() -> MarkdownIt:
     made = MarkdownIt("gfm-like", {"html": False, "linkify": False})
     dollarmath_plugin(made, double_inline=False, allow_labels=False)
     made.disable(["math_inline", "linkify"])
+    made.core.ruler.push("chinese_lines", _join_chinese_lines)
     return made
 
 
 def formulas(text: str) -> list[tuple[int, str]]:
     """The displayed formulas of `text` with the line (from 0) on which each begins."""
     return [(t.map[0] if t.map else 0, t.content.strip()) for t in parser().parse(text) if t.type == "math_block"]
+
+
+def _join_chinese_lines(state: StateCore) -> None:
+    """A line break in the file between two Chinese characters is no space to the reader."""
+    for token in state.tokens:
+        children = token.children or []
+        for before, here, after in zip(children, children[1:], children[2:], strict=False):
+            wide = cell_len(before.content[-1:]) == 2 and cell_len(after.content[:1]) == 2
+            if here.type == "softbreak" and before.type == after.type == "text" and wide:
+                here.type, here.tag, here.content = "text", "", ""

@@ -19,7 +19,7 @@ FONTS = [
     "DejaVu Sans",
 ]
 
-MAX_TICKS, MAX_DOTS = 8, 40
+MAX_TICKS, MAX_DOTS, MAX_LABELS = 8, 40, 50
 
 
 def picture(evidence: Evidence) -> bytes | None:
@@ -76,7 +76,8 @@ def _bars(axes: Any, evidence: Bars) -> None:
     for i, (name, values) in enumerate(evidence.series.items()):
         places = [j + (i - (len(evidence.series) - 1) / 2) * width for j in range(len(values))]
         axes.bar(places, [_nan(number(v)) for v in values], width, label=name)
-    axes.set_xticks(range(len(evidence.labels)), evidence.labels)
+    crowded = sum(map(len, evidence.labels)) > MAX_LABELS
+    axes.set_xticks(range(len(evidence.labels)), evidence.labels, rotation=30 if crowded else 0)
     axes.set_ylabel(evidence.y_label)
     if "y" in evidence.log:
         axes.set_yscale("log")

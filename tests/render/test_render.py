@@ -52,6 +52,12 @@ def test_an_address_does_not_swallow_the_chinese_after_it() -> None:
     assert "<a" not in parser().render("见 https://a.org/x，后面")
 
 
+def test_chinese_lines_join_without_a_space() -> None:
+    """Lines of the file are joined as each language joins them."""
+    assert parser().render("方差\n为一\n").strip() == "<p>方差为一</p>"
+    assert parser().render("one\ntwo\n").strip() == "<p>one\ntwo</p>"
+
+
 def test_a_formula_is_drawn_with_rows_of_one_width() -> None:
     """A fraction takes three rows, and every row the same number of cells."""
     rows = formula(r"\frac{QK^\top}{\sqrt{d_k}}")
