@@ -6,7 +6,7 @@ torch), and numbers that JSON lacks are written as the strings "nan", "inf" and 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 Cell = float | int | str | bool | None
@@ -115,7 +115,7 @@ def plain(value: Any) -> Any:
 def to_json(item: Evidence | Check) -> dict[str, Any]:
     """A JSON-ready dict; `kind` names the class."""
     kind = "check" if isinstance(item, Check) else next(k for k, t in KINDS.items() if isinstance(item, t))
-    return {"kind": kind} | asdict(item)
+    return {"kind": kind} | vars(item)
 
 
 def from_json(data: Mapping[str, Any]) -> Evidence | Check:

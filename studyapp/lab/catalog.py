@@ -157,14 +157,18 @@ def read_demo(path: Path, findings: list[Finding]) -> Demo:
         if isinstance(node, ast.FunctionDef) and node.name.startswith(PREFIX):
             claim = _claim(node, path, findings)
             if claim.name in claims:
-                findings.append(Finding(path, node.lineno, node.name, "is defined twice", "give each claim its own name"))
+                findings.append(
+                    Finding(path, node.lineno, node.name, "is defined twice", "give each claim its own name")
+                )
             claims[claim.name] = claim
     if not claims:
         findings.append(Finding(path, 1, "", "has no claim", f"write a function {PREFIX}…"))
     _same_defaults(claims, path, findings)
     for stray in ast.walk(tree):
         if isinstance(stray, ast.Assert):
-            findings.append(Finding(path, stray.lineno, "", "asserts", "say it with expect(…), which keeps the numbers"))
+            findings.append(
+                Finding(path, stray.lineno, "", "asserts", "say it with expect(…), which keeps the numbers")
+            )
     name = f"{path.parent.name}/{path.stem}"
     return Demo(name, path.parent.name, path, summary, doc, tuple(claims.values()), source, source_hash(source))
 
@@ -189,19 +193,27 @@ def _dump(node: Any) -> str:
 
 
 def _is_docstring(node: ast.AST, first: ast.stmt) -> bool:
-    return (isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            and isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str))
+    return (
+        isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        and isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
 
 
 def _texts(node: ast.Module | ast.FunctionDef, path: Path, what: str, findings: list[Finding]) -> tuple[Text, str]:
     line, key = getattr(node, "lineno", 1), getattr(node, "name", "")
     parts = [p for p in BLANK_LINE.split(inspect.cleandoc(ast.get_docstring(node) or "")) if p.strip()]
     if not parts:
-        findings.append(Finding(path, line, key, f"{what} has no docstring", "say it in English, a blank line, then Chinese"))
+        findings.append(
+            Finding(path, line, key, f"{what} has no docstring", "say it in English, a blank line, then Chinese")
+        )
         return Text("", ""), ""
     en = " ".join(parts[0].split())
     if len(parts) < 2 or not CHINESE.search(parts[1]):
-        findings.append(Finding(path, line, key, f"{what} is not said in Chinese", "put it after the English, past a blank line"))
+        findings.append(
+            Finding(path, line, key, f"{what} is not said in Chinese", "put it after the English, past a blank line")
+        )
         return Text(en, en), "\n\n".join(parts[1:])
     return Text(en, JOINED.sub("", " ".join(parts[1].split()))), "\n\n".join(parts[2:])
 
@@ -223,11 +235,25 @@ def _claim(node: ast.FunctionDef, path: Path, findings: list[Finding]) -> Claim:
                 raise ValueError
             parameters[argument.arg] = value
         except ValueError:
-            findings.append(Finding(path, argument.lineno, f"{node.name}({argument.arg})", "has no literal default",
-                                    "write a number, a string, True, False, None or a tuple of these"))
+            findings.append(
+                Finding(
+                    path,
+                    argument.lineno,
+                    f"{node.name}({argument.arg})",
+                    "has no literal default",
+                    "write a number, a string, True, False, None or a tuple of these",
+                )
+            )
     for extra in filter(None, (arguments.vararg, arguments.kwarg)):
-        findings.append(Finding(path, extra.lineno, f"{node.name}({extra.arg})", "takes any number of arguments",
-                                "name every parameter and give it a default"))
+        findings.append(
+            Finding(
+                path,
+                extra.lineno,
+                f"{node.name}({extra.arg})",
+                "takes any number of arguments",
+                "name every parameter and give it a default",
+            )
+        )
     timed, needs = False, []
     for decorator in node.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -249,8 +275,15 @@ def _same_defaults(claims: Mapping[str, Claim], path: Path, findings: list[Findi
     for claim in claims.values():
         for name, value in claim.parameters.items():
             if type(seen.setdefault(name, value)) is not type(value):
-                findings.append(Finding(path, claim.line, f"{PREFIX}{claim.name}({name})", "is of another type than in an earlier claim",
-                                        "the same name means the same thing in one file"))
+                findings.append(
+                    Finding(
+                        path,
+                        claim.line,
+                        f"{PREFIX}{claim.name}({name})",
+                        "is of another type than in an earlier claim",
+                        "the same name means the same thing in one file",
+                    )
+                )
 
 
 def _like(value: Any, default: Any) -> Any:

@@ -84,16 +84,35 @@ class Recordings:
         runs.sort(key=lambda r: (bool(r.claims[claim].skipped), r.machine != CPU))
         return runs[0].claims[claim] if runs else None
 
-    def write(self, demo: Demo, outcomes: Iterable[Outcome], *, torch: str, today: Date, machine: str = CPU,
-              always: bool = False) -> bool:
+    def write(
+        self,
+        demo: Demo,
+        outcomes: Iterable[Outcome],
+        *,
+        torch: str,
+        today: Date,
+        machine: str = CPU,
+        always: bool = False,
+    ) -> bool:
         """Keep a run. True where a file was written: only where source or a check changed, unless `always`.
 
         Raises:
             DemoError: where the file cannot be written.
         """
-        claims = {o.claim: RecordedClaim(o.claim, o.held, _digits(o.seconds), tuple(_rounded(c) for c in o.checks),
-                                         tuple(_rounded(e) for e in o.evidence), o.skipped, dict(o.parameters), machine,
-                                         today.isoformat()) for o in outcomes}
+        claims = {
+            o.claim: RecordedClaim(
+                o.claim,
+                o.held,
+                _digits(o.seconds),
+                tuple(_rounded(c) for c in o.checks),
+                tuple(_rounded(e) for e in o.evidence),
+                o.skipped,
+                dict(o.parameters),
+                machine,
+                today.isoformat(),
+            )
+            for o in outcomes
+        }
         old = self.get(demo.name, machine)
         if old is not None and old.hash == demo.hash:
             claims = {**{n: c for n, c in old.claims.items() if any(n == k.name for k in demo.claims)}, **claims}
@@ -108,8 +127,10 @@ class Recordings:
 
 
 def _essence(run: RecordedDemo) -> Any:
-    claims = {n: (c.held, c.skipped, [(k.what, k.relation, k.held) for k in c.checks], dict(c.parameters))
-              for n, c in run.claims.items()}
+    claims = {
+        n: (c.held, c.skipped, [(k.what, k.relation, k.held) for k in c.checks], dict(c.parameters))
+        for n, c in run.claims.items()
+    }
     return run.hash, claims
 
 
@@ -130,7 +151,7 @@ def _rounded(item: Any) -> Any:
 def _to_json(run: RecordedDemo) -> str:
     """One claim, check and piece of evidence a line, so that a change reads well as a difference."""
     head = {"machine": run.machine, "torch": run.torch, "date": run.date, "seconds": run.seconds, "hash": run.hash}
-    lines = [f' {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}' for k, v in head.items()]
+    lines = [f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in head.items()]
     claims = []
     for claim in run.claims.values():
         rows: dict[str, Any] = {"held": claim.held, "seconds": claim.seconds}
@@ -152,8 +173,17 @@ def _from_json(data: Mapping[str, Any]) -> RecordedDemo:
     for name, c in data["claims"].items():
         checks: list[Any] = [from_json(k) for k in c["checks"]]
         evidence: list[Any] = [from_json(e) for e in c["evidence"]]
-        claims[name] = RecordedClaim(name, c["held"], c["seconds"], tuple(checks), tuple(evidence), c.get("skipped", ""),
-                                     c.get("parameters", {}), data["machine"], data["date"])
+        claims[name] = RecordedClaim(
+            name,
+            c["held"],
+            c["seconds"],
+            tuple(checks),
+            tuple(evidence),
+            c.get("skipped", ""),
+            c.get("parameters", {}),
+            data["machine"],
+            data["date"],
+        )
     return RecordedDemo(data["machine"], data["torch"], data["date"], data["seconds"], data["hash"], claims)
 
 
@@ -170,4 +200,6 @@ def _write_atomically(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             if temporary:
                 Path(temporary).unlink()
-        raise DemoError(f"{path} cannot be written: {error.strerror}", "is the folder yours, and is there room?") from error
+        raise DemoError(
+            f"{path} cannot be written: {error.strerror}", "is the folder yours, and is there room?"
+        ) from error

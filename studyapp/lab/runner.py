@@ -61,13 +61,19 @@ class Lab:
             self.why = "demos need a system that can fork: Linux, macOS or WSL"
             return
         mine, theirs = socket.socketpair()
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         root = str(Path(__file__).parent.parent.parent)
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
         try:
             self._process = subprocess.Popen(
-                [self.python, "-P", "-m", "studyapp.lab.worker", str(theirs.fileno())], pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self._stderr, start_new_session=True, env=environment)
+                [self.python, "-P", "-m", "studyapp.lab.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                start_new_session=True,
+                env=environment,
+            )
         except OSError as error:
             mine.close()
             self.why = f"{self.python} cannot be started: {error.strerror}"
@@ -88,7 +94,9 @@ class Lab:
             self.why = f"the worker did not start: {error or 'it took too long'}"
             await self._stop()
             return
-        said = json.loads(hello) if hello.endswith(b"\n") else {"ready": False, "why": self._last_words()}
+        said: dict[str, Any] = (
+            json.loads(hello) if hello.endswith(b"\n") else {"ready": False, "why": self._last_words()}
+        )
         self.ready, self.torch, self.why = said["ready"], said.get("torch", ""), said.get("why", "")
         if not self.ready:
             await self._stop()
@@ -129,16 +137,29 @@ class Lab:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def run(self, demo: Demo, claims: Collection[str] | None = None, parameters: Mapping[str, Any] | None = None, *,
-            seed: int = 0, timeout: float = 30.0, memory: int = 2 << 30) -> "Run":
+    def run(
+        self,
+        demo: Demo,
+        claims: Collection[str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        timeout: float = 30.0,
+        memory: int = 2 << 30,
+    ) -> "Run":
         """A run of a demo's claims (all, or those named), as an async iterator of events; the last is Ended.
 
         Raises:
             DemoError: where a claim or parameter is unknown, or a parameter is of another type.
         """
         names = None if claims is None else [demo.claim(c).name for c in claims]
-        request = {"path": str(demo.path.resolve()), "claims": names, "parameters": demo.settle(parameters or {}), "seed": seed,
-                   "memory": memory}
+        request = {
+            "path": str(demo.path.resolve()),
+            "claims": names,
+            "parameters": demo.settle(parameters or {}),
+            "seed": seed,
+            "memory": memory,
+        }
         return Run(self, request, timeout, memory)
 
     def send(self, request: Mapping[str, Any], descriptors: Collection[int] = ()) -> None:
@@ -335,7 +356,9 @@ async def reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTra
     """A stream over the reading end of a pipe."""
     stream = asyncio.StreamReader(limit=LINE_BYTES)
     pipe = os.fdopen(descriptor, "rb", buffering=0)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(stream), pipe
+    )
     return stream, transport
 
 

@@ -198,9 +198,7 @@ def judge(runs: Runs, recordings: Recordings | None, record: bool, today: Date) 
     if record and recordings is not None and not problems:
         wrote = recordings.write(demo, outcomes.values(), torch=runs.torch, today=today, machine=runs.machine)
     order = [outcomes[c.name] for c in demo.claims if c.name in outcomes]
-    return Verified(
-        demo.name, tuple(order), tuple(problems), tuple(warnings), tuple(thin(runs)), tuple(skipped), wrote
-    )
+    return Verified(demo.name, tuple(order), tuple(problems), tuple(warnings), tuple(thin(runs)), tuple(skipped), wrote)
 
 
 def failures(outcome: Outcome) -> list[str]:
@@ -237,5 +235,7 @@ def thin(runs: Runs) -> list[str]:
         spread = statistics.pstdev(values) if all(abs(v) < float("inf") for v in values) else 0.0
         if spread and statistics.fmean(values) < THIN * spread:
             least, check = min(seen, key=lambda pair: pair[0])
-            said.append(f"{claim}: «{check.what}» has margins of {least:.3g} to {max(values):.3g} over {len(values)} seeds")
+            said.append(
+                f"{claim}: «{check.what}» has margins of {least:.3g} to {max(values):.3g} over {len(values)} seeds"
+            )
     return said

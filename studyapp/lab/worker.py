@@ -34,8 +34,8 @@ class Server:
     link: socket.socket
     threads: int
     version: str
-    live: dict[int, int] = field(default_factory=dict)          # run -> pid
-    ends: dict[int, int] = field(default_factory=dict)          # pid -> descriptor of the exit record
+    live: dict[int, int] = field(default_factory=dict)  # run -> pid
+    ends: dict[int, int] = field(default_factory=dict)  # pid -> descriptor of the exit record
     records: list[tuple[int, bytes]] = field(default_factory=list)
     waiting: bytes = b""
     descriptors: list[int] = field(default_factory=list)
@@ -48,9 +48,10 @@ class Server:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         self.own = (woken, wake)
+        heard: list[Any] = [self.link, woken]
         try:
             while True:
-                ready, writable, _ = select.select([self.link, woken], [fd for fd, _ in self.records], [])
+                ready, writable, _ = select.select(heard, [fd for fd, _ in self.records], [])
                 for descriptor in writable:
                     self.write_record(descriptor)
                 if woken in ready:
@@ -91,7 +92,9 @@ class Server:
             pid = os.fork()
         except OSError as error:
             os.close(output)
-            self.records.append((messages, record({"event": "error", "message": str(error)}) + record({"event": "exit", "code": 1})))
+            self.records.append(
+                (messages, record({"event": "error", "message": str(error)}) + record({"event": "exit", "code": 1}))
+            )
             return
         if pid == 0:
             self.become_child(request, messages, output, server)
@@ -112,7 +115,11 @@ class Server:
             die_with(server)
             os.dup2(output, 1)
             os.dup2(output, 2)
-            for descriptor in {output, *self.own, *self.ends.values(), *(fd for fd, _ in self.records)} - {1, 2, messages}:
+            for descriptor in {output, *self.own, *self.ends.values(), *(fd for fd, _ in self.records)} - {
+                1,
+                2,
+                messages,
+            }:
                 os.close(descriptor)
             self.link.close()
             limit(request.get("memory", 0))
@@ -245,19 +252,19 @@ class Child:
     def write(self, line: str) -> None:
         data = line.encode(errors="replace") + b"\n"
         while data:
-            data = data[os.write(self.messages, data):]
+            data = data[os.write(self.messages, data) :]
 
     def shown(self, item: Evidence) -> None:
         """Send evidence while there is room for it."""
-        data = to_json(item)
-        size = len(json.dumps(data, ensure_ascii=False).encode(errors="replace"))
-        if size > self.room:
-            if not self.full:
-                print(f"studyapp: evidence beyond {EVIDENCE_BYTES >> 20} MiB is left out", file=sys.stderr)
-            self.full = True
+        if self.full or os.getpid() != self.leader:
             return
-        self.room -= size
-        self.say("shown", item=data)
+        line = json.dumps({"event": "shown", "claim": self.claim, "item": to_json(item)}, ensure_ascii=False)
+        self.room -= len(line)
+        if self.room < 0:
+            self.full = True
+            print(f"studyapp: evidence beyond {EVIDENCE_BYTES >> 20} MiB is left out", file=sys.stderr)
+        else:
+            self.write(line)
 
     def checked(self, check: Check) -> None:
         self.say("checked", check=to_json(check))

@@ -49,7 +49,11 @@ def test_reads_all_that_a_demo_says(tmp_path: Path) -> None:
     catalog = load(tmp_path)
     demo = catalog.demos["attention/scaling"]
     assert catalog.findings == ()
-    assert (demo.topic, demo.summary.en, demo.summary.zh) == ("attention", "Dividing keeps variance at 1.", "除以 √d 使方差保持为 1。")
+    assert (demo.topic, demo.summary.en, demo.summary.zh) == (
+        "attention",
+        "Dividing keeps variance at 1.",
+        "除以 √d 使方差保持为 1。",
+    )
     assert demo.doc == "Turn `widths`."
     first, second = demo.claims
     assert (first.name, first.sentence.en, first.sentence.zh) == ("first", "Var(q·k) is d.", "方差为 d。")
@@ -62,21 +66,26 @@ def test_reads_all_that_a_demo_says(tmp_path: Path) -> None:
 
 def test_loading_imports_no_torch() -> None:
     """Reading the catalog of shipped demos leaves torch alone."""
-    code = ("import sys; from studyapp.lab.catalog import Catalog; from studyapp.paths import demos_dir; "
-            "import studyapp.lab.recorded; Catalog.load(demos_dir()); sys.exit('torch' in sys.modules)")
+    code = (
+        "import sys; from studyapp.lab.catalog import Catalog; from studyapp.paths import demos_dir; "
+        "import studyapp.lab.recorded; Catalog.load(demos_dir()); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("change", "key", "problem"), [
-    (("rate=-1e-3", "rate=2**10"), "claim_first(rate)", "literal"),
-    (("rate=-1e-3", "*rest"), "claim_first(rest)", "any number"),
-    (("widths=(16, 64), rate", "widths, rate"), "claim_first(widths)", "literal"),
-    (('它很快。', 'Fast.'), "claim_second", "Chinese"),
-    (("claim_second", "claim_first"), "claim_first", "twice"),
-    (('expect("d", 1, equals=1)\n', 'assert 1 == 1\n'), "", "asserts"),
-    (("def claim_", "def other_"), "", "no claim"),
-    (("claim_second(widths=(16, 64))", "claim_second(widths=16)"), "claim_second(widths)", "another type"),
-])
+@pytest.mark.parametrize(
+    ("change", "key", "problem"),
+    [
+        (("rate=-1e-3", "rate=2**10"), "claim_first(rate)", "literal"),
+        (("rate=-1e-3", "*rest"), "claim_first(rest)", "any number"),
+        (("widths=(16, 64), rate", "widths, rate"), "claim_first(widths)", "literal"),
+        (("它很快。", "Fast."), "claim_second", "Chinese"),
+        (("claim_second", "claim_first"), "claim_first", "twice"),
+        (('expect("d", 1, equals=1)\n', "assert 1 == 1\n"), "", "asserts"),
+        (("def claim_", "def other_"), "", "no claim"),
+        (("claim_second(widths=(16, 64))", "claim_second(widths=16)"), "claim_second(widths)", "another type"),
+    ],
+)
 def test_what_is_amiss_is_a_finding(tmp_path: Path, change: tuple[str, str], key: str, problem: str) -> None:
     """A demo that breaks a rule still loads, and the finding says where and what."""
     catalog = load(tmp_path, SOURCE.replace(*change))
@@ -100,8 +109,12 @@ def test_a_demo_must_not_hide_a_standard_module(tmp_path: Path) -> None:
 def test_unknown_names_get_a_suggestion(tmp_path: Path) -> None:
     """A misspelt demo, claim or parameter is answered with the nearest name."""
     catalog = load(tmp_path)
-    for ask in (lambda: catalog.demo("attention/scalng"), lambda: catalog.claim("attention/scalng.first"),
-                lambda: catalog.claim("attention/scaling.frist"), lambda: catalog.demos["attention/scaling"].settle({"width": 3})):
+    for ask in (
+        lambda: catalog.demo("attention/scalng"),
+        lambda: catalog.claim("attention/scalng.first"),
+        lambda: catalog.claim("attention/scaling.frist"),
+        lambda: catalog.demos["attention/scaling"].settle({"width": 3}),
+    ):
         with pytest.raises(DemoError) as caught:
             ask()
         assert "did you mean" in caught.value.hint
@@ -114,9 +127,22 @@ def test_parameters_take_the_type_of_their_default(tmp_path: Path) -> None:
     demo = load(tmp_path).demos["attention/scaling"]
     assert demo.settle({"widths": [8, 32], "rate": 1, "on": False}) == {"widths": (8, 32), "rate": 1.0, "on": False}
     assert demo.settle({"widths": "8,32", "rate": "1e-2", "on": "false", "name": "y"}) == {
-        "widths": (8, 32), "rate": 0.01, "on": False, "name": "y"}
-    wrong = ({"widths": 3}, {"widths": (1.5,)}, {"widths": "a,b"}, {"widths": ()}, {"rate": "fast"}, {"rate": True},
-             {"on": "maybe"}, {"on": 1}, {"name": 3})
+        "widths": (8, 32),
+        "rate": 0.01,
+        "on": False,
+        "name": "y",
+    }
+    wrong = (
+        {"widths": 3},
+        {"widths": (1.5,)},
+        {"widths": "a,b"},
+        {"widths": ()},
+        {"rate": "fast"},
+        {"rate": True},
+        {"on": "maybe"},
+        {"on": 1},
+        {"name": 3},
+    )
     for given in wrong:
         with pytest.raises(DemoError, match="cannot be"):
             demo.settle(given)

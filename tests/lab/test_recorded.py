@@ -27,8 +27,14 @@ def claim_two():
     expect("n", 1, equals=1)
 '''
 CHECK = Check("n", "equals", 1 / 3, 1.0, 0.7, 0.0333333333, True, ("d", 16))
-ONE = Outcome("one", True, 0.123456789, (CHECK,), (Table(("a", "b"), ((1 / 3, "nan"), (None, True))),
-                                                     Lines("x", (1, 2), {"y": (0.1, "inf")}, "xy")), parameters={"n": 3})
+ONE = Outcome(
+    "one",
+    True,
+    0.123456789,
+    (CHECK,),
+    (Table(("a", "b"), ((1 / 3, "nan"), (None, True))), Lines("x", (1, 2), {"y": (0.1, "inf")}, "xy")),
+    parameters={"n": 3},
+)
 TWO = Outcome("two", False, 0.0, skipped="cuda")
 DAY = date(2026, 11, 24)
 
@@ -72,8 +78,13 @@ def test_the_best_recording_is_one_that_ran(tmp_path: Path, demo: Demo) -> None:
     """A claim skipped on the processor is shown from the card it ran on, with its date."""
     kept = Recordings(tmp_path / "recorded")
     kept.write(demo, [ONE, TWO], torch="2.13.0", today=DAY)
-    kept.write(demo, [ONE, replace(TWO, held=True, skipped="", checks=(CHECK,))], torch="2.13.0", today=date(2026, 1, 2),
-               machine="nvidia-h200")
+    kept.write(
+        demo,
+        [ONE, replace(TWO, held=True, skipped="", checks=(CHECK,))],
+        torch="2.13.0",
+        today=date(2026, 1, 2),
+        machine="nvidia-h200",
+    )
     one, two = kept.best(f"{demo.name}.one"), kept.best(f"{demo.name}.two")
     assert one is not None and two is not None
     assert (one.machine, two.machine, two.date, two.held) == ("cpu", "nvidia-h200", "2026-01-02", True)

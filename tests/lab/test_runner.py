@@ -74,8 +74,10 @@ def within(seconds: float, holds: Callable[[], bool]) -> bool:
 
 async def test_a_run_streams_what_its_claims_say(lab: Lab, write: Callable[..., Demo]) -> None:
     """Started, progress, evidence, checks and the verdict come claim by claim, and Ended last."""
-    body = ("for _ in progress(range(3)):\n    pass\nshow(table(['a', 'b'], [[float('nan'), float('-inf')], [n, 2]]))\n"
-            "expect('n', n, equals=3)\nprint('printed 中')")
+    body = (
+        "for _ in progress(range(3)):\n    pass\nshow(table(['a', 'b'], [[float('nan'), float('-inf')], [n, 2]]))\n"
+        "expect('n', n, equals=3)\nprint('printed 中')"
+    )
     events = await everything(lab, write(claim(body, arguments="n=3") + HOLDS))
     assert Started("one") in events
     assert Progress("one", 3, 3) in events
@@ -104,13 +106,18 @@ async def test_what_is_asked_wrongly_never_runs(write: Callable[..., Demo]) -> N
     assert lab.pid is None
 
 
-@pytest.mark.parametrize(("body", "said"), [
-    ("raise ValueError('of my own')", "ValueError: of my own"),
-    ("sys.exit(3)", "SystemExit: 3"),
-    ("pass", "expected nothing"),
-    ("expect('n', 1)", "exactly one of"),
-])
-async def test_a_claim_that_raises_leaves_the_others(lab: Lab, write: Callable[..., Demo], body: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise ValueError('of my own')", "ValueError: of my own"),
+        ("sys.exit(3)", "SystemExit: 3"),
+        ("pass", "expected nothing"),
+        ("expect('n', 1)", "exactly one of"),
+    ],
+)
+async def test_a_claim_that_raises_leaves_the_others(
+    lab: Lab, write: Callable[..., Demo], body: str, said: str
+) -> None:
     """The traceback is in Finished, and the next claim still runs."""
     events = await everything(lab, write(claim(body) + HOLDS))
     first, second = (e for e in events if isinstance(e, Finished))
@@ -120,12 +127,15 @@ async def test_a_claim_that_raises_leaves_the_others(lab: Lab, write: Callable[.
     assert (ended(events).ok, ended(events).reason) == (False, "done")
 
 
-@pytest.mark.parametrize(("body", "said"), [
-    ("os._exit(7)", "exit code 7 in one"),
-    ("os._exit(0)", "exit code 0 in one"),
-    ("import ctypes\nctypes.string_at(0)", "SIGSEGV in one"),
-    ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-])
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("os._exit(7)", "exit code 7 in one"),
+        ("os._exit(0)", "exit code 0 in one"),
+        ("import ctypes\nctypes.string_at(0)", "SIGSEGV in one"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    ],
+)
 async def test_a_claim_that_dies_is_a_crash(lab: Lab, write: Callable[..., Demo], body: str, said: str) -> None:
     """However the process ends, evidence shown before stays, the reason is told, and the lab runs the next demo."""
     events = await everything(lab, write(claim("show(table({'a': [1]}))\n" + body)))
@@ -142,11 +152,14 @@ async def test_a_demo_that_cannot_be_loaded_is_a_crash(lab: Lab, write: Callable
     assert "not_there" in ended(events).message
 
 
-@pytest.mark.parametrize("body", [
-    "time.sleep(60)",
-    "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass",
-    "import ctypes\nctypes.CDLL(None).sleep(60)",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "time.sleep(60)",
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: pass",
+        "import ctypes\nctypes.CDLL(None).sleep(60)",
+    ],
+)
 async def test_a_hang_is_stopped(lab: Lab, write: Callable[..., Demo], body: str) -> None:
     """A claim that does not end is killed at the time-out, in Python or in C, and the message names it."""
     start = time.monotonic()
@@ -165,7 +178,10 @@ async def test_a_large_allocation_is_an_error(lab: Lab, write: Callable[..., Dem
 
 async def test_memory_taken_by_several_processes_is_seen(lab: Lab, write: Callable[..., Demo]) -> None:
     """Forks that each stay below the limit are stopped where together they do not."""
-    body = "for _ in range(4):\n    if not os.fork():\n        x = bytearray(os.urandom(1 << 20) * 250)\n        time.sleep(60)\ntime.sleep(60)"
+    body = (
+        "for _ in range(4):\n    if not os.fork():\n"
+        "        x = bytearray(os.urandom(1 << 20) * 250)\n        time.sleep(60)\ntime.sleep(60)"
+    )
     events = await everything(lab, write(claim(body)), memory=700 << 20, timeout=20)
     assert ended(events).reason == "memory"
 
@@ -191,9 +207,13 @@ async def test_evidence_without_end_is_capped(lab: Lab, write: Callable[..., Dem
 
 async def test_ranks_give_their_results_and_stay_silent(lab: Lab, write: Callable[..., Demo]) -> None:
     """on_ranks reduces over real ranks also after threaded work, and only the leader speaks."""
-    work = ("def work(rank, ranks):\n    t = torch.tensor([float(rank)])\n    torch.distributed.all_reduce(t)\n"
-            "    show(table({'a': [rank]}))\n    return t.item()\nexpect('sum', on_ranks(work, 3), equals=3)")
-    demo = write(claim(work) + claim("torch.randn(900, 900) @ torch.randn(900, 900)\n" + work, "after_threads", mark="@timed\n"))
+    work = (
+        "def work(rank, ranks):\n    t = torch.tensor([float(rank)])\n    torch.distributed.all_reduce(t)\n"
+        "    show(table({'a': [rank]}))\n    return t.item()\nexpect('sum', on_ranks(work, 3), equals=3)"
+    )
+    demo = write(
+        claim(work) + claim("torch.randn(900, 900) @ torch.randn(900, 900)\n" + work, "after_threads", mark="@timed\n")
+    )
     events = await everything(lab, demo)
     assert ended(events).ok, events
     assert not any(isinstance(e, Shown) for e in events)
@@ -226,14 +246,20 @@ async def test_what_the_machine_lacks_is_skipped(lab: Lab, write: Callable[..., 
 
 async def test_seeds_are_set_for_each_claim(lab: Lab, write: Callable[..., Demo]) -> None:
     """The same seed gives the same numbers whichever claims run before; another seed gives others."""
-    demo = write(claim("expect('r', torch.rand(1), at_least=0)") + claim("expect('r', torch.rand(1), at_least=0)", "two"))
-    got = [[e.check.got for e in await everything(lab, demo, c, seed=s) if isinstance(e, Checked)]
-           for c, s in ((None, 0), (["two"], 0), (["two"], 1))]
+    demo = write(
+        claim("expect('r', torch.rand(1), at_least=0)") + claim("expect('r', torch.rand(1), at_least=0)", "two")
+    )
+    got = [
+        [e.check.got for e in await everything(lab, demo, c, seed=s) if isinstance(e, Checked)]
+        for c, s in ((None, 0), (["two"], 0), (["two"], 1))
+    ]
     assert got[0][0] == got[0][1] == got[1][0] != got[2][0]
 
 
-ESCAPES = ("if not os.fork():\n    os.setsid()\n    if not os.fork():\n        time.sleep(600)\n    time.sleep(600)\n"
-           "if not os.fork():\n    time.sleep(600)\nprint('up')\nshow(table({'pid': [os.getpid()]}))\n")
+ESCAPES = (
+    "if not os.fork():\n    os.setsid()\n    if not os.fork():\n        time.sleep(600)\n    time.sleep(600)\n"
+    "if not os.fork():\n    time.sleep(600)\nprint('up')\nshow(table({'pid': [os.getpid()]}))\n"
+)
 
 
 def descendants(pid: int) -> list[int]:
@@ -281,7 +307,10 @@ async def test_nothing_of_a_run_is_left(lab: Lab, write: Callable[..., Demo], ho
 
 async def test_runs_side_by_side(lab: Lab, write: Callable[..., Demo]) -> None:
     """Several runs at once do not mix, and one that is killed leaves the others."""
-    demos = [write(claim(f"time.sleep(0.3)\nexpect('n', {i}, equals={i})", f"c{i}"), name=f"attention/d{i}") for i in range(3)]
+    demos = [
+        write(claim(f"time.sleep(0.3)\nexpect('n', {i}, equals={i})", f"c{i}"), name=f"attention/d{i}")
+        for i in range(3)
+    ]
     hang = write(claim("time.sleep(60)"), name="attention/hang")
     *three, stuck = await asyncio.gather(*(everything(lab, d) for d in demos), everything(lab, hang, timeout=0.1))
     assert [ended(e).ok for e in three] == [True] * 3
@@ -324,8 +353,9 @@ asyncio.run(go())
 @pytest.fixture
 def app(write: Callable[..., Demo]) -> Iterator[subprocess.Popen[str]]:
     demo = write(claim(ESCAPES + "time.sleep(600)"))
-    with subprocess.Popen([sys.executable, "-c", APP, str(demo.path.parent.parent)], stdout=subprocess.PIPE, text=True,
-                          cwd=ROOT) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", APP, str(demo.path.parent.parent)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
         yield process
         process.kill()
 
@@ -341,7 +371,9 @@ async def test_a_killed_app_leaves_nothing(app: subprocess.Popen[str]) -> None:
     assert within(5, lambda: not any(alive(pid) for pid in below))
 
 
-async def test_without_torch_the_lab_says_so(tmp_path: Path, write: Callable[..., Demo], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_torch_the_lab_says_so(
+    tmp_path: Path, write: Callable[..., Demo], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where torch cannot be imported, a run ends as unavailable and names it."""
     (tmp_path / "torch.py").write_text("raise ImportError('No module named torch')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

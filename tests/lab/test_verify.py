@@ -47,14 +47,19 @@ async def test_what_holds_is_recorded_once(lab: Lab, write: Callable[..., Demo],
     assert "1 of 1 claims hold" in first.lines()[0]
 
 
-@pytest.mark.parametrize(("body", "said"), [
-    ("expect('n', 2, equals=1)", "one: n is 2, not 1"),
-    ("1 / 0", "one: ZeroDivisionError: division by zero"),
-    ("os._exit(7)", "crash with seed 0"),
-    ("time.sleep(60)", "timeout with seed 0"),
-    ("expect('r', torch.initial_seed(), equals=0)", "(seed 1)"),
-])
-async def test_what_does_not_hold_fails(lab: Lab, write: Callable[..., Demo], tmp_path: Path, body: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("expect('n', 2, equals=1)", "one: n is 2, not 1"),
+        ("1 / 0", "one: ZeroDivisionError: division by zero"),
+        ("os._exit(7)", "crash with seed 0"),
+        ("time.sleep(60)", "timeout with seed 0"),
+        ("expect('r', torch.initial_seed(), equals=0)", "(seed 1)"),
+    ],
+)
+async def test_what_does_not_hold_fails(
+    lab: Lab, write: Callable[..., Demo], tmp_path: Path, body: str, said: str
+) -> None:
     """A broken check, an error, a death, a hang, or another seed fails the demo, says why, and records nothing."""
     demo, kept = write(claim(body)), Recordings(tmp_path / "recorded")
     (result,) = await judged(lab, demo, recordings=kept, record=True, seeds=2, timeout=3.0)
@@ -92,8 +97,10 @@ async def test_a_skipped_claim_says_when_it_ran(lab: Lab, write: Callable[..., D
 
 async def test_thin_margins_are_named(lab: Lab, write: Callable[..., Demo]) -> None:
     """Over several seeds a margin that nearly breaks is named; wide and fixed ones are not."""
-    body = ("r = torch.rand(1).item()\n    expect('thin', r, at_least=0)\n    expect('wide', r, at_least=-99)\n"
-            "    expect('fixed', 1, equals=1)")
+    body = (
+        "r = torch.rand(1).item()\n    expect('thin', r, at_least=0)\n    expect('wide', r, at_least=-99)\n"
+        "    expect('fixed', 1, equals=1)"
+    )
     (result,) = await judged(lab, write(claim(body)), seeds=5)
     assert result.ok
     assert [t.split("«")[1].split("»")[0] for t in result.thin] == ["thin"]
@@ -102,8 +109,10 @@ async def test_thin_margins_are_named(lab: Lab, write: Callable[..., Demo]) -> N
 async def test_timed_claims_run_alone(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
     """No claim of any demo runs beside a timed one."""
     log = tmp_path / "log"
-    note = (f"for word in ('begin', 'end'):\n        print(word, sys._getframe().f_code.co_name, file=open({str(log)!r}, 'a'))\n"
-            "        time.sleep(0.15)\n    expect('n', 1, equals=1)")
+    note = (
+        f"for word in ('begin', 'end'):\n        print(word, sys._getframe().f_code.co_name, file=open({str(log)!r}, 'a'))\n"
+        "        time.sleep(0.15)\n    expect('n', 1, equals=1)"
+    )
     demos = [write(claim(note, f"t{i}", "@timed\n") + claim(note, f"u{i}"), name=f"attention/d{i}") for i in range(3)]
     results = await judged(lab, *demos, jobs=3)
     assert all(r.ok and len(r.outcomes) == 2 for r in results)
