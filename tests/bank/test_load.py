@@ -190,3 +190,31 @@ def test_in_order(questions, write):
     for name in ("second", "aaa"):
         write(name)
     assert [q.id for q in load_bank(questions).in_order()] == ["second", "first", "aaa"]
+
+
+def test_what_is_not_a_file_or_too_long_says_so(questions):
+    """A folder called like a question and a file past the limit are named for what they are."""
+    (questions / "attention" / "a.yaml").mkdir()
+    (questions / "attention" / "b.yaml").write_bytes(b"level: 'core'\n" + b"# filler\n" * 40_000)
+    problems = [f.problem for f in load_bank(questions).findings]
+    assert problems == ["is not a file", "is longer than 256 KiB"]
+
+
+def test_a_stem_that_cannot_be_an_id(questions, write):
+    """A stem with a character that card ids need is refused."""
+    write("a#b")
+    assert "cannot be an id" in only(load_bank(questions)).problem
+
+
+def test_shared_files_of_the_wrong_form(questions):
+    """topics.yaml is a list and papers.yaml a mapping; the other way round is a finding."""
+    (questions / "topics.yaml").write_text("a: b\n", "utf-8")
+    (questions / "papers.yaml").write_text("- a\n", "utf-8")
+    assert [f.problem for f in load_bank(questions).findings] == ["is not a list", "is not a mapping"]
+
+
+@pytest.mark.parametrize(("new", "problem"), [("[a]: b", "not a word"), ("Rank 3: b", "cannot be a key")])
+def test_a_key_is_a_word(questions, write, new, problem):
+    """A comma or a colon in unquoted prose would make a key of it; that is said."""
+    write("first", "level: core", f"level: core\n{new}")
+    assert problem in load_bank(questions).findings[0].problem
