@@ -36,8 +36,8 @@ def table_text(table: Table, width: int = 76) -> str:
     """`table` with its columns aligned by cell width, numbers to the right; what is wider than `width` is cut."""
     rows = [tuple(map(str, table.columns)), *(tuple(map(_cell, row)) for row in table.rows)]
     widths = [max(cell_len(row[i]) for row in rows) for i in range(len(table.columns))]
-    gap = 2
-    while sum(widths) + gap * (len(widths) - 1) > width and max(widths, default=0) > 3:
+    gap = 2 if 5 * len(widths) <= width else 1
+    while sum(widths) + gap * (len(widths) - 1) > width and max(widths, default=0) > 1:
         widths[widths.index(max(widths))] -= 1
     right = [bool(table.rows) and all(_is_number(row[i]) for row in table.rows) for i in range(len(widths))]
     lines = [

@@ -23,8 +23,8 @@ MAX_TICKS, MAX_DOTS, MAX_LABELS = 8, 40, 50
 
 
 def picture(evidence: Evidence) -> bytes | None:
-    """`evidence` drawn as a PNG; None for a table, which is text. The same evidence gives the same bytes."""
-    if not isinstance(evidence, Lines | Bars | Heatmap):
+    """`evidence` drawn as a PNG; None for a table or where there is nothing to draw. The same evidence gives the same bytes."""
+    if not isinstance(evidence, Lines | Bars | Heatmap) or (isinstance(evidence, Heatmap) and not any(evidence.values)):
         return None
     import matplotlib as mpl
     from matplotlib import font_manager
@@ -35,7 +35,7 @@ def picture(evidence: Evidence) -> bytes | None:
     style = {"font.family": [f for f in FONTS if f in known], "axes.unicode_minus": False, "text.parse_math": False}
     out = io.BytesIO()
     with mpl.rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        warnings.simplefilter("ignore", UserWarning)  # a glyph no font has, a log axis with nothing on it
         figure = Figure(figsize=(6, 3.6), dpi=120, layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
