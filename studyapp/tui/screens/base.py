@@ -15,7 +15,7 @@ class Room(Screen[Any]):
     """A screen of the app; `room` names its commands, `moment` what the footer shows."""
 
     room: ClassVar[str] = "app"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]  # type: ignore[misc]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
