@@ -15,6 +15,7 @@ from studyapp.lab.catalog import Catalog
 from studyapp.lab.recorded import Recordings
 from studyapp.memory.store import Store
 from studyapp.settings import Settings
+from studyapp.tui import wrap
 from studyapp.tui.commands import COMMANDS, bindings
 from studyapp.tui.desk import Clock, Desk
 from studyapp.tui.screens.base import Room
@@ -48,6 +49,7 @@ class StudyApp(App[None]):
         saved: Callable[[Settings], None] | None = None,
     ) -> None:
         super().__init__()
+        wrap.install()
         words = Words.load(settings.language)
         self.desk = Desk(bank, catalog, recordings, store, settings, clock, lab_factory(), words, saved=saved)
 

@@ -39,6 +39,7 @@ class Answer(Vertical):
     DEFAULT_CSS = """
     Answer { height: auto; }
     Answer .heading { color: $accent; text-style: bold; margin-top: 1; }
+    Answer #full { margin-top: 1; }
     Answer .note { color: $text-muted; }
     """
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
@@ -18,19 +20,25 @@ class Row:
     style: str = ""
 
 
-class PointRow(Static):
-    """One point."""
+class PointRow(Horizontal):
+    """One point: box and mark, and its sentence hanging beside them."""
 
     def __init__(self, index: int, row: Row) -> None:
-        super().__init__(markup=False)
+        super().__init__()
         self.index, self.row = index, row
+        self.box, self.sentence = Static(classes="box", markup=False), Static(classes="sentence", markup=False)
+
+    def compose(self) -> ComposeResult:
+        """Two columns."""
+        yield self.box
+        yield self.sentence
 
     def paint(self, ticked: bool, here: bool) -> None:
         """Draw it ticked or not, with the cursor or without."""
         box = Content.styled("[x] " if ticked else "[ ] ", "bold $accent" if ticked else "$text-muted")
-        mark = Content.styled(f"{self.row.mark:<3}", self.row.style)
         self.set_class(here, "-here")
-        self.update(Content.assemble("› " if here else "  ", box, mark, self.row.text))
+        self.box.update(Content.assemble("› " if here else "  ", box, Content.styled(self.row.mark, self.row.style)))
+        self.sentence.update(Content(self.row.text))
 
     def on_click(self, event: Click) -> None:
         """A click ticks."""
@@ -44,6 +52,8 @@ class Points(Static):
     DEFAULT_CSS = """
     Points { height: auto; layout: vertical; }
     PointRow { height: auto; }
+    PointRow .box { width: 9; }
+    PointRow .sentence { width: 1fr; height: auto; }
     PointRow.-here { background: $boost; text-style: bold; }
     """
 

@@ -1,0 +1,33 @@
+"""Where lines break."""
+
+import itertools
+
+import pytest
+from rich.cells import cell_len
+
+from studyapp.tui.wrap import divide_line
+
+TEXTS = [
+    "同加一个常数，分子分母乘上同一因子，因此减去最大值后 softmax 不变（只差舍入误差）。",
+    "plain English words, with a averyveryverylongwordthatfitsnowhere in it",
+    "",
+    "   ",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("width", [4, 9, 20, 76])
+def test_every_line_fits_and_nothing_is_lost(text: str, width: int) -> None:
+    """The pieces between the breaks join to the text, and each fits."""
+    edges = [0, *divide_line(text, width), len(text)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
+    assert "".join(pieces) == text
+    assert all(cell_len(p.rstrip()) <= width for p in pieces)
+
+
+def test_chinese_fills_the_line_and_no_line_begins_with_a_comma() -> None:
+    """A run of Chinese after a Latin word starts on the same line."""
+    text = "算 logit 同加一个常数，分子分母会出现同一个因子并约掉"
+    edges = [0, *divide_line(text, 20), len(text)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
+    assert "同加" in pieces[0] and not any(p.startswith("，") for p in pieces)
