@@ -84,6 +84,10 @@ class StudyApp(App[None]):
             case _:
                 self.push_screen(Browse(self.desk, wish.topic, wish.to == "search"))
 
+    def action_read(self, question: str) -> None:
+        """Read a question, such as one that an interviewer asks next."""
+        self.push_screen(Browse(self.desk, reading=question))
+
     def action_help(self) -> None:
         """Every key, mark and number."""
         if not isinstance(self.screen, Help):

@@ -1,6 +1,7 @@
 """Everything a screen may need, handed to it by its constructor."""
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -20,7 +21,7 @@ Clock = Callable[[], datetime]
 
 @dataclass
 class Desk:
-    """The app's own state; `live` holds the claims that ran in this sitting and whether they held."""
+    """The app's own state: `live` holds the claims that ran in this sitting and whether they held."""
 
     bank: Bank
     catalog: Catalog
@@ -31,6 +32,7 @@ class Desk:
     lab: Any
     words: Words
     live: dict[str, bool] = field(default_factory=dict)
+    as_tex: bool = False
     saved: Callable[[Settings], None] | None = None
 
     @property
@@ -45,10 +47,11 @@ class Desk:
         if self.saved:
             self.saved(self.settings)
 
-    def title(self, topic: str) -> str:
-        """A topic's title in the learner's language."""
+    def title(self, topic: str, short: bool = False) -> str:
+        """A topic's title in the learner's language; where `short`, without what follows its colon."""
         found = next((t for t in self.bank.topics if t.id == topic), None)
-        return found.title[self.language] if found else topic
+        title = found.title[self.language] if found else topic
+        return re.split("[:：（]", title)[0].strip() if short else title
 
     def scheduled(self, topic: str | None = None) -> list[Question]:
         """The questions that are scheduled, in learning order; reference ones are not."""

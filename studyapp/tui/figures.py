@@ -89,7 +89,7 @@ def gauge(share: float, width: int) -> str:
 
 
 def pad(text: str, width: int, right: bool = False) -> str:
-    """A text made exactly as many cells wide."""
+    """A text made exactly as many cells wide; what is cut ends in «…»."""
     if right:
         return " " * max(0, width - cell_len(text)) + text
-    return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + "…" if cell_len(text) > width else set_cell_size(text, width)

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from textual.widgets import OptionList, Static
 
+from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.bench import Bench
+from studyapp.tui.widgets.outline import Outline
 from studyapp.tui.widgets.points import Points
 from studyapp.tui.widgets.proof import ClaimView, EvidenceView
+from studyapp.tui.widgets.prose import Formula
 from studyapp.tui.widgets.ratings import Ratings
 
 SIZES = [(80, 24), (140, 45)]
@@ -120,8 +123,8 @@ async def test_the_sitting_ends_with_a_summary_and_practice_schedules_nothing(ma
         assert dict(store.cards()) == cards
 
 
-async def test_a_run_marks_what_it_saw_and_keeps_the_former_run(make_app: Any, lab: Any) -> None:
-    """r runs every claim of the card here: marks double, and the recorded run stays beside the new one."""
+async def test_a_run_marks_what_it_saw_and_names_the_same_recorded_run(make_app: Any, lab: Any) -> None:
+    """r runs every claim of the card here: marks double, and a recorded run that showed the same is named in a line."""
     app = make_app()
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("enter", "space", "r")
@@ -129,17 +132,20 @@ async def test_a_run_marks_what_it_saw_and_keeps_the_former_run(make_app: Any, l
         assert lab.asked == [("attention/score_scaling", ("variance_is_dk", "softmax_saturates"), {})]
         rows = app.screen.query_one(Points).rows
         assert [r.row.mark for r in rows] == ["✓✓", "≈≈", "·"]
-        assert all(len(v.runs) == 2 for v in app.screen.query(ClaimView))
+        for view in app.screen.query(ClaimView):
+            newest, recorded = view.runs
+            assert newest.evidence and not recorded.evidence and "2026-11-01" in recorded.label
 
 
 async def test_a_claim_that_breaks_is_shown_as_plainly(make_app: Any, lab: Any) -> None:
-    """A live run that does not hold turns the mark into ✗."""
+    """A live run that does not hold turns the mark into ✗, and the recorded run that did hold stays in full beside it."""
     lab.held = False
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter", "space", "r")
         await settle(app, pilot)
         assert app.screen.query_one(Points).rows[0].row.mark == "✗"
+        assert all(len(v.runs) == 2 and v.runs[1].evidence for v in app.screen.query(ClaimView))
 
 
 async def test_escape_stops_a_run_before_it_leaves_the_card(make_app: Any, lab: Any) -> None:
@@ -240,3 +246,47 @@ def test_the_interface_never_imports_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_outline_is_read_beside_the_answer_and_gone_with_the_card(make_app: Any, size: Any) -> None:
+    """o opens a field, esc leaves it; once revealed the words stand above the answer, and the next card has none."""
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("enter", "o", *"3 x [d]", "escape", "space")
+        await pilot.pause()
+        outline = app.screen.query_one(Outline)
+        assert outline.text == "3 x [d]" and "3 x [d]" in str(outline.query_one(".said", Static).content)
+        assert app.screen.query_one("#answer").display
+        await pilot.press("1")
+        await pilot.pause()
+        assert not outline.display and outline.text == ""
+
+
+async def test_formulas_turn_into_their_tex_and_back(make_app: Any) -> None:
+    """m shows the TeX of every formula, and again the drawing."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space")
+        await pilot.pause()
+        drawn = str(app.screen.query(Formula).first().content)
+        await pilot.press("m")
+        await pilot.pause()
+        assert "frac" not in drawn and "\\frac{a}{b}" in str(app.screen.query(Formula).first().content)
+        await pilot.press("m")
+        await pilot.pause()
+        assert str(app.screen.query(Formula).first().content) == drawn
+
+
+async def test_a_click_on_what_comes_next_reads_it(make_app: Any) -> None:
+    """The follow-up that has a file opens in Browse; esc comes back to the card."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "space")
+        await pilot.pause()
+        await pilot.click(app.screen.query("#follow .sentence").first(Static), offset=(2, 0))
+        await pilot.pause()
+        assert isinstance(app.screen, Browse) and app.screen.question.id == "second"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Study)

@@ -1,5 +1,6 @@
 """Browse, Lab, Stats, Help, the palette and the one command table."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.lab import LabRoom
-from studyapp.tui.screens.stats import Stats
+from studyapp.tui.screens.stats import Stats, months
 from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.proof import ClaimView
 from studyapp.words import Words
@@ -66,6 +67,33 @@ async def test_browse_finds_filters_reads_and_suspends(make_app: Any, store: Any
         await pilot.press("y")
         await pilot.pause()
         assert isinstance(app.screen, Study) and "second" in text(app, "#ask")
+
+
+async def test_browse_makes_a_card_new_and_takes_that_back(make_app: Any, store: Any) -> None:
+    """n resets the card under the cursor, u gives back what it was."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "4", "escape", "b", "n")
+        await pilot.pause()
+        assert store.card("first#recall").state == "new"
+        await pilot.press("u")
+        await pilot.pause()
+        assert store.card("first#recall").state == "review"
+
+
+async def test_what_went_wrong_at_opening_is_said_at_home(make_app: Any, store: Any) -> None:
+    """A notice of the store, such as that no backup could be made, stands on Home."""
+    store.notices.append("No backup today: [the disk] is full")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "[the disk] is full" in text(app, "#hint")
+
+
+def test_months_stand_above_their_weeks() -> None:
+    """Each month's number begins at the week that holds its first day, two cells a week."""
+    line = months(date(2026, 11, 24), 70)  # from 16 September; 1 October is in week 2, 1 November in week 6
+    assert line == " " * 4 + "10" + " " * 6 + "11"
 
 
 async def test_the_lab_runs_what_the_form_says_and_keeps_the_former_run(make_app: Any, lab: Any) -> None:

@@ -25,9 +25,11 @@ class Browse(Room):
     room = "browse"
     BINDINGS: ClassVar = bindings("browse")
 
-    def __init__(self, desk: Desk, topic: str | None = None, searching: bool = False) -> None:
+    def __init__(
+        self, desk: Desk, topic: str | None = None, searching: bool = False, reading: str | None = None
+    ) -> None:
         super().__init__(desk)
-        self.topic, self.level, self.searching = topic, "", searching
+        self.topic, self.level, self.searching, self.reading = topic, "", searching, reading
         self.found: list[Question] = []
 
     def compose(self) -> ComposeResult:
@@ -57,7 +59,7 @@ class Browse(Room):
         count = self.say("browse.count", n=len(self.found))
         self.query_one("#title", Static).update(self.title_line(self.say("browse.title"), topic, level, count))
         listing, cards = self.query_one("#list", OptionList), self.desk.cards()
-        kept = listing.highlighted_option.id if listing.highlighted_option else None
+        kept = listing.highlighted_option.id if listing.highlighted_option else self.reading
         listing.clear_options()
         for q in self.found:
             card = cards.get(q.card)
@@ -124,7 +126,27 @@ class Browse(Room):
             away = bool(card and card.suspended)
             (session.unsuspend if away else session.suspend)(question.card, now)
             self.tell(self.say("browse.unsuspended" if away else "study.suspended"))
+            self.moment = "changed"
             await self.show()
+
+    async def action_reset(self) -> None:
+        """Make the card new again; what was reviewed stays in the log."""
+        if question := self.question:
+            self.desk.session(only=[question.id]).reset(question.card, self.desk.clock())
+            self.tell(self.say("browse.reset"))
+            self.moment = "changed"
+            await self.show()
+
+    async def action_undo(self) -> None:
+        """Take the last change back."""
+        event = self.desk.session(only=[]).undo(self.desk.clock())
+        self.tell(self.say("study.undone" if event else "study.nothing_to_undo"))
+        await self.show()
+
+    async def action_tex(self) -> None:
+        """Formulas as their TeX, and back."""
+        self.desk.as_tex = not self.desk.as_tex
+        await self._read()
 
     def action_leave(self) -> None:
         """Leave the search field first."""

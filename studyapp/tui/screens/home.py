@@ -78,13 +78,14 @@ class Home(Room):
         line = Content.assemble(words("home.forecast"), "  ", Content.styled(bars, "$accent"), f"   {past}")
         self.query_one("#days", Static).update(line)
         hints = [words("home.first_run")] if not figures.seen else []
+        hints += self.desk.store.notices
         hints += [words("home.findings", n=len(self.desk.bank.findings))] if self.desk.bank.findings else []
         hints += [words("home.nothing")] if not self.desk.bank.questions else []
         self.query_one("#hint", Static).update("\n".join(hints))
 
     async def _topics(self, loads: list[Load], today: Load) -> None:
         words = self.desk.words
-        width = 30 if self.size.width >= 110 else 24
+        width = 36 if self.size.width >= 110 else 27
         head = pad(words("home.topic"), width) + "".join(
             pad(words(f"home.{k}"), 7, right=True) for k in ("new", "learn", "due")
         )
@@ -95,7 +96,7 @@ class Home(Room):
         topics.clear_options()
         bar = 20 if self.size.width >= 100 else 10
         for load in [today, *loads]:
-            name = words("home.all") if load.topic == ALL else self.desk.title(load.topic)
+            name = words("home.all") if load.topic == ALL else self.desk.title(load.topic, short=True)
             row = Content.assemble(
                 Content.styled(pad(name, width), "bold" if load.topic == ALL else ""),
                 *(

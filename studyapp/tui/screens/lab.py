@@ -1,27 +1,25 @@
 """Lab: turn the knob. Demos by topic, parameters as a form, claims as they finish, the former run beside the new."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
-from textual.worker import Worker
 
 from studyapp.errors import DemoError
 from studyapp.lab.catalog import Demo
 from studyapp.tui.commands import bindings
 from studyapp.tui.desk import Desk
-from studyapp.tui.screens.base import Room
-from studyapp.tui.screens.dialogs import CodeView
+from studyapp.tui.screens.benchroom import BenchRoom
 from studyapp.tui.widgets.bench import Bench
 from studyapp.tui.widgets.keyline import KeyLine
 from studyapp.tui.widgets.knobs import Knobs
 
 
-class LabRoom(Room):
+class LabRoom(BenchRoom):
     """The demos and a bench."""
 
     room = "lab"
@@ -30,7 +28,6 @@ class LabRoom(Room):
     def __init__(self, desk: Desk, demo: str | None = None) -> None:
         super().__init__(desk)
         self.name_of_demo = demo
-        self.lab_run: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         """Demos left; what it shows, the knobs and the claims right."""
@@ -100,7 +97,7 @@ class LabRoom(Room):
     @on(OptionList.OptionHighlighted, "#list")
     async def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         if event.option.id and event.option.id != self.name_of_demo:
-            self.action_stop()
+            self.stop_run()
             self.name_of_demo = event.option.id
             await self._lay()
             self.query_one("#reading").scroll_home(animate=False)
@@ -124,34 +121,23 @@ class LabRoom(Room):
             self.query_one("#problem", Static).update(f"{error.message}; {error.hint}")
             return
         self.query_one("#problem", Static).update("")
-        self.action_stop()
-        self.lab_run = self._run(demo, values)
-
-    @work(exclusive=True, group="lab", exit_on_error=False)
-    async def _run(self, demo: Demo, values: dict[str, Any]) -> None:
-        await self.query_one(Bench).run([f"{demo.name}.{c.name}" for c in demo.claims], values)
+        self.run_claims([f"{demo.name}.{c.name}" for c in demo.claims], values)
 
     def action_code(self) -> None:
         """Read the demo."""
         if demo := self.demo:
-            self.app.push_screen(CodeView(self.desk, demo, None))
+            self.show_code(demo)
 
     def action_reset(self) -> None:
         """All parameters back to their defaults."""
         for knobs in self.query(Knobs):
             knobs.reset()
 
-    def action_stop(self) -> None:
-        """Stop a run."""
-        if self.lab_run and self.lab_run.is_running:
-            self.lab_run.cancel()
-            self.lab_run = None
-
     def action_escape(self) -> None:
         """Stop a run; else leave a field; else go home."""
-        if self.lab_run and self.lab_run.is_running:
-            self.action_stop()
-        elif isinstance(self.focused, Input):
+        if self.stop_run():
+            return
+        if isinstance(self.focused, Input):
             self.query_one("#list").focus()
         else:
             self.action_leave()

@@ -1,5 +1,6 @@
 """Stats: how much was recalled, what is coming, which days were studied."""
 
+from datetime import date, timedelta
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -66,17 +67,17 @@ class Stats(Room):
         days = weeks * 7 - (6 - now.weekday())
         counts = stats.heatmap(self.desk.store.events(), days, self.desk.today())
         top = max(counts, default=0) or 1
-        lines: list[Content | str] = []
+        lines: list[Content | str] = [Content.styled(" " * 4 + months(now.date(), days), "$text-muted")]
         for weekday, name in enumerate(self.say("stats.weekdays").split()):
             row = "".join(SHADES[-(-4 * n // top)] * 2 if n else "· " for n in counts[weekday::7])
             lines.append(Content.assemble(Content.styled(pad(name, 4), "$text-muted"), Content.styled(row, "$accent")))
-        return self._part(self.say("stats.heatmap"), lines)
+        return self._part(self.say("stats.heatmap", most=top), lines)
 
     def _topics(self) -> Content:
         loads = home_figures(self.desk).topics
         lines: list[Content | str] = [
             Content.assemble(
-                pad(self.desk.title(x.topic), 28),
+                pad(self.desk.title(x.topic, short=True), 28),
                 Content.styled(gauge(x.known / (x.total or 1), 20), "$accent"),
                 f" {x.known}/{x.total}",
             )
@@ -93,3 +94,13 @@ class Stats(Room):
             f"{self.say('stats.lapses', n=c.lapses)}  {q.ask[self.desk.language]}" for c, q in named
         ]
         return self._part(self.say("stats.hard"), lines)
+
+
+def months(today: date, days: int) -> str:
+    """The number of each month above the week that holds its first day, two cells a week."""
+    line = ""
+    for week in range(0, days, 7):
+        first = [d for d in range(week, min(week + 7, days)) if (today - timedelta(days - 1 - d)).day == 1]
+        number = str((today - timedelta(days - 1 - first[0])).month) if first else ""
+        line = line.ljust(week // 7 * 2) + number
+    return line.rstrip()

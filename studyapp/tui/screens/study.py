@@ -1,13 +1,11 @@
 """Study: a question, its answer in two steps, the proof beside it, and a rating."""
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
-from textual.worker import Worker
 
 from studyapp.bank.model import Question
 from studyapp.memory.schedule import Rating, interval
@@ -15,18 +13,19 @@ from studyapp.memory.session import suggest
 from studyapp.render.duration import duration
 from studyapp.tui.commands import bindings
 from studyapp.tui.desk import Desk
-from studyapp.tui.screens.base import Room
-from studyapp.tui.screens.dialogs import CodeView, ParameterForm
+from studyapp.tui.screens.benchroom import BenchRoom
+from studyapp.tui.screens.dialogs import ParameterForm
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.bench import Bench
 from studyapp.tui.widgets.keyline import KeyLine
+from studyapp.tui.widgets.outline import Outline
 from studyapp.tui.widgets.points import Points
 from studyapp.tui.widgets.ratings import Choice, Ratings
 
 NAMES = {1: "again", 2: "hard", 3: "good", 4: "easy"}
 
 
-class Study(Room):
+class Study(BenchRoom):
     """One sitting: ask, brief, full, rate; then the next card, then a summary."""
 
     room = "study"
@@ -42,7 +41,6 @@ class Study(Room):
         self.question: Question | None = None
         self.asked_at = desk.clock()
         self.moment, self.revealed = "ask", False
-        self.lab_run: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         """Question and answer left, proof right; one under the other where it is narrow."""
@@ -53,6 +51,7 @@ class Study(Room):
             with VerticalScroll(id="left", can_focus=False):
                 yield Static(id="ask", markup=False)
                 yield Static(id="think", markup=False)
+                yield Outline(id="outline")
                 yield Answer(id="answer")
             with VerticalScroll(id="right", can_focus=False):
                 yield Bench(self.desk, id="bench")
@@ -71,6 +70,7 @@ class Study(Room):
         self.question = self.desk.question(self.card.card) if self.card else None
         self.asked_at = self.desk.clock()
         self.moment, self.revealed = ("ask" if self.question else "done"), False
+        self.query_one(Outline).clear()
         await self.show()
         self.query_one("#body").scroll_home(animate=False)
         self.query_one("#left").scroll_home(animate=False)
@@ -88,6 +88,8 @@ class Study(Room):
             self.revealed = self.moment != "ask"
             self.query_one("#ask", Static).update(question.ask[language])
             self.query_one("#think", Static).update(self.say("study.think"))
+            if self.moment != "ask":
+                self.query_one(Outline).reveal(self.say("study.you_said"))
             await self.query_one(Answer).fill(self.desk, question, ticked, full=self.moment == "full")
             await self.query_one(Bench).fill(question.claims if self.moment != "ask" else ())
             self._ratings()
@@ -97,7 +99,7 @@ class Study(Room):
         question, counts = self.question, self.session.counts(self.desk.clock())
         parts = ["studyapp"]
         if question:
-            parts = [self.desk.title(question.topic), self.say(f"study.{question.level}"), question.id]
+            parts = [self.desk.title(question.topic, short=True), self.say(f"study.{question.level}"), question.id]
             parts += [self.say("study.as_of", when=question.as_of)] if question.as_of else []
         self.query_one("#title", Static).update(self.title_line(*parts))
         waiting = [("new", counts.new), ("learning", counts.learning), ("due", counts.due)]
@@ -136,6 +138,16 @@ class Study(Room):
             self.moment = "brief" if self.moment == "ask" else "full"
             await self.show()
 
+    async def action_outline(self) -> None:
+        """Write down what one would say."""
+        if self.moment == "ask":
+            await self.query_one(Outline).write()
+
+    async def action_tex(self) -> None:
+        """Formulas as their TeX, and back."""
+        self.desk.as_tex = not self.desk.as_tex
+        await self.show()
+
     def action_tick(self) -> None:
         """Tick the point under the cursor."""
         if self.moment in ("brief", "full"):
@@ -168,7 +180,7 @@ class Study(Room):
         """Keep the answer, then the next card."""
         if self.moment not in ("brief", "full") or self.card is None:
             return
-        self._stop_run()
+        self.stop_run()
         now, points = self.desk.clock(), self.query_one(Points)
         ticked = tuple(sorted(points.ticked))
         after = self.session.answer(
@@ -182,7 +194,7 @@ class Study(Room):
     async def _take(self, event: Any, done: str, nothing: str) -> None:
         self.tell(self.say(done if event else nothing))
         if event:
-            self._stop_run()
+            self.stop_run()
             await self.draw_next()
 
     async def action_undo(self) -> None:
@@ -215,34 +227,21 @@ class Study(Room):
             await self.draw_next()
 
     def action_leave(self) -> None:
-        """Stop a run; else go home."""
-        if not self._stop_run():
+        """Leave the outline; else stop a run; else go home."""
+        if self.query_one(Outline).writing:
+            self.set_focus(None)
+        elif not self.stop_run():
             super().action_leave()
-
-    def _stop_run(self) -> bool:
-        running = self.lab_run is not None and self.lab_run.is_running
-        if running and self.lab_run:
-            self.lab_run.cancel()
-        return running
 
     def action_run_demo(self) -> None:
         """Run the demos of this question here."""
         if self.question and self.moment != "ask":
             self.run_claims(self.question.claims, {})
 
-    def run_claims(self, claims: Sequence[str], parameters: dict[str, Any]) -> None:
-        """Run claims in the lab, one demo after the other."""
-        self._stop_run()
-        self.lab_run = self._run(tuple(claims), parameters)
-
-    @work(exclusive=True, group="lab", exit_on_error=False)
-    async def _run(self, claims: Sequence[str], parameters: dict[str, Any]) -> None:
-        await self.query_one(Bench).run(claims, parameters)
-        self._remark()
-
-    def _remark(self) -> None:
+    async def ran(self) -> None:
+        """Mark what now held here."""
         if self.question and self.moment != "ask":
-            self.query_one(Answer).remark(self.desk, self.question)
+            await self.query_one(Answer).remark(self.desk, self.question)
 
     def _focus_claim(self) -> str | None:
         if self.question is None or self.moment == "ask":
@@ -273,4 +272,4 @@ class Study(Room):
         if demo is None or claim is None:
             self.tell(self.say("lab.no_demo"))
             return
-        self.app.push_screen(CodeView(self.desk, demo, self.desk.claim(claim)))
+        self.show_code(demo, self.desk.claim(claim))

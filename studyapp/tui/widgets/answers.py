@@ -1,14 +1,16 @@
 """An answer in two steps: brief and points, then the whole with corrections and follow-ups."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.style import Style
 from textual.widgets import Static
 
 from studyapp.bank.model import Question, Support
 from studyapp.tui.desk import Desk
+from studyapp.tui.widgets.hanging import Hanging, Line
 from studyapp.tui.widgets.points import Points, Row
 from studyapp.tui.widgets.prose import Prose
 
@@ -40,68 +42,67 @@ class Answer(Vertical):
     Answer { height: auto; }
     Answer .heading { color: $accent; text-style: bold; margin-top: 1; }
     Answer #full { margin-top: 1; }
-    Answer .note { color: $text-muted; }
     """
 
     def compose(self) -> ComposeResult:
-        """Brief, points, answer, corrections, what comes next."""
+        """Brief, points, answer, corrections, what comes next, sources."""
         yield Prose(id="brief")
         yield Static(id="points-heading", classes="heading", markup=False)
         yield Points(id="points")
         yield Prose(id="full")
-        yield Static(id="corrections", markup=False)
-        yield Static(id="follow", markup=False)
-        yield Static(id="sources", classes="note", markup=False)
+        yield Hanging(id="corrections")
+        yield Hanging(id="follow")
+        yield Hanging(id="sources")
 
     async def fill(self, desk: Desk, question: Question, ticked: Sequence[int], full: bool) -> None:
         """Show a question's answer; the second step too where `full`."""
         language, words = desk.language, desk.words
         self.query_one("#points-heading", Static).update(words("study.points"))
+        for prose in self.query(Prose):
+            prose.as_tex = desk.as_tex
         await self.query_one("#brief", Prose).update(question.brief[language])
         await self.query_one(Points).fill(rows(desk, question), ticked)
         for name in ("#full", "#corrections", "#follow", "#sources"):
             self.query_one(name).display = full
         if full:
             await self.query_one("#full", Prose).update(question.answer[language])
-            self.query_one("#follow", Static).update(self._follow(desk, question))
-            self.query_one("#sources", Static).update(self._sources(desk, question))
-        self.remark(desk, question)
+            await self._hang("follow", words("study.follow_ups"), follow_ups(desk, question))
+            await self._hang("sources", words("study.sources"), sources(desk, question))
+        await self.remark(desk, question)
 
-    def remark(self, desk: Desk, question: Question) -> None:
+    async def remark(self, desk: Desk, question: Question) -> None:
         """Draw the marks again after a run."""
         self.query_one(Points).mark(rows(desk, question))
-        parts = [Content.styled(f"\n{desk.words('study.corrections')}", "bold $accent")] if question.corrections else []
-        for c in question.corrections:
-            mark, style = support_mark(desk, c)
-            parts.append(
-                Content.assemble(
-                    Content.styled("✗ ", "$error"),
-                    Content.styled(c.wrong[desk.language], "$text-muted"),
-                    "\n  → ",
-                    c.right[desk.language],
-                    " ",
-                    Content.styled(mark, style),
-                )
-            )
-        self.query_one("#corrections", Static).update(Content("\n").join(parts))
+        await self._hang("corrections", desk.words("study.corrections"), corrections(desk, question))
 
-    def _follow(self, desk: Desk, question: Question) -> Content:
-        if not question.follow_ups:
-            return Content("")
-        parts = [Content.styled(f"\n{desk.words('study.follow_ups')}", "bold $accent")]
-        for name in question.follow_ups:
-            other = desk.bank.questions.get(name)
-            text = other.ask[desk.language] if other else f"{name} ({desk.words('study.planned')})"
-            parts.append(Content(f"→ {text}"))
-        return Content("\n").join(parts)
+    async def _hang(self, name: str, heading: str, lines: Iterable[Line]) -> None:
+        await self.query_one(f"#{name}", Hanging).fill(heading, lines)
 
-    def _sources(self, desk: Desk, question: Question) -> Content:
-        cited = [c for s in (*question.points, *question.corrections) for c in s.cite]
-        parts = []
-        for cite in dict.fromkeys((*question.cites, *cited)):
-            key, _, place = cite.partition(" ")
-            paper = desk.bank.papers.get(key)
-            parts.append(
-                f"· {paper.authors} {paper.year}, {paper.title} ({paper.id}) {place}".rstrip() if paper else f"· {cite}"
-            )
-        return Content("\n".join(["", *parts])) if parts else Content("")
+
+def corrections(desk: Desk, question: Question) -> Iterator[Line]:
+    """What is often said, then what is so and what shows it."""
+    for one in question.corrections:
+        yield Content.styled("✗", "$error"), Content.styled(one.wrong[desk.language], "$text-muted")
+        mark, style = support_mark(desk, one)
+        yield "→", Content.assemble(one.right[desk.language], " ", Content.styled(mark, style))
+
+
+def follow_ups(desk: Desk, question: Question) -> Iterator[Line]:
+    """The questions that come next; a click reads one."""
+    for name in question.follow_ups:
+        other = desk.bank.questions.get(name)
+        if other is None:
+            yield "→", Content.styled(f"{name} ({desk.words('study.planned')})", "$text-muted")
+        else:
+            click = Style.from_meta({"@click": f"app.read({other.id!r})"})
+            yield "→", Content(other.ask[desk.language]).stylize(click)
+
+
+def sources(desk: Desk, question: Question) -> Iterator[Line]:
+    """Every source cited, in full."""
+    cited = [c for s in (*question.points, *question.corrections) for c in s.cite]
+    for cite in dict.fromkeys((*question.cites, *cited)):
+        key, _, place = cite.partition(" ")
+        paper = desk.bank.papers.get(key)
+        text = f"{paper.authors} {paper.year}, {paper.title} ({paper.id}) {place}".rstrip() if paper else cite
+        yield "·", Content.styled(text, "$text-muted")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from textual.app import ComposeResult
@@ -67,8 +68,17 @@ class Bench(Vertical):
         return ClaimView(ref, claim.sentence[self.desk.language], *self._mark(ref), self._runs(ref))
 
     def _runs(self, ref: str) -> list[Run]:
-        """The newest run and the one before it; the recorded one counts as a run."""
-        return [*reversed(self.live.get(ref, [])), self._recorded(ref)][:2]
+        """The newest run, and the last before it with other parameters; the recorded one counts as a run.
+
+        Where one holds that was recorded with the same parameters, the recorded one is only named: it would show the same
+        again.
+        """
+        newest, *earlier = [*reversed(self.live.get(ref, [])), self._recorded(ref)]
+        if not earlier:
+            return [newest]
+        other = next((run for run in earlier if run.parameters != newest.parameters), earlier[-1])
+        same = newest.held and other.parameters == newest.parameters
+        return [newest, replace(other, evidence=(), checks=()) if same else other]
 
     def _recorded(self, ref: str) -> Run:
         words, kept = self.desk.words, self.desk.recorded(ref)

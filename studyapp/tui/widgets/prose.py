@@ -10,20 +10,25 @@ from studyapp.render.markdown import parser
 
 
 class Formula(MarkdownBlock):
-    """A displayed formula; its TeX is its tooltip."""
+    """A displayed formula, drawn or as its TeX; the TeX is its tooltip too."""
 
     DEFAULT_CSS = "Formula { height: auto; margin: 0 0 1 2; color: $text-accent; overflow-x: auto; }"
 
     def __init__(self, markdown: Markdown, token: Token) -> None:
         super().__init__(markdown, token)
-        self.set_content(Content("\n".join(formula(token.content.strip()))))
-        self.tooltip = Content(token.content.strip())
+        tex = token.content.strip()
+        as_tex = isinstance(markdown, Prose) and markdown.as_tex
+        self.set_content(Content(tex if as_tex else "\n".join(formula(tex))))
+        self.tooltip = Content(tex)
 
 
 class Prose(Markdown):
     """A Markdown text that fits its column."""
 
     DEFAULT_CSS = "Prose { height: auto; padding: 0; margin: 0; background: transparent; }"
+
+    as_tex = False
+    """Whether formulas stand as their TeX."""
 
     def __init__(self, text: str = "", *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(text, id=id, classes=classes, parser_factory=parser, open_links=False)
