@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from functools import lru_cache
 
 from studyapp.bank.model import Bank, Question
 
@@ -17,15 +16,21 @@ def fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().translate(JOINERS)
 
 
-def search(bank: Bank, words: str) -> list[Question]:
-    """The questions in which every word occurs, best first: hits in id, tags and the question itself count most.
+class Search:
+    """A bank made ready for searching: every text folded once."""
 
-    Chinese needs no spaces: a run of it is one word, found wherever it stands, and «KV缓存» is two words.
-    No words find every question, in learning order.
-    """
-    wanted = WORD.findall(fold(words))
-    scored = [(_score(fields, wanted), q) for q in bank.in_order() for fields in [_fields(q)]]
-    return [q for score, q in sorted(scored, key=lambda pair: -pair[0]) if score or not wanted]
+    def __init__(self, bank: Bank) -> None:
+        self._pages = [(_fields(q), q) for q in bank.in_order()]
+
+    def __call__(self, words: str) -> list[Question]:
+        """The questions in which every word occurs, best first: hits in id, tags and the question itself count most.
+
+        Chinese needs no spaces: a run of it is one word, found wherever it stands, and «KV缓存» is two words.
+        No words find every question, in learning order.
+        """
+        wanted = WORD.findall(fold(words))
+        scored = [(_score(fields, wanted), q) for fields, q in self._pages]
+        return [q for score, q in sorted(scored, key=lambda pair: -pair[0]) if score or not wanted]
 
 
 def _score(fields: tuple[str, ...], wanted: list[str]) -> int:
@@ -34,8 +39,7 @@ def _score(fields: tuple[str, ...], wanted: list[str]) -> int:
     return sum(best) if all(best) else 0
 
 
-@lru_cache(maxsize=4096)
-def _folded(texts: tuple[str, ...]) -> str:
+def _folded(*texts: str) -> str:
     return "\n".join(fold(t) for t in texts)
 
 
@@ -43,9 +47,9 @@ def _fields(q: Question) -> tuple[str, ...]:
     """The text of a question, from what says most about it to what says least."""
     rest = [t for c in q.corrections for t in (c.wrong.en, c.wrong.zh, c.right.en, c.right.zh)]
     return (
-        _folded((q.id, q.id.replace("-", " "))),
-        _folded((*q.tags, q.topic)),
-        _folded((q.ask.en, q.ask.zh)),
-        _folded((q.brief.en, q.brief.zh, *(t for p in q.points for t in (p.en, p.zh)))),
-        _folded((q.answer.en, q.answer.zh, *rest)),
+        _folded(q.id, q.id.replace("-", " ")),
+        _folded(*q.tags, q.topic),
+        _folded(q.ask.en, q.ask.zh),
+        _folded(q.brief.en, q.brief.zh, *(t for p in q.points for t in (p.en, p.zh))),
+        _folded(q.answer.en, q.answer.zh, *rest),
     )

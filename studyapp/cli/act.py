@@ -209,9 +209,9 @@ def backup(desk: Desk, output: Path | None) -> None:
 @with_desk
 def restore(desk: Desk, file: Path) -> None:
     """Put a backup in the database's place; the present one is kept beside it."""
-    from studyapp.memory.store import Store
+    from studyapp.memory.safety import restore as put_back
 
-    click.echo(Store.restore(file, desk.database))
+    click.echo(put_back(file, desk.database))
 
 
 @cli.command()

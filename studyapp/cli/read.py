@@ -86,9 +86,9 @@ def show(desk: Desk, question_id: str, as_json: bool) -> None:
 @with_desk
 def search(desk: Desk, words: tuple[str, ...], as_json: bool) -> None:
     """Find questions that hold all the words, in either language."""
-    from studyapp.bank.search import search as find
+    from studyapp.bank.search import Search
 
-    found = find(desk.bank, " ".join(words))
+    found = Search(desk.bank)(" ".join(words))
     if as_json:
         say_json(
             [{"id": q.id, "topic": q.topic, "level": q.level, "ask": {"en": q.ask.en, "zh": q.ask.zh}} for q in found]
@@ -185,10 +185,10 @@ def stats(desk: Desk, as_json: bool) -> None:
 
     now = desk.clock()
     today = study_day(now, desk.settings)
-    events = desk.store.events()
-    retention = numbers.retention(events).share
+    days = desk.store.days()
+    retention = numbers.retention(days).share
     forecast = numbers.forecast(desk.store.cards(), now, 14, desk.settings)
-    reviews, streak = len(numbers.reviews(events)), numbers.streak(events, today)
+    reviews, streak = sum(day.reviews for day in days.values()), numbers.streak(days, today)
     if as_json:
         say_json({"reviews": reviews, "streak": streak, "retention": retention, "forecast": forecast})
         return

@@ -6,7 +6,7 @@ another process count here too and no answer ever reads all the cards.
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -44,7 +44,10 @@ def suggest(ticked: int, total: int) -> Rating:
 
 
 class Session:
-    """Study of the cards in `order`, those that `filter` admits. In practice nothing is written or scheduled."""
+    """Study of the cards in `order`, those that `filter` admits. In practice nothing is written or scheduled.
+
+    `cards` is what the store's `cards()` gave just now, where the caller has read them already.
+    """
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Session:
         now: datetime,
         filter: Callable[[str], bool] | None = None,
         practice: bool = False,
+        cards: Mapping[str, CardState] | None = None,
     ) -> None:
         self._store, self._scheduler, self._settings = store, scheduler, settings
         self.practice = practice
@@ -63,7 +67,7 @@ class Session:
         self._answers: list[tuple[int, str, Rating, float, bool]] = []  # seq, card, rating, seconds, became a leech
         self._taken: list[tuple[int, str, Rating, float, bool]] = []
         self._last: str | None = None
-        self._load(now)
+        self._load(now, cards)
         self._practice = deque(card for card in self._order if not self._cards[card].suspended) if practice else deque()
         self._practised: list[tuple[str, bool]] = []
 
@@ -209,9 +213,9 @@ class Session:
             return card
         return self._cards.get(card) or self._store.card(card)
 
-    def _load(self, now: datetime) -> None:
-        self._seq = self._store.last_seq()
-        known = self._store.cards()
+    def _load(self, now: datetime, cards: Mapping[str, CardState] | None) -> None:
+        self._seq = self._store.last_seq() if cards is None else max((c.seq for c in cards.values()), default=0)
+        known = self._store.cards() if cards is None else cards
         self._cards = {card: known.get(card) or CardState(card) for card in self._order}
         self._begin_day(study_day(now, self._settings))
 

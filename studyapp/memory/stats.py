@@ -1,17 +1,26 @@
-"""Numbers about one's own study: pure functions over events and cards. Undone events do not count."""
+"""Numbers about one's own study: pure functions over cards and over what the store counts by study day."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from studyapp.memory.schedule import CardState, Event, Scheduler, effective, study_day
+from studyapp.memory.schedule import CardState, Scheduler, study_day
 from studyapp.settings import Settings
 
 MATURE_DAYS = 21
 GUESSED_SECONDS = 60.0
 LONGEST_SECONDS = 600.0  # a card left open over lunch says nothing about the next
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The reviews of a study day that stand; `due` are those of cards in review, recalled is not Again."""
+
+    reviews: int = 0
+    recalled: int = 0
+    due: int = 0
+    due_recalled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,76 +106,31 @@ def forecast(
     return coming
 
 
-def streak(events: Iterable[Event], today: int) -> int:
-    """How many study days in a row have a review, up to today, or to yesterday while today has none yet."""
-    days = {event.day for event in reviews(events)}
-    day = today if today in days else today - 1
+def streak(studied: Container[int], today: int) -> int:
+    """How many study days in a row are among those `studied`, up to today, or to yesterday while today is not."""
+    day = today if today in studied else today - 1
     length = 0
-    while day - length in days:
+    while day - length in studied:
         length += 1
     return length
 
 
-def longest_streak(events: Iterable[Event]) -> int:
-    """The longest run of study days with a review."""
-    longest = length = 0
-    before: int | None = None
-    for day in sorted({event.day for event in reviews(events)}):
-        length = length + 1 if before is not None and day == before + 1 else 1
-        longest, before = max(longest, length), day
-    return longest
+def retention(days: Mapping[int, Day], first: int | None = None, last: int | None = None) -> Retention:
+    """How many reviews of cards in review were not Again, on study days `first` to `last`."""
+    among = [
+        counted
+        for day, counted in days.items()
+        if (first is None or day >= first) and (last is None or day <= last)
+    ]
+    return Retention(sum(day.due_recalled for day in among), sum(day.due for day in among))
 
 
-def retention(
-    events: Iterable[Event],
-    first: int | None = None,
-    last: int | None = None,
-    cards: Callable[[str], bool] | None = None,
-) -> Retention:
-    """How many reviews of cards in review were not Again, on study days `first` to `last`, each card once a day."""
-    seen: set[tuple[str, int]] = set()
-    recalled = 0
-    for event in reviews(events):
-        outside = (first is not None and event.day < first) or (last is not None and event.day > last)
-        if event.was != "review" or outside or (cards is not None and not cards(event.card)):
-            continue
-        if (event.card, event.day) not in seen:
-            seen.add((event.card, event.day))
-            recalled += (event.rating or 0) > 1
-    return Retention(recalled, len(seen))
+def heatmap(days: Mapping[int, Day], count: int, today: int) -> list[int]:
+    """How many reviews each of the last `count` study days had, today last."""
+    return [days.get(today - back, Day()).reviews for back in range(count - 1, -1, -1)]
 
 
-def heatmap(events: Iterable[Event], days: int, today: int | None = None) -> list[int]:
-    """How many reviews each of the last `days` study days had, today (or else the last day with a review) last."""
-    counted = Counter(event.day for event in reviews(events))
-    today = max(counted, default=0) if today is None else today
-    return [counted[today - back] for back in range(days - 1, -1, -1)]
-
-
-def minutes_estimate(events: Iterable[Event], cards: int, last: int = 200) -> float:
+def minutes_estimate(seconds: Iterable[float], cards: int) -> float:
     """How many minutes so many cards will take, going by the median of the latest answers; a minute each at first."""
-    seconds = [min(event.seconds, LONGEST_SECONDS) for event in reviews(events) if event.seconds > 0][-last:]
-    return cards * (median(seconds) if seconds else GUESSED_SECONDS) / 60
-
-
-def ratings(events: Iterable[Event]) -> dict[int, int]:
-    """How often each rating was given."""
-    counted = Counter(event.rating for event in reviews(events))
-    return {rating: counted[rating] for rating in (1, 2, 3, 4)}
-
-
-def forgotten_points(events: Iterable[Event], totals: Mapping[str, int]) -> dict[str, list[int]]:
-    """For each card with `totals` points, how often each point was not ticked when the ticks were used."""
-    missed: dict[str, list[int]] = {}
-    for event in reviews(events):
-        if event.suggested is None or event.card not in totals:
-            continue
-        row = missed.setdefault(event.card, [0] * totals[event.card])
-        for point in range(totals[event.card]):
-            row[point] += point not in event.ticked
-    return missed
-
-
-def reviews(events: Iterable[Event]) -> list[Event]:
-    """The reviews that stand."""
-    return [event for event in effective(events) if event.kind == "review"]
+    took = [min(each, LONGEST_SECONDS) for each in seconds]
+    return cards * (median(took) if took else GUESSED_SECONDS) / 60

@@ -6,26 +6,26 @@ and two processes can study at once. The cards are only a copy: `rebuild` makes 
 
 import contextlib
 import json
-import os
 import platform
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database, Migrations
 
 from studyapp.errors import StoreError
+from studyapp.memory import safety
+from studyapp.memory.safety import ELSEWHERE, backups_of, connect, free, guard, sound, thinned
 from studyapp.memory.schedule import ACTIONS, CardState, Event, Rating, Recipe, Scheduler, study_day
+from studyapp.memory.stats import Day
 from studyapp.settings import Settings
 
 migrations = Migrations("studyapp")
 CARD = [field.name for field in fields(CardState)]
 EVENT = [field.name for field in fields(Event)]
-BUSY_SECONDS = 5.0
-KEPT_DAYS, KEPT_WEEKS, KEPT_MONTHS = 7, 8, 12
 
 
 @migrations()
@@ -76,12 +76,12 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{path.parent}: cannot be made: {error.strerror}", _ELSEWHERE) from error
-        with _guard(path):
-            connection = _connect(path)
+            raise StoreError(f"{path.parent}: cannot be made: {error.strerror}", ELSEWHERE) from error
+        with guard(path):
+            connection = connect(path)
         store = cls(path, connection, settings)
         try:
-            with _guard(path):
+            with guard(path):
                 store._check()
                 store._migrate(now)
             store._daily_backup(now)
@@ -195,18 +195,18 @@ class Store:
 
     def card(self, card: str) -> CardState:
         """One card; new where it has no events."""
-        with _guard(self.path):
+        with guard(self.path):
             row = self.db.conn.execute("SELECT * FROM cards WHERE card = ?", [card]).fetchone()
         return _card(row) if row else CardState(card)
 
     def cards(self) -> dict[str, CardState]:
         """All cards that have events."""
-        with _guard(self.path):
+        with guard(self.path):
             return {row[0]: _card(row) for row in self.db.conn.execute("SELECT * FROM cards")}
 
     def events(self, card: str | None = None) -> list[Event]:
         """The log in order, of one card or all of it, undone events and their undos included."""
-        with _guard(self.path):
+        with guard(self.path):
             if card is not None:
                 return list(self._select("card = ?", [card]))
             self._log.extend(self._select("seq > ?", [self._log[-1].seq if self._log else 0]))  # a log only grows
@@ -216,23 +216,40 @@ class Store:
         """The reviews of a study day that stand: each seq and the state its card was in before."""
         sql = """SELECT seq, was FROM events WHERE day = ? AND kind = 'review'
             AND seq NOT IN (SELECT target FROM undone)"""
-        with _guard(self.path):
+        with guard(self.path):
             return list(self.db.conn.execute(sql, [day]))
+
+    def days(self, first: int | None = None, last: int | None = None) -> dict[int, Day]:
+        """What was reviewed on each study day from `first` to `last` that has a review."""
+        sql = """SELECT day, count(*), sum(rating > 1), sum(was = 'review'), sum(was = 'review' AND rating > 1)
+            FROM events WHERE kind = 'review' AND seq NOT IN (SELECT target FROM undone)"""
+        bounds = {"day >= ?": first, "day <= ?": last}
+        given = {clause: day for clause, day in bounds.items() if day is not None}
+        sql += "".join(f" AND {clause}" for clause in given) + " GROUP BY day"
+        with guard(self.path):
+            return {day: Day(*counted) for day, *counted in self.db.conn.execute(sql, list(given.values()))}
+
+    def latest_seconds(self, reviews: int = 200) -> list[float]:
+        """How long the latest reviews took, those that were timed, newest first."""
+        sql = """SELECT seconds FROM events WHERE kind = 'review' AND seconds > 0
+            AND seq NOT IN (SELECT target FROM undone) ORDER BY seq DESC LIMIT ?"""
+        with guard(self.path):
+            return [seconds for (seconds,) in self.db.conn.execute(sql, [reviews])]
 
     def since(self, seq: int) -> list[tuple[int, str, str, int, str | None]]:
         """What was written after an event: seq, kind, card, study day, state before."""
-        with _guard(self.path):
+        with guard(self.path):
             sql = "SELECT seq, kind, card, day, was FROM events WHERE seq > ? ORDER BY seq"
             return list(self.db.conn.execute(sql, [seq]))
 
     def last_seq(self) -> int:
         """The newest event's number, 0 for an empty log."""
-        with _guard(self.path):
+        with guard(self.path):
             return int(self.db.conn.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def count(self, table: str) -> int:
         """How many rows `events` or `cards` has."""
-        with _guard(self.path):
+        with guard(self.path):
             return int(self.db[table].count)
 
     def _effective(self, card: str | None = None) -> Iterator[Event]:
@@ -270,51 +287,14 @@ class Store:
 
     def backup(self, dest: Path | None = None) -> Path:
         """Copy the database whole, as it is now, to `dest` or to the next free name among the backups."""
-        return self._copy(dest or _free(self._backups() / f"{self.path.stem}-copy.db"))
+        return self._copy(dest or free(self._backups() / f"{self.path.stem}-copy.db"))
 
     def backups(self) -> list[Path]:
         """The backups beside the database, newest first."""
         return backups_of(self.path)
 
-    @staticmethod
-    def restore(file: Path, path: Path) -> Path | None:
-        """Put a backup in the database's place; where the file that stood there was moved to, None if there was none.
-
-        The backup is checked before anything is moved, and nothing is deleted.
-        """
-        if not file.is_file():
-            raise StoreError(f"{file}: there is no such backup", _hint_backups(path))
-        part = path.with_name(path.name + ".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part.unlink(missing_ok=True)
-            with _guard(file):
-                source = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
-                with contextlib.closing(source), contextlib.closing(sqlite3.connect(part)) as copy:
-                    _sound(source, file)
-                    if not source.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone():
-                        raise StoreError(f"{file}: is no database of reviews", _hint_backups(path))
-                    source.backup(copy)
-                    copy.execute("PRAGMA journal_mode = DELETE")
-            aside = None
-            if path.exists():
-                _refuse_if_used(path)
-                aside = _free(path.with_name(f"{path.name}.before-restore"))
-                path.replace(aside)
-            for suffix in ("-wal", "-shm"):  # they belong to the file moved away; beside another they would damage it
-                tail = path.with_name(path.name + suffix)
-                if tail.exists():
-                    tail.replace(path.with_name((aside or path).name + suffix + ("" if aside else ".old")))
-            part.replace(path)
-        except OSError as error:
-            raise StoreError(f"{path}: cannot be restored: {error.strerror}", _ELSEWHERE) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-        return aside
-
     def _check(self) -> None:
-        _sound(self.db.conn, self.path)
+        sound(self.db.conn, self.path)
 
     def _migrate(self, now: datetime) -> None:
         """Bring the tables up to date, one process at a time, with a backup first where there is something to lose."""
@@ -325,7 +305,7 @@ class Store:
         if known == applied:
             return
         if applied:
-            self._copy(_free(self._backups() / f"{self.path.stem}-before-{min(known - applied)}.db"))
+            self._copy(free(self._backups() / f"{self.path.stem}-before-{min(known - applied)}.db"))
         with self._transaction():
             migrations.apply(self.db)
 
@@ -342,26 +322,14 @@ class Store:
             self.notices.append(f"No backup today: {error}")
 
     def _copy(self, dest: Path) -> Path:
-        part = dest.with_name(f"{dest.name}.{os.getpid()}.part")
-        try:
-            dest.parent.mkdir(parents=True, exist_ok=True)
-            with _guard(dest), contextlib.closing(sqlite3.connect(part)) as copy:
-                self.db.conn.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            part.replace(dest)
-        except OSError as error:
-            raise StoreError(f"{dest}: cannot be written: {error.strerror}", _ELSEWHERE) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-        return dest
+        return safety.copy(self.db.conn, dest)
 
     def _backups(self) -> Path:
         return self.path.parent / "backups"
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _guard(self.path):
+        with guard(self.path):
             self.db.conn.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -370,109 +338,6 @@ class Store:
                 if self.db.conn.in_transaction:
                     self.db.conn.execute("ROLLBACK")
                 raise
-
-
-def backups_of(path: Path) -> list[Path]:
-    """The backups of a database, newest first; also where the database itself cannot be opened."""
-    found = (path.parent / "backups").glob(f"{path.stem}-*.db")
-    return sorted(found, key=lambda file: (file.stat().st_mtime, file.name), reverse=True)
-
-
-def thinned(files: Sequence[Path], today: date) -> list[Path]:
-    """The daily backups that may go: one a day stays for a week, one a week for eight weeks, one a month for a year."""
-    dated: list[tuple[date, Path]] = []
-    for file in files:
-        with contextlib.suppress(ValueError):  # a copy made by hand or before a migration is never thinned
-            dated.append((date.fromisoformat(file.stem[-10:]), file))
-    kept: set[tuple[str, int]] = set()
-    gone = []
-    for day, file in sorted(dated):  # the oldest of a week or month stays, so that what is kept today stays kept
-        age = (today - day).days
-        if age < KEPT_DAYS:
-            continue
-        if age < KEPT_WEEKS * 7:
-            slot = ("week", (day.toordinal() - 1) // 7)
-        elif age < KEPT_MONTHS * 31:
-            slot = ("month", day.year * 12 + day.month)
-        else:
-            slot = ("past", 0)
-        if slot in kept or slot[0] == "past":
-            gone.append(file)
-        kept.add(slot)
-    return gone
-
-
-_ELSEWHERE = "Make the folder writable, or name another with STUDYAPP_HOME."
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-    try:
-        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _sound(connection: sqlite3.Connection, path: Path) -> None:
-    """Raise where SQLite's own check finds damage."""
-    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise StoreError(f"{path}: the database is damaged: {found}", _hint_backups(path))
-
-
-def _refuse_if_used(path: Path) -> None:
-    """Raise where another process has the database open; a damaged file is no reason to refuse."""
-    try:
-        with contextlib.closing(sqlite3.connect(path, timeout=0.2, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = DELETE")
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            raise StoreError(f"{path}: is open in another studyapp", "Close it, then restore again.") from error
-    except sqlite3.DatabaseError:
-        pass
-
-
-@contextlib.contextmanager
-def _guard(path: Path) -> Iterator[None]:
-    """Say what SQLite's errors mean for the learner, and the way back."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise StoreError(f"{path}: refused a change: {error}", "Nothing was written.") from error
-    except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            hint = "Another program holds it: close that, then try again. Nothing was lost."
-        elif "full" in text:
-            hint = "Make room on the disk, then try again. All earlier answers are safe."
-        elif "readonly" in text or "unable to open" in text:
-            hint = _ELSEWHERE
-        elif "malformed" in text or "not a database" in text or "no such" in text or "corrupt" in text:
-            text, hint = f"the database is damaged: {text}", _hint_backups(path)
-        else:
-            hint = "Look at the disk; then try again."
-        raise StoreError(f"{path}: {text}", hint) from error
-
-
-def _hint_backups(path: Path) -> str:
-    found = backups_of(path)
-    if not found:
-        return "There is no backup of it. Move the file away to begin anew."
-    return f"Run: studyapp restore {found[0]}"
-
-
-def _free(path: Path) -> Path:
-    """The path, or the first with a number that no file has."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return free
 
 
 def _rating(value: Any) -> int:
@@ -493,4 +358,4 @@ def _card(row: tuple[Any, ...]) -> CardState:
     return CardState(**said)
 
 
-__all__ = ["Store", "backups_of", "thinned"]
+__all__ = ["Store"]

@@ -1,9 +1,6 @@
 """Markdown and evidence as HTML for exports: formulas for MathJax, everything else escaped."""
 
 from html import escape
-from typing import Any
-
-from markdown_it.renderer import RendererHTML
 
 from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, Table, text
 from studyapp.render.markdown import parser
@@ -11,9 +8,7 @@ from studyapp.render.markdown import parser
 
 def html(markdown: str) -> str:
     r"""`markdown` as HTML, displayed formulas as `\[ … \]`."""
-    made = parser()
-    made.add_render_rule("math_block", _math)
-    return str(made.render(markdown)).strip()
+    return str(parser().render(markdown)).strip()
 
 
 def inline(markdown: str) -> str:
@@ -51,7 +46,3 @@ def as_table(evidence: Evidence) -> Table:
             )
         case _:
             return evidence
-
-
-def _math(self: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:
-    return f"<p>\\[{escape(tokens[index].content.strip(), quote=False)}\\]</p>\n"

@@ -1,13 +1,19 @@
 """The one Markdown dialect of the bank: GitHub's, with displayed formulas between `$$` on their own lines."""
 
+from functools import cache
+from html import escape
+from typing import Any
+
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from rich.cells import cell_len
 
 
+@cache
 def parser() -> MarkdownIt:
-    """A parser for answers.
+    """The parser for answers, made once: making one costs more than reading an answer.
 
     A single `$` is a dollar sign, for inline maths is written in Unicode. Bare addresses stay text, because the
     linkifier takes Chinese that follows an address into the link. HTML is shown as it stands and never interpreted.
@@ -16,12 +22,17 @@ def parser() -> MarkdownIt:
     dollarmath_plugin(made, double_inline=False, allow_labels=False)
     made.disable(["math_inline", "linkify"])
     made.core.ruler.push("chinese_lines", _join_chinese_lines)
+    made.add_render_rule("math_block", _mathjax)
     return made
 
 
 def formulas(text: str) -> list[tuple[int, str]]:
     """The displayed formulas of `text` with the line (from 0) on which each begins."""
     return [(t.map[0] if t.map else 0, t.content.strip()) for t in parser().parse(text) if t.type == "math_block"]
+
+
+def _mathjax(self: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:
+    return f"<p>\\[{escape(tokens[index].content.strip(), quote=False)}\\]</p>\n"
 
 
 def _join_chinese_lines(state: StateCore) -> None:

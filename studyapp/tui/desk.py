@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from studyapp.bank.model import Bank, Question, Topic
+from studyapp.bank.search import Search
 from studyapp.lab.catalog import Catalog, Claim, Demo
 from studyapp.lab.recorded import RecordedClaim, RecordedDemo, Recordings
 from studyapp.memory.schedule import CardState, Scheduler, study_day
@@ -35,6 +37,11 @@ class Desk:
     as_tex: bool = False
     saved: Callable[[Settings], None] | None = None
 
+    @cached_property
+    def search(self) -> Search:
+        """The bank, ready for searching."""
+        return Search(self.bank)
+
     @property
     def language(self) -> str:
         """ "en" or "zh"."""
@@ -61,15 +68,21 @@ class Desk:
         """The question of a card."""
         return self.bank.questions.get(card.rpartition("#")[0])
 
-    def session(self, topic: str | None = None, practice: bool = False, only: list[str] | None = None) -> Session:
-        """A sitting over a topic, over all, or over chosen questions."""
+    def session(
+        self,
+        topic: str | None = None,
+        practice: bool = False,
+        only: list[str] | None = None,
+        cards: Mapping[str, CardState] | None = None,
+    ) -> Session:
+        """A sitting over a topic, over all, or over chosen questions; `cards` where they have been read just now."""
         order = [q.card for q in self.scheduled(topic)]
         if only is not None:
             order = [self.bank.questions[i].card for i in only]
         if practice and not only:
             order = random.sample(order, len(order))
         scheduler = Scheduler(self.settings)
-        return Session(self.store, scheduler, self.settings, order, self.clock(), practice=practice)
+        return Session(self.store, scheduler, self.settings, order, self.clock(), practice=practice, cards=cards)
 
     def topics(self) -> list[Topic]:
         """The topics that hold at least one question."""

@@ -42,13 +42,13 @@ class HomeFigures:
 def home_figures(desk: Desk) -> HomeFigures:
     """Count what Home shows; what waits today comes from the sitting itself, so that the two agree."""
     cards, now, day = desk.cards(), desk.clock(), desk.today()
-    events = desk.store.events()
+    days = desk.store.days(day - 1, day)
     scheduler = Scheduler(desk.settings)
     ids = {t.id: [q.card for q in desk.scheduled(t.id)] for t in desk.topics()}
     ids[""] = [q.card for q in desk.scheduled()]
     loads = {}
     for topic, wanted in ids.items():
-        counts = desk.session(topic or None).counts(now)
+        counts = desk.session(topic or None, cards=cards).counts(now)
         seen = [cards[c] for c in wanted if c in cards and cards[c].reps]
         recalled = [r for c in seen if (r := scheduler.retrievability(c, day)) is not None]
         known = sum(c.state in ("review", "relearning") for c in seen)
@@ -56,24 +56,33 @@ def home_figures(desk: Desk) -> HomeFigures:
         loads[topic] = Load(topic, counts.new, counts.learning, counts.due, known, len(wanted), mean)
     today = loads.pop("")
     mine = [cards[c] for c in ids[""] if c in cards]
-    reviews = stats.reviews(events)
-    past = [e for e in reviews if e.day == day - 1]
-    recalled_past = sum((e.rating or 0) > 1 for e in past)
+    past = days.get(day - 1, stats.Day())
     return HomeFigures(
         today=today,
         topics=list(loads.values()),
         minutes=minutes(desk, today),
-        streak=stats.streak(events, day),
+        streak=streak(desk),
         forecast=stats.forecast(mine, now, 14, desk.settings),
-        yesterday=len(past),
-        yesterday_percent=round(100 * recalled_past / len(past)) if past else 0,
-        seen=bool(reviews),
+        yesterday=past.reviews,
+        yesterday_percent=round(100 * past.recalled / past.reviews) if past.reviews else 0,
+        seen=bool(cards),
     )
 
 
 def minutes(desk: Desk, load: Load) -> int:
     """How long the load will take, from the learner's own pace."""
-    return round(stats.minutes_estimate(desk.store.events(), load.new + load.learn + load.due))
+    return round(stats.minutes_estimate(desk.store.latest_seconds(), load.new + load.learn + load.due))
+
+
+def streak(desk: Desk) -> int:
+    """Study days in a row, read as far back as the row goes."""
+    today, back = desk.today(), 64
+    while True:
+        days = desk.store.days(today - back, today)
+        length = stats.streak(days, today)
+        if length < back - 1:
+            return length
+        back *= 4
 
 
 def sparkline(numbers: Sequence[float]) -> str:

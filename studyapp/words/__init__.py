@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -19,6 +20,7 @@ class Words:
         self._texts = dict(texts)
 
     @classmethod
+    @cache
     def load(cls, language: str) -> "Words":
         """The words of `language`, from every file of its folder.
 

@@ -242,3 +242,12 @@ def test_a_long_sitting_agrees_with_one_begun_anew(tmp_path_factory, now, done, 
             assert (sitting.next(at) is None) == (fresh.counts(at) == Counts())
             assert (sitting._new, sitting._due, sitting._learning) == (fresh._new, fresh._due, fresh._learning)
         assert store.cards() == replay(store.scheduler, store.events())
+
+
+def test_cards_read_before_make_the_same_sitting(store, settings, now):
+    """A sitting given the store's cards counts as one that reads them, and sees what was written after they were read."""
+    store.append("review", CARDS[0], now, rating=1)
+    cards = store.cards()
+    store.append("review", CARDS[1], now, rating=1)
+    assert sit(store, settings, now, cards=cards).counts(now) == sit(store, settings, now).counts(now)
+    assert sit(store, settings, now, cards=cards).counts(now).learning == 2

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from studyapp.memory import stats
-from studyapp.memory.schedule import CardState, Event, study_day
+from studyapp.memory.schedule import CardState, study_day
 from studyapp.settings import Settings
 
 DAY = timedelta(days=1)
@@ -20,7 +20,7 @@ def log(store, now):
     store.append("review", "b", now, rating=1, ticked=(), suggested=1, seconds=9999)
     store.append("review", "c", now, rating=1, seconds=1)
     store.undo(now)
-    return store.events()
+    return store.days()
 
 
 def test_retention_counts_reviews_that_came_due(log, now):
@@ -28,21 +28,27 @@ def test_retention_counts_reviews_that_came_due(log, now):
     today = study_day(now, Settings(timezone="UTC"))
     assert stats.retention(log) == stats.Retention(1, 2) and stats.retention(log).share == 0.5
     assert stats.retention(log, last=today - 1).share is None
-    assert stats.retention(log, cards=lambda card: card == "a").share == 1
+    assert stats.retention(log, first=today) == stats.Retention(1, 2)
 
 
-def test_streaks(now):
+def test_the_store_counts_the_days_asked_for(log, store, now):
+    """Of a span of days only those with a review come, each with all, recalled, due and recalled of due."""
+    today = study_day(now, Settings(timezone="UTC"))
+    assert log == {today - 10: stats.Day(3, 3, 0, 0), today: stats.Day(2, 1, 2, 1)}
+    assert list(store.days(today - 9, today)) == [today] and list(store.days(last=today - 1)) == [today - 10]
+
+
+def test_streaks():
     """A streak runs to today, or to yesterday while today has none yet, and breaks with a day left out."""
-    log = [Event(seq, "review", "a", now, day, 3) for seq, day in enumerate([1, 2, 3, 5, 6], 1)]
-    assert [stats.streak(log, today) for today in (3, 4, 5, 6, 7, 8)] == [3, 3, 1, 2, 2, 0]
-    assert stats.longest_streak(log) == 3 and stats.longest_streak([]) == 0 and stats.streak([], 5) == 0
+    assert [stats.streak({1, 2, 3, 5, 6}, today) for today in (3, 4, 5, 6, 7, 8)] == [3, 3, 1, 2, 2, 0]
+    assert stats.streak((), 5) == 0
 
 
 def test_heatmap_ends_today(log, now):
     """The heat map has one number for each day, today last, and leaves undone reviews out."""
     today = study_day(now, Settings(timezone="UTC"))
     assert stats.heatmap(log, 11, today) == [3] + [0] * 9 + [2]
-    assert stats.heatmap(log, 2, today + 1) == [2, 0] and stats.heatmap([], 2) == [0, 0]
+    assert stats.heatmap(log, 2, today + 1) == [2, 0] and stats.heatmap({}, 2, today) == [0, 0]
 
 
 def test_forecast_puts_overdue_and_learning_today(now):
@@ -72,13 +78,8 @@ def test_topic_counts(store, log, now):
     assert counted["u"] == stats.TopicCount()
 
 
-def test_minutes_estimate_goes_by_the_median(log):
+def test_minutes_estimate_goes_by_the_median(log, store):
     """Ten cards take ten times the median answer, a card left open does not matter, and a minute is the first guess."""
-    assert stats.minutes_estimate(log, 10) == pytest.approx(10 * 30 / 60)
+    assert store.latest_seconds() == [9999, 90, 30, 30, 30] and store.latest_seconds(2) == [9999, 90]
+    assert stats.minutes_estimate(store.latest_seconds(), 10) == pytest.approx(10 * 30 / 60)
     assert stats.minutes_estimate([], 10) == 10
-
-
-def test_ratings_and_forgotten_points(log):
-    """Ratings and unticked points are counted over the reviews that stand, where the ticks were used."""
-    assert stats.ratings(log) == {1: 1, 2: 0, 3: 1, 4: 3}
-    assert stats.forgotten_points(log, {"a": 2, "b": 2}) == {"a": [0, 1], "b": [1, 1]}

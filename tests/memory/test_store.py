@@ -17,8 +17,9 @@ from sqlite_utils import Database
 
 import studyapp.memory.store as store_module
 from studyapp.errors import StoreError
+from studyapp.memory.safety import restore, thinned
 from studyapp.memory.schedule import CardState, Rating, replay
-from studyapp.memory.store import Store, thinned
+from studyapp.memory.store import Store
 from studyapp.settings import Settings
 
 UTC_SETTINGS = Settings(timezone="UTC")
@@ -269,7 +270,7 @@ def test_damage_is_said_with_the_way_back_and_restore_mends_it(path, settings, n
     with pytest.raises(StoreError, match="damaged") as caught:
         Store.open(path, settings, now)
     assert str(path) in caught.value.message and f"studyapp restore {backup}" in caught.value.hint
-    aside = Store.restore(backup, path)
+    aside = restore(backup, path)
     assert aside is not None and aside.read_bytes()[4096:] == bytes(raw)[4096:]
     with Store.open(path, settings, now) as store:
         assert store.cards() == cards
@@ -282,7 +283,7 @@ def test_restore_refuses_what_is_no_backup(path, settings, now, tmp_path):
     Database(tmp_path / "other.db")["things"].insert({"a": 1})
     for name in ("missing.db", "notes.txt", "other.db"):
         with pytest.raises(StoreError):
-            Store.restore(tmp_path / name, path)
+            restore(tmp_path / name, path)
     with Store.open(path, settings, now) as store:
         assert store.cards() == cards
 
@@ -292,7 +293,7 @@ def test_restore_refuses_while_the_database_is_open(path, settings, now):
     filled(path, settings, now)
     with Store.open(path, settings, now) as store, pytest.raises(StoreError, match="open in another"):
         store.card("0#recall")
-        Store.restore(store.backups()[0], path)
+        restore(store.backups()[0], path)
 
 
 def test_restore_where_nothing_is_left(path, settings, now, tmp_path):
@@ -301,13 +302,13 @@ def test_restore_where_nothing_is_left(path, settings, now, tmp_path):
     with Store.open(path, settings, now) as store:
         backup = store.backups()[0]
     moved = tmp_path / "new" / "study.db"
-    assert Store.restore(backup, moved) is None
+    assert restore(backup, moved) is None
     assert [file.name for file in moved.parent.iterdir()] == ["study.db"]
     with Store.open(moved, settings, now) as store:
         assert store.cards() == cards
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreError, match="restored"):
-        Store.restore(backup, tmp_path / "file" / "study.db")
+        restore(backup, tmp_path / "file" / "study.db")
 
 
 def test_the_log_read_again_holds_what_came_since(path, settings, now):

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from textual.widgets import Input, OptionList, Static
 
+from studyapp.memory.stats import Day
 from studyapp.tui.commands import COMMANDS, ROOMS, key_table, of_room
+from studyapp.tui.figures import streak
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
@@ -173,3 +175,12 @@ def test_no_key_means_two_things_in_a_room() -> None:
     for room in ROOMS:
         keys = [k for c in COMMANDS if c.room in {room, "app"} for k in c.keys.split(",")]
         assert len(keys) == len(set(keys)), room
+
+
+def test_a_long_streak_is_read_to_its_beginning(make_app: Any, store: Any, monkeypatch: Any) -> None:
+    """A streak of two hundred days is two hundred, though the days are first read two months back."""
+    app = make_app()
+    today = app.desk.today()
+    studied = dict.fromkeys(range(today - 199, today + 1), Day(1))
+    monkeypatch.setattr(store, "days", lambda first, last: {d: c for d, c in studied.items() if first <= d <= last})
+    assert streak(app.desk) == 200

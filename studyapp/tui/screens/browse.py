@@ -10,7 +10,6 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from studyapp.bank.model import LEVELS, Question
-from studyapp.bank.search import search
 from studyapp.tui.commands import bindings
 from studyapp.tui.desk import Desk
 from studyapp.tui.screens.base import Room
@@ -52,7 +51,7 @@ class Browse(Room):
         """Search, filter, list."""
         field = self.query_one("#search", Input)
         field.placeholder = self.say("browse.search")
-        among = search(self.desk.bank, field.value) if field.value.strip() else self.desk.bank.in_order()
+        among = self.desk.search(field.value)
         self.found = [q for q in among if self.topic in (None, q.topic) and self.level in ("", q.level)]
         topic = self.desk.title(self.topic) if self.topic else self.say("browse.all_topics")
         level = self.say(f"study.{self.level}") if self.level else self.say("browse.all_levels")

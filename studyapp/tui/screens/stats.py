@@ -10,6 +10,7 @@ from textual.widgets import Static
 
 from studyapp.memory import stats
 from studyapp.tui.commands import bindings
+from studyapp.tui.desk import Desk
 from studyapp.tui.figures import gauge, home_figures, pad, sparkline
 from studyapp.tui.screens.base import Room
 from studyapp.tui.widgets.keyline import KeyLine
@@ -23,6 +24,10 @@ class Stats(Room):
     room = "stats"
     BINDINGS: ClassVar = bindings("stats")
 
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self.days: dict[int, stats.Day] = {}
+
     def compose(self) -> ComposeResult:
         """One text."""
         yield Static(id="title", markup=False)
@@ -33,6 +38,7 @@ class Stats(Room):
     async def show(self) -> None:
         """Count and draw."""
         self.query_one("#title", Static).update(self.title_line(self.say("stats.title")))
+        self.days = self.desk.store.days()
         parts = [self._retention(), self._forecast(), self._heatmap(), self._topics(), self._slipping()]
         self.query_one("#numbers", Static).update(Content("\n\n").join([p for p in parts if p]))
         self.footer()
@@ -43,17 +49,17 @@ class Stats(Room):
         )
 
     def _retention(self) -> Content:
-        events, today, lines = self.desk.store.events(), self.desk.today(), []
+        days_of, today, lines = self.days, self.desk.today(), []
         for days in (7, 30, 365):
-            kept = stats.retention(events, today - days + 1, today)
+            kept = stats.retention(days_of, today - days + 1, today)
             if kept.share is not None:
                 of = self.say("stats.reviews", n=kept.reviews, recalled=kept.recalled)
                 bar = Content.styled(gauge(kept.share, 20), "$accent")
                 lines.append(
                     Content.assemble(pad(self.say("stats.days", n=days), 16), bar, f" {kept.share:4.0%}  {of}")
                 )
-        streak = self.say("stats.streak", n=stats.streak(events, today))
-        if not stats.reviews(events):
+        streak = self.say("stats.streak", n=stats.streak(days_of, today))
+        if not days_of:
             lines.append(Content(self.say("stats.none")))
         return self._part(f"{self.say('stats.retention')} · {streak}", list(lines))
 
@@ -65,7 +71,7 @@ class Stats(Room):
         weeks = max(8, min(52, (self.size.width - 12) // 2))
         now = self.desk.local(self.desk.clock())
         days = weeks * 7 - (6 - now.weekday())
-        counts = stats.heatmap(self.desk.store.events(), days, self.desk.today())
+        counts = stats.heatmap(self.days, days, self.desk.today())
         top = max(counts, default=0) or 1
         lines: list[Content | str] = [Content.styled(" " * 4 + months(now.date(), days), "$text-muted")]
         for weekday, name in enumerate(self.say("stats.weekdays").split()):
