@@ -22,7 +22,7 @@ from anki.collection import Collection, ExportAnkiPackageOptions
 from studyapp.bank.model import Bank, Point, Question, Text, Topic
 from studyapp.bank.search import Search
 from studyapp.export.anki import export
-from studyapp.lab.catalog import Catalog
+from studyapp.lab.catalog import Catalog, Shelf
 from studyapp.lab.recorded import Recordings
 from studyapp.memory.schedule import Rating, Scheduler, study_day
 from studyapp.memory.session import Session
@@ -160,7 +160,7 @@ def open_ours(path: Path, bank: Bank) -> tuple[float, float]:
     start = time.perf_counter()
     with Store.open(path, SETTINGS, NOW) as store:
         opened = time.perf_counter() - start
-        desk = Desk(bank, Catalog({}), Recordings(path.parent), store, SETTINGS, lambda: NOW, None, Words.load("en"))
+        desk = Desk(bank, Catalog(Shelf({})), Recordings(path.parent), store, SETTINGS, lambda: NOW, None, Words.load("en"))
         return opened, took(lambda: home_figures(desk))
 
 
@@ -205,7 +205,7 @@ def measure(cards: int) -> list[tuple[str, float, float | None]]:
                     lambda progress=progress: anki.export_anki_package(
                         out_path=out, limit=None,
                         options=ExportAnkiPackageOptions(with_scheduling=progress, **options),
-                    )  # fmt: skip
+                    )
                 )
                 for progress in (False, True)
             }
@@ -215,7 +215,7 @@ def measure(cards: int) -> list[tuple[str, float, float | None]]:
                     lambda progress=progress: export(
                         bank, None, folder / "ours.apkg", languages=("en", "zh"), words=Words.load("en"), now=NOW,
                         store=store if progress else None,
-                    )  # fmt: skip
+                    )
                 )
                 for progress in (False, True)
             }

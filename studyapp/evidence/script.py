@@ -14,34 +14,35 @@ def main() -> None:
     """Run the claims of the script that calls this; leaves with 1 where one does not hold."""
     module = sys.modules["__main__"]
     claims = find_claims(module)
-    defaults: dict[str, Any] = {}
+    defaults: dict[str, list[Any]] = {}
     for claim in claims.values():
-        defaults |= parameters(claim)
+        for name, value in parameters(claim).items():
+            defaults.setdefault(name, []).append(value)
     parser = argparse.ArgumentParser(
-        description=(module.__doc__ or "").replace("%", "%%"),
+        description=module.__doc__ or "",
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--claim", action="append", choices=list(claims), help="run this claim alone (may be repeated)")
     parser.add_argument("--seed", type=int, default=0)
-    for name, default in defaults.items():
+    for name, values in defaults.items():
+        said: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS}  # what is not given leaves each claim its own default
+        help = f"default: {' or '.join(dict.fromkeys(map(str, values)))}".replace("%", "%%")
         flag = "--" + name.replace("_", "-")
-        if isinstance(default, bool):
-            parser.add_argument(flag, dest=name, action=argparse.BooleanOptionalAction, default=default)
+        if isinstance(values[0], bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=help, **said)
         else:
-            parser.add_argument(
-                flag,
-                dest=name,
-                default=default,
-                type=partial(parse, default=default),
-                help=f"default: {default}".replace("%", "%%"),
-            )
+            parser.add_argument(flag, type=partial(parse, default=values[0]), help=help, **said)
     options = vars(parser.parse_args())
     outcomes = []
     for name in options["claim"] or claims:
         print(f"\n{name}: {' '.join((claims[name].__doc__ or '').split())}", flush=True)
         outcome = run_claim(
-            name, claims[name], {k: options[k] for k in defaults}, seed=options["seed"], listener=Printer()
+            name,
+            claims[name],
+            {k: v for k, v in options.items() if k in defaults},
+            seed=options["seed"],
+            listener=Printer(),
         )
         print(verdict(outcome), flush=True)
         outcomes.append(outcome)

@@ -6,8 +6,9 @@ import hashlib
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from studyapp.evidence.claims import PREFIX
 from studyapp.evidence.script import parse
 
 CHINESE = re.compile(r"[\u3400-\u9fff]")
+ASSERT = re.compile(r"\bassert\b")
 BLANK_LINE = re.compile(r"\n\s*\n")
 JOINED = re.compile(r"(?<=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])\s+(?=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])")
 
@@ -35,7 +37,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Demo:
-    """A demo file; `doc` is what its docstring says after the summary, `hash` the fingerprint of what it does."""
+    """A demo file; `doc` is what its docstring says after the summary."""
 
     name: str
     topic: str
@@ -44,12 +46,21 @@ class Demo:
     doc: str
     claims: tuple[Claim, ...]
     source: str
-    hash: str
+
+    @cached_property
+    def hash(self) -> str:
+        """The fingerprint of what it does."""
+        return source_hash(self.source)
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The parameters of all its claims with their defaults."""
+        """The parameters of all its claims, each with the default of one that has it."""
         return {name: value for claim in self.claims for name, value in claim.parameters.items()}
+
+    def defaults(self, parameter: str) -> tuple[Any, ...]:
+        """The defaults of a parameter, more than one where claims need it in different sizes."""
+        given = [c.parameters[parameter] for c in self.claims if parameter in c.parameters]
+        return tuple(dict.fromkeys(given))
 
     def claim(self, name: str) -> Claim:
         """The claim of that name.
@@ -83,30 +94,59 @@ class Demo:
         return settled
 
 
+class Shelf(Mapping[str, Demo]):
+    """The demos of a folder by name, each read when it is first asked for: reading hundreds takes a second.
+
+    One that cannot be read is not on the shelf; `findings` holds what is wrong with those read so far.
+    """
+
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        self._paths = dict(paths)
+        self._read: dict[str, Demo | None] = {}
+        self.findings: list[Finding] = []
+
+    def __getitem__(self, name: str) -> Demo:
+        if name not in self._read:
+            self._read[name] = self._open(self._paths[name])
+        demo = self._read[name]
+        if demo is None:
+            raise KeyError(name)
+        return demo
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._paths if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _open(self, path: Path) -> Demo | None:
+        try:
+            return read_demo(path, self.findings)
+        except SyntaxError as error:
+            self.findings.append(Finding(path, error.lineno or 1, "", f"is not Python: {error.msg}"))
+        except (OSError, ValueError, RecursionError) as error:
+            self.findings.append(Finding(path, 1, "", f"cannot be read: {error}"))
+        return None
+
+
 class Catalog:
     """The demos by name, and what is wrong with the files that could not be read as they should."""
 
-    def __init__(self, demos: Mapping[str, Demo], findings: Iterable[Finding] = ()) -> None:
-        self.demos = dict(demos)
-        self.findings = tuple(findings)
+    def __init__(self, demos: Shelf) -> None:
+        self.demos = demos
 
     @classmethod
     def load(cls, demos_dir: Path) -> "Catalog":
-        """Read every `<topic>/<name>.py` under `demos_dir`; one broken file is a finding, not an exception."""
-        demos: dict[str, Demo] = {}
-        findings: list[Finding] = []
-        for path in sorted(demos_dir.glob("*/*.py")):
-            if path.parent.name == "recorded" or path.name.startswith((".", "_")):
-                continue
-            try:
-                demo = read_demo(path, findings)
-            except SyntaxError as error:
-                findings.append(Finding(path, error.lineno or 1, "", f"is not Python: {error.msg}"))
-            except (OSError, ValueError, RecursionError) as error:
-                findings.append(Finding(path, 1, "", f"cannot be read: {error}"))
-            else:
-                demos[demo.name] = demo
-        return cls(demos, findings)
+        """Every `<topic>/<name>.py` under `demos_dir`; one broken file is a finding, not an exception."""
+        paths = sorted(demos_dir.glob("*/*.py"))
+        kept = [p for p in paths if p.parent.name != "recorded" and not p.name.startswith((".", "_"))]
+        return cls(Shelf({f"{p.parent.name}/{p.stem}": p for p in kept}))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What is wrong with the files; reads them all."""
+        len(self.demos)
+        return tuple(self.demos.findings)
 
     def demo(self, name: str) -> Demo:
         """The demo of that name, "attention/score_scaling".
@@ -164,13 +204,13 @@ def read_demo(path: Path, findings: list[Finding]) -> Demo:
     if not claims:
         findings.append(Finding(path, 1, "", "has no claim", f"write a function {PREFIX}…"))
     _same_defaults(claims, path, findings)
-    for stray in ast.walk(tree):
+    for stray in ast.walk(tree) if ASSERT.search(source) else ():
         if isinstance(stray, ast.Assert):
             findings.append(
                 Finding(path, stray.lineno, "", "asserts", "say it with expect(…), which keeps the numbers")
             )
     name = f"{path.parent.name}/{path.stem}"
-    return Demo(name, path.parent.name, path, summary, doc, tuple(claims.values()), source, source_hash(source))
+    return Demo(name, path.parent.name, path, summary, doc, tuple(claims.values()), source)
 
 
 def source_hash(source: str) -> str:
@@ -275,15 +315,9 @@ def _same_defaults(claims: Mapping[str, Claim], path: Path, findings: list[Findi
     for claim in claims.values():
         for name, value in claim.parameters.items():
             if type(seen.setdefault(name, value)) is not type(value):
-                findings.append(
-                    Finding(
-                        path,
-                        claim.line,
-                        f"{PREFIX}{claim.name}({name})",
-                        "is of another type than in an earlier claim",
-                        "the same name means the same thing in one file",
-                    )
-                )
+                problem = "is of another type than in an earlier claim"
+                mend = "the same name means the same thing in one file"
+                findings.append(Finding(path, claim.line, f"{PREFIX}{claim.name}({name})", problem, mend))
 
 
 def _like(value: Any, default: Any) -> Any:

@@ -11,10 +11,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from sqlite_utils import Database, Migrations
+from typing import TYPE_CHECKING, Any
 
 from studyapp.errors import StoreError
 from studyapp.memory import safety
@@ -23,37 +22,13 @@ from studyapp.memory.schedule import ACTIONS, CardState, Event, Rating, Recipe, 
 from studyapp.memory.stats import Day
 from studyapp.settings import Settings
 
-migrations = Migrations("studyapp")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
 CARD = [field.name for field in fields(CardState)]
 EVENT = [field.name for field in fields(Event)]
-
-
-@migrations()
-def m001_log_and_cards(db: Database) -> None:
-    """The log, the recipes its reviews were made with, what stands undone, and the cards."""
-    for statement in (
-        "CREATE TABLE recipes (id INTEGER PRIMARY KEY, body TEXT NOT NULL UNIQUE)",
-        """CREATE TABLE events (
-            seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, card TEXT NOT NULL, at TEXT NOT NULL,
-            day INTEGER NOT NULL, rating INTEGER CHECK (rating BETWEEN 1 AND 4), ticked TEXT NOT NULL,
-            suggested INTEGER, seconds REAL NOT NULL, language TEXT NOT NULL, was TEXT,
-            target INTEGER REFERENCES events (seq), recipe INTEGER REFERENCES recipes (id), device TEXT NOT NULL,
-            CHECK (kind IN ('review', 'undo', 'redo', 'suspend', 'unsuspend', 'bury', 'reset')),
-            CHECK ((kind = 'review') = (rating IS NOT NULL)),
-            CHECK ((kind IN ('undo', 'redo')) = (target IS NOT NULL)))""",
-        "CREATE INDEX events_of_card ON events (card, seq)",
-        "CREATE INDEX events_of_day ON events (day, kind)",
-        """CREATE TRIGGER events_stay BEFORE UPDATE ON events
-            BEGIN SELECT RAISE(ABORT, 'the log of events is only added to'); END""",
-        """CREATE TRIGGER events_remain BEFORE DELETE ON events
-            BEGIN SELECT RAISE(ABORT, 'the log of events is only added to'); END""",
-        "CREATE TABLE undone (target INTEGER PRIMARY KEY, undo INTEGER NOT NULL)",
-        """CREATE TABLE cards (
-            card TEXT PRIMARY KEY, state TEXT NOT NULL, step INTEGER, due_at TEXT, due_day INTEGER, stability REAL,
-            difficulty REAL, last_day INTEGER, last_at TEXT, reps INTEGER NOT NULL, lapses INTEGER NOT NULL,
-            suspended INTEGER NOT NULL, buried_day INTEGER, leech INTEGER NOT NULL, seq INTEGER NOT NULL)""",
-    ):
-        db.conn.execute(statement)
+MIGRATIONS = ("m001_log_and_cards",)
+"""Those of `tables`, by name: a file that has them all needs no look at `tables`."""
 
 
 class Store:
@@ -64,10 +39,17 @@ class Store:
         self.settings = settings
         self.scheduler = Scheduler(settings)
         self.notices: list[str] = []  # what went wrong at opening that does not keep anyone from studying
-        self.db = Database(connection)
+        self._connection = connection
         self._recipes: dict[int, Recipe] = {}
         self._log: list[Event] = []
         self._device = platform.node()
+
+    @cached_property
+    def db(self) -> "Database":
+        """The file as sqlite-utils sees it: a tenth of a second to import, so not before it is asked for."""
+        from sqlite_utils import Database
+
+        return Database(self._connection)
 
     @classmethod
     def open(cls, path: Path, settings: Settings, now: datetime | None = None) -> "Store":
@@ -93,7 +75,7 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         with contextlib.suppress(sqlite3.Error):
-            self.db.conn.close()
+            self._connection.close()
 
     def __enter__(self) -> "Store":
         return self
@@ -132,21 +114,21 @@ class Store:
         """Take back the last thing done; the event taken back, or None where nothing is left."""
         with self._transaction():
             sql = "SELECT seq FROM events WHERE target IS NULL AND seq NOT IN (SELECT target FROM undone)"
-            row = self.db.conn.execute(f"{sql} ORDER BY seq DESC LIMIT 1").fetchone()
+            row = self._connection.execute(f"{sql} ORDER BY seq DESC LIMIT 1").fetchone()
             return self._turn("undo", row[0], now) if row else None
 
     def redo(self, now: datetime) -> Event | None:
         """Do again what was last undone, unless something new was done since; the event done again, or None."""
         with self._transaction():
-            last = self.db.conn.execute("SELECT seq FROM events WHERE target IS NULL ORDER BY seq DESC LIMIT 1")
+            last = self._connection.execute("SELECT seq FROM events WHERE target IS NULL ORDER BY seq DESC LIMIT 1")
             newest = (last.fetchone() or (0,))[0]
-            row = self.db.conn.execute("SELECT min(target) FROM undone WHERE undo > ?", [newest]).fetchone()
+            row = self._connection.execute("SELECT min(target) FROM undone WHERE undo > ?", [newest]).fetchone()
             return self._turn("redo", row[0], now) if row[0] is not None else None
 
     def rebuild(self) -> int:
         """Make all cards again from the log; how many there are."""
         with self._transaction():
-            run = self.db.conn.execute
+            run = self._connection.execute
             run("DELETE FROM undone")
             for seq, kind, target in run("SELECT seq, kind, target FROM events WHERE target IS NOT NULL ORDER BY seq"):
                 if kind == "undo":
@@ -166,9 +148,9 @@ class Store:
         turned = next(self._select("seq = ?", [target]))
         made = self._insert(Event(0, kind, turned.card, now, study_day(now, self.settings), target=target))
         if kind == "undo":
-            self.db.conn.execute("INSERT INTO undone VALUES (?, ?)", [target, made.seq])
+            self._connection.execute("INSERT INTO undone VALUES (?, ?)", [target, made.seq])
         else:
-            self.db.conn.execute("DELETE FROM undone WHERE target = ?", [target])
+            self._connection.execute("DELETE FROM undone WHERE target = ?", [target])
         state = CardState(turned.card)
         for event in self._effective(turned.card):
             state = self.scheduler.apply(state, event)
@@ -182,27 +164,27 @@ class Store:
         row |= {"seq": None, "at": _text(event.at), "ticked": json.dumps(event.ticked)}
         row["recipe"] = self._recipe_id(event.recipe) if event.recipe else None
         marks = ", ".join("?" * len(EVENT))
-        made = self.db.conn.execute(f"INSERT INTO events ({', '.join(EVENT)}) VALUES ({marks})", list(row.values()))
+        made = self._connection.execute(f"INSERT INTO events ({', '.join(EVENT)}) VALUES ({marks})", list(row.values()))
         assert made.lastrowid is not None
         return replace(event, seq=made.lastrowid)
 
     def _put(self, state: CardState) -> None:
         values = [getattr(state, name) for name in CARD]
         values = [_text(value) if isinstance(value, datetime) else value for value in values]
-        self.db.conn.execute(f"INSERT OR REPLACE INTO cards VALUES ({', '.join('?' * len(CARD))})", values)
+        self._connection.execute(f"INSERT OR REPLACE INTO cards VALUES ({', '.join('?' * len(CARD))})", values)
 
     # ------------------------------------------------------------------ reading
 
     def card(self, card: str) -> CardState:
         """One card; new where it has no events."""
         with guard(self.path):
-            row = self.db.conn.execute("SELECT * FROM cards WHERE card = ?", [card]).fetchone()
+            row = self._connection.execute("SELECT * FROM cards WHERE card = ?", [card]).fetchone()
         return _card(row) if row else CardState(card)
 
     def cards(self) -> dict[str, CardState]:
         """All cards that have events."""
         with guard(self.path):
-            return {row[0]: _card(row) for row in self.db.conn.execute("SELECT * FROM cards")}
+            return {row[0]: _card(row) for row in self._connection.execute("SELECT * FROM cards")}
 
     def events(self, card: str | None = None) -> list[Event]:
         """The log in order, of one card or all of it, undone events and their undos included."""
@@ -217,7 +199,7 @@ class Store:
         sql = """SELECT seq, was FROM events WHERE day = ? AND kind = 'review'
             AND seq NOT IN (SELECT target FROM undone)"""
         with guard(self.path):
-            return list(self.db.conn.execute(sql, [day]))
+            return list(self._connection.execute(sql, [day]))
 
     def days(self, first: int | None = None, last: int | None = None) -> dict[int, Day]:
         """What was reviewed on each study day from `first` to `last` that has a review."""
@@ -227,25 +209,25 @@ class Store:
         given = {clause: day for clause, day in bounds.items() if day is not None}
         sql += "".join(f" AND {clause}" for clause in given) + " GROUP BY day"
         with guard(self.path):
-            return {day: Day(*counted) for day, *counted in self.db.conn.execute(sql, list(given.values()))}
+            return {day: Day(*counted) for day, *counted in self._connection.execute(sql, list(given.values()))}
 
     def latest_seconds(self, reviews: int = 200) -> list[float]:
         """How long the latest reviews took, those that were timed, newest first."""
         sql = """SELECT seconds FROM events WHERE kind = 'review' AND seconds > 0
             AND seq NOT IN (SELECT target FROM undone) ORDER BY seq DESC LIMIT ?"""
         with guard(self.path):
-            return [seconds for (seconds,) in self.db.conn.execute(sql, [reviews])]
+            return [seconds for (seconds,) in self._connection.execute(sql, [reviews])]
 
     def since(self, seq: int) -> list[tuple[int, str, str, int, str | None]]:
         """What was written after an event: seq, kind, card, study day, state before."""
         with guard(self.path):
             sql = "SELECT seq, kind, card, day, was FROM events WHERE seq > ? ORDER BY seq"
-            return list(self.db.conn.execute(sql, [seq]))
+            return list(self._connection.execute(sql, [seq]))
 
     def last_seq(self) -> int:
         """The newest event's number, 0 for an empty log."""
         with guard(self.path):
-            return int(self.db.conn.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+            return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
 
     def count(self, table: str) -> int:
         """How many rows `events` or `cards` has."""
@@ -258,7 +240,7 @@ class Store:
 
     def _select(self, where: str, values: Sequence[Any]) -> Iterator[Event]:
         sql = f"SELECT {', '.join(EVENT)} FROM events WHERE {where} ORDER BY seq"
-        for row in self.db.conn.execute(sql, values):
+        for row in self._connection.execute(sql, values):
             said = dict(zip(EVENT, row, strict=True))
             said["at"] = datetime.fromisoformat(said["at"])
             said["ticked"] = tuple(json.loads(said["ticked"]))
@@ -267,7 +249,7 @@ class Store:
 
     def _recipe(self, number: int | None) -> Recipe | None:
         if number is not None and number not in self._recipes:
-            body = self.db.conn.execute("SELECT body FROM recipes WHERE id = ?", [number]).fetchone()[0]
+            body = self._connection.execute("SELECT body FROM recipes WHERE id = ?", [number]).fetchone()[0]
             said: dict[str, Any] = json.loads(body)
             for key in ("parameters", "learning_steps_minutes", "relearning_steps_minutes"):
                 said[key] = tuple(said[key])
@@ -277,10 +259,10 @@ class Store:
     def _recipe_id(self, recipe: Recipe) -> int:
         """The number of a recipe, written once. Not remembered before its transaction is: a rollback would take it."""
         body = json.dumps(asdict(recipe), sort_keys=True)
-        found = self.db.conn.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
+        found = self._connection.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
         if found is None:
-            self.db.conn.execute("INSERT INTO recipes (body) VALUES (?)", [body])
-            found = self.db.conn.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
+            self._connection.execute("INSERT INTO recipes (body) VALUES (?)", [body])
+            found = self._connection.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
         return int(found[0])
 
     # ------------------------------------------------------------------ keeping it safe
@@ -294,20 +276,21 @@ class Store:
         return backups_of(self.path)
 
     def _check(self) -> None:
-        sound(self.db.conn, self.path)
+        sound(self._connection, self.path)
 
     def _migrate(self, now: datetime) -> None:
         """Bring the tables up to date, one process at a time, with a backup first where there is something to lose."""
-        known = {migration.name for migration in migrations.pending(Database(memory=True))}
-        applied = {migration.name for migration in migrations.applied(self.db)}
+        known, applied = set(MIGRATIONS), applied_migrations(self._connection)
         if applied - known:
             raise StoreError(f"{self.path}: was written by a newer studyapp", "Update studyapp.")
         if known == applied:
             return
         if applied:
             self._copy(free(self._backups() / f"{self.path.stem}-before-{min(known - applied)}.db"))
+        from studyapp.memory import tables
+
         with self._transaction():
-            migrations.apply(self.db)
+            tables.migrations.apply(self.db)
 
     def _daily_backup(self, now: datetime) -> None:
         """One backup a day before the first change, thinned with age. Its failure is a notice: studying goes on."""
@@ -322,7 +305,7 @@ class Store:
             self.notices.append(f"No backup today: {error}")
 
     def _copy(self, dest: Path) -> Path:
-        return safety.copy(self.db.conn, dest)
+        return safety.copy(self._connection, dest)
 
     def _backups(self) -> Path:
         return self.path.parent / "backups"
@@ -330,14 +313,21 @@ class Store:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         with guard(self.path):
-            self.db.conn.execute("BEGIN IMMEDIATE")
+            self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self.db.conn.execute("COMMIT")
+                self._connection.execute("COMMIT")
             except BaseException:
-                if self.db.conn.in_transaction:
-                    self.db.conn.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
+
+
+def applied_migrations(connection: sqlite3.Connection) -> set[str]:
+    """The migrations that a file has been through, none for a new one."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
+        return set()
+    return {name for (name,) in connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'studyapp'")}
 
 
 def _rating(value: Any) -> int:

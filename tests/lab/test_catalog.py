@@ -64,11 +64,22 @@ def test_reads_all_that_a_demo_says(tmp_path: Path) -> None:
     assert catalog.claim("attention/scaling.second") is second
 
 
+def test_a_demo_is_read_when_it_is_first_asked_for(tmp_path: Path) -> None:
+    """Loading reads no file, asking for one reads that one, and its findings with all of them."""
+    load(tmp_path, "not Python (", "attention/broken")
+    catalog = load(tmp_path)
+    assert "attention/scaling" in catalog.demos and not catalog.demos.findings
+    (tmp_path / "attention/scaling.py").write_text("also broken (", encoding="utf-8")
+    assert catalog.demos["attention/scaling"].summary.en == "Dividing keeps variance at 1."
+    assert "attention/broken" not in catalog.demos and "attention/nowhere" not in catalog.demos
+    assert list(catalog.demos) == ["attention/scaling"] and [f.path.stem for f in catalog.findings] == ["broken"]
+
+
 def test_loading_imports_no_torch() -> None:
     """Reading the catalog of shipped demos leaves torch alone."""
     code = (
         "import sys; from studyapp.lab.catalog import Catalog; from studyapp.paths import demos_dir; "
-        "import studyapp.lab.recorded; Catalog.load(demos_dir()); sys.exit('torch' in sys.modules)"
+        "import studyapp.lab.recorded; Catalog.load(demos_dir()).findings; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

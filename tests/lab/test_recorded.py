@@ -57,7 +57,7 @@ def test_a_run_comes_back_with_six_digits(tmp_path: Path, demo: Demo) -> None:
     assert one.checks == (replace(CHECK, got=0.333333, margin=0.0333333),)
     assert one.evidence == (Table(("a", "b"), ((0.333333, "nan"), (None, True))), ONE.evidence[1])
     assert (one.seconds, run.claims["two"].skipped) == (0.123457, "cuda")
-    assert run.stale(replace(demo, hash="other"))
+    assert run.stale(replace(demo, source=demo.source + "\nother = 1\n"))
 
 
 def test_only_a_reason_rewrites_the_file(tmp_path: Path, demo: Demo) -> None:
@@ -70,7 +70,7 @@ def test_only_a_reason_rewrites_the_file(tmp_path: Path, demo: Demo) -> None:
     assert kept.path(demo.name).read_bytes() == before
     broken = replace(ONE, held=False, checks=(replace(CHECK, got=9.0, margin=-8.0, held=False),))
     assert kept.write(demo, [broken, TWO], torch="2.14.0", today=date(2027, 1, 1))
-    assert kept.write(replace(demo, hash="new"), [broken, TWO], torch="2.14.0", today=date(2027, 1, 2))
+    assert kept.write(replace(demo, source=demo.source + "\nnew = 1\n"), [broken, TWO], torch="2.14.0", today=date(2027, 1, 2))
     assert [p.name for p in kept.path(demo.name).parent.iterdir()] == ["sample.json"]
 
 

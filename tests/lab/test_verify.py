@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from studyapp.evidence.types import Check, Outcome
-from studyapp.lab.catalog import Catalog, Demo
+from studyapp.lab.catalog import Catalog, Demo, Shelf
 from studyapp.lab.recorded import Recordings
 from studyapp.lab.runner import Lab
 from studyapp.lab.verify import Verified, verify
@@ -30,7 +30,7 @@ def claim(body: str, name: str = "one", mark: str = "") -> str:
 
 
 async def judged(lab: Lab, *demos: Demo, **options: Any) -> list[Verified]:
-    catalog = Catalog({d.name: d for d in demos})
+    catalog = Catalog(Shelf({d.name: d.path for d in demos}))
     return [r async for r in verify(lab, catalog, catalog.demos, today=DAY, **options)]
 
 
@@ -75,7 +75,7 @@ async def test_a_check_that_is_gone_fails(lab: Lab, write: Callable[..., Demo], 
     kept.write(demo, [Outcome("one", True, 0.1, (check,))], torch="2", today=DAY)
     (result,) = await judged(lab, demo, recordings=kept)
     assert result.problems == ("one: the check of «m», recorded 2026-11-24, is not there",)
-    kept.write(replace(demo, hash="older"), [Outcome("one", True, 0.1, (check,))], torch="2", today=DAY)
+    kept.write(replace(demo, source=demo.source + "\nolder = 1\n"), [Outcome("one", True, 0.1, (check,))], torch="2", today=DAY)
     (result,) = await judged(lab, demo, recordings=kept)
     assert result.ok
     assert "changed since" in result.warnings[0]
@@ -88,7 +88,7 @@ async def test_a_skipped_claim_says_when_it_ran(lab: Lab, write: Callable[..., D
     (result,) = await judged(lab, demo, recordings=kept)
     assert (result.ok, result.skipped) == (True, ("one: skipped (tpu), not recorded yet",))
     ran = Outcome("one", True, 0.1, (Check("n", "equals", 1, 1, 0, 0, True),))
-    kept.write(replace(demo, hash="older"), [ran], torch="2", today=DAY, machine="tpu-v9")
+    kept.write(replace(demo, source=demo.source + "\nolder = 1\n"), [ran], torch="2", today=DAY, machine="tpu-v9")
     (result,) = await judged(lab, demo, recordings=kept)
     assert result.skipped == ("one: skipped (tpu), recorded 2026-11-24 on tpu-v9",)
     assert result.ok

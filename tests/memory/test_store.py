@@ -15,8 +15,9 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-import studyapp.memory.store as store_module
 from studyapp.errors import StoreError
+from studyapp.memory import store as store_module
+from studyapp.memory import tables
 from studyapp.memory.safety import restore, thinned
 from studyapp.memory.schedule import CardState, Rating, replay
 from studyapp.memory.store import Store
@@ -361,19 +362,28 @@ def test_a_backup_before_a_migration(path, settings, now, monkeypatch):
 
     cards = filled(path, settings, now)
     newer = Migrations("studyapp")
-    newer(name="m001_log_and_cards")(store_module.m001_log_and_cards)
+    newer(name="m001_log_and_cards")(tables.m001_log_and_cards)
 
     @newer()
     def m002_more(db: Database) -> None:
         db["more"].create({"id": int})
 
-    monkeypatch.setattr(store_module, "migrations", newer)
+    monkeypatch.setattr(tables, "migrations", newer)
+    monkeypatch.setattr(store_module, "MIGRATIONS", ("m001_log_and_cards", "m002_more"))
     with Store.open(path, settings, now) as store:
         assert any(file.name == "study-before-m002_more.db" for file in store.backups())
         assert store.cards() == cards and store.db["more"].exists()
     monkeypatch.undo()
     with pytest.raises(StoreError, match="newer"):
         Store.open(path, settings, now)
+
+
+def test_the_store_knows_its_migrations_by_name():
+    """The names that an up-to-date file is told by are those of the tables."""
+    from sqlite_utils import Database
+
+    pending = tables.migrations.pending(Database(memory=True))
+    assert tuple(migration.name for migration in pending) == store_module.MIGRATIONS
 
 
 def test_ratings_are_the_four(store, now):

@@ -116,6 +116,25 @@ async def test_the_lab_runs_what_the_form_says_and_keeps_the_former_run(make_app
         assert [dict(r.parameters) for r in runs] == [{"widths": (8, 32)}, {}]
 
 
+async def test_a_parameter_with_two_defaults_is_left_to_each_claim_until_turned(make_app: Any, lab: Any, demos: Any) -> None:
+    """Its field is empty and names both; untouched it hands nothing on, and either default can be asked for."""
+    file = demos / "attention" / "score_scaling.py"
+    source = file.read_text("utf-8")
+    file.write_text(source.replace("saturates(samples=128)", "saturates(samples=16)"), "utf-8")
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("l")
+        await pilot.pause()
+        field = next(i for i in app.screen.query(Input) if i.name == "samples")
+        assert (field.value, field.placeholder) == ("", "128 · 16")
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        field.value = "128"
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        assert [a[2] for a in lab.asked] == [{}, {"samples": 128}]
+
+
 async def test_stats_count_what_was_answered(make_app: Any, clock: Any) -> None:
     """After answers on two days, Stats tells the streak and the share recalled."""
     app = make_app()

@@ -31,10 +31,18 @@ class Knobs(Vertical):
 
     def compose(self) -> ComposeResult:
         """One line a parameter."""
-        for name, default in self.demo.parameters.items():
+        for name in self.demo.parameters:
+            defaults = [written(d) for d in self.demo.defaults(name)]
+            value = written(self.given[name]) if name in self.given else self._untouched(name)
             with Horizontal():
                 yield Static(name, markup=False)
-                yield Input(written(self.given.get(name, default)), name=name, compact=True, select_on_focus=False)
+                hint = " · ".join(defaults)
+                yield Input(value, placeholder=hint, name=name, compact=True, select_on_focus=False)
+
+    def _untouched(self, name: str) -> str:
+        """The default as text; nothing where claims have defaults of their own, each of which then holds."""
+        defaults = self.demo.defaults(name)
+        return written(defaults[0]) if len(defaults) == 1 else ""
 
     def values(self) -> dict[str, Any]:
         """The values that differ from their defaults.
@@ -42,12 +50,11 @@ class Knobs(Vertical):
         Raises:
             DemoError: where one cannot be read.
         """
-        defaults = self.demo.parameters
         typed = {i.name: i.value.strip() for i in self.query(Input) if i.name}
-        settled = self.demo.settle({k: v for k, v in typed.items() if v != written(defaults[k])})
-        return {k: v for k, v in settled.items() if v != defaults[k]}
+        settled = self.demo.settle({k: v for k, v in typed.items() if v != self._untouched(k)})
+        return {k: v for k, v in settled.items() if self.demo.defaults(k) != (v,)}
 
     def reset(self) -> None:
         """Back to the defaults."""
         for field in self.query(Input):
-            field.value = written(self.demo.parameters[field.name or ""])
+            field.value = self._untouched(field.name or "")
