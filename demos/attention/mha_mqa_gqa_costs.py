@@ -3,21 +3,23 @@ r"""Fewer key/value heads: the attention itself costs the same, the cache and th
 减少 key/value 头：注意力本身的计算量不变，KV cache 和每步读取的字节数缩小到 n/h。
 
 MQA: Shazeer 2019; GQA: Ainslie et al. 2023. h query heads share n key/value heads: n = h is MHA, n = 1 is MQA.
-Turn `kv_heads` (each must divide `heads`) and `tokens`.
+FLOPs are torch's count: a multiply-add is 2, the full score matrix without a mask. Named models stand on torch's meta
+device: shapes without memory. Turn `kv_heads` (each must divide `heads`) and `tokens`.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from studyapp.evidence import bars, expect, main, show, table
 
-# layers, query heads, key/value heads, head size: from the published configurations
-MODELS = {"Llama 2 7B (MHA)": (32, 32, 32, 128), "Llama 2 70B (GQA)": (80, 64, 8, 128),
-          "Llama 2 70B, were it MHA": (80, 64, 64, 128), "Llama 3 8B (GQA)": (32, 32, 8, 128),
-          "Falcon 7B (MQA)": (32, 71, 1, 64)}
+# layers, width, query heads, key/value heads: from the published configurations
+MODELS = {"Llama 2 7B (MHA)": (32, 4096, 32, 32), "Llama 2 70B (GQA)": (80, 8192, 64, 8),
+          "Llama 2 70B, were it MHA": (80, 8192, 64, 64), "Llama 3 8B (GQA)": (32, 4096, 32, 8),
+          "Falcon 7B (MQA)": (32, 4544, 71, 1)}
 
 
 class Attention(nn.Module):
@@ -73,6 +75,11 @@ def flops(work) -> int:
     return counter.get_total_flops()
 
 
+def nbytes(*tensors: Tensor) -> int:
+    """Bytes that the tensors hold."""
+    return sum(t.nbytes for t in tensors)
+
+
 def claim_flops_formula_is_exact(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
     """The projections cost 4sD²(1 + n/h) FLOPs and hold 2D²(1 + n/h) parameters: K and V shrink, Q and O do not.
 
@@ -108,16 +115,20 @@ def claim_cache_shrinks_to_n_over_h(heads=8, kv_heads=(8, 4, 2, 1), width=256, t
 
     真实张量的 KV cache 缩小到 n/h；Llama 2 70B 在 4096 token、fp16 下为 1.25 GiB，而不是 10 GiB。"""
     x = torch.randn(1, tokens, width).half()
-    sizes = [sum(t.nbytes for t in Attention(width, heads, n).half().cache(x)) for n in kv_heads]
+    sizes = [nbytes(*Attention(width, heads, n).half().cache(x)) for n in kv_heads]
     show(table({"kv heads n": kv_heads, f"cache of {tokens} tokens, bytes": sizes}, title="measured"))
-    gib = {name: [2 * layers * n * d * c * 2 / 2**30 for c in contexts] for name, (layers, _, n, d) in MODELS.items()}
-    rows = [(name, 2 * layers * n * d * 2 / 1024, *gib[name]) for name, (layers, _, n, d) in MODELS.items()]
+    gib = {}
+    for name, (layers, d, h, n) in MODELS.items():
+        with torch.device("meta"):
+            caches = [Attention(d, h, n).half().cache(torch.empty(1, c, d, dtype=torch.half)) for c in contexts]
+        gib[name] = [layers * nbytes(*kv) / 2**30 for kv in caches]
+    rows = [(name, g[0] * 2**20 / contexts[0], *g) for name, g in gib.items()]
     show(table(("model, fp16", "KiB a token", *(f"GiB at {c}" for c in contexts)), rows,
-               title="computed from configurations, batch 1"))
-    expect("cache over MHA's", [s / (2 * tokens * width * 2) for s in sizes], equals=[n / heads for n in kv_heads],
+               title="shapes from configurations, batch 1"))
+    expect("cache over MHA's", [s / sizes[0] for s in sizes], equals=[n / kv_heads[0] for n in kv_heads],
            at=("n", kv_heads))
-    shrunk = [b / a for a, b in zip(gib["Llama 2 70B, were it MHA"], gib["Llama 2 70B (GQA)"], strict=True)]
-    expect("Llama 2 70B: GQA cache over MHA cache", shrunk, equals=8 / 64)
+    own, mha = gib["Llama 2 70B (GQA)"], gib["Llama 2 70B, were it MHA"]
+    expect("GiB for 4096 tokens, Llama 2 70B", [g[0] * 4096 / contexts[0] for g in (own, mha)], equals=[1.25, 10])
 
 
 def claim_gqa_equals_repeated_kv(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
@@ -175,17 +186,20 @@ def claim_decode_intensity_is_h_over_n(heads=8, kv_heads=(8, 4, 2, 1), width=256
         new = torch.randn(1, 1, width)
         whole = flops(lambda a=a, k=k, v=v, x=new: a.attend(x, k, v))
         work.append(whole - flops(lambda a=a, x=new: (a.q(x), a.o(x))))
-        read.append(k.half().nbytes + v.half().nbytes)
+        read.append(nbytes(k.half(), v.half()))
     intensity = [w / r for w, r in zip(work, read, strict=True)]
     show(table({"kv heads n": kv_heads, "attention FLOPs a step": work, "cache bytes": read, "FLOPs a byte": intensity}))
     expect("FLOPs a byte", intensity, equals=[heads / n for n in kv_heads], within=1e-9, at=("n", kv_heads))
 
 
 def claim_repeating_kv_copies_the_cache(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
-    """expand is free, but for 1 < n < h matmul copies it into h full heads; stacking a group's queries copies nothing.
+    """expand is free, but for 1 < n < h matmul copies it into h full heads; stacked queries copy nothing, nor does
+    enable_gqa in the flash kernel, while SDPA's math form repeats K and V wherever n < h.
 
-    expand 本身不占内存，但 1 < n < h 时 matmul 会把它复制成完整的 h 个头；把同组的 query 叠成行则无需复制。"""
+    expand 本身不占内存，但 1 < n < h 时 matmul 会把它复制成完整的 h 个头；把同组的 query 叠成行则无需复制，flash kernel
+    的 enable_gqa 也不复制，而 SDPA 的 math 实现只要 n < h 就会重复 K、V。"""
     expanded, copied, stacked, gaps = [], [], [], []
+    inside: dict[SDPBackend, list[int]] = {SDPBackend.FLASH_ATTENTION: [], SDPBackend.MATH: []}
     for n in kv_heads:
         d, g = width // heads, heads // n
         q, k = torch.randn(1, heads, 1, d), torch.randn(1, n, tokens, d)
@@ -199,13 +213,21 @@ def claim_repeating_kv_copies_the_cache(heads=8, kv_heads=(8, 4, 2, 1), width=25
         expanded.append(sum(view.bytes.values()))
         copied.append(sum(naive.bytes.values()) - scores.nbytes)
         stacked.append(sum(grouped.bytes.values()) - same.nbytes)
-    show(table({"kv heads n": kv_heads, "expand, bytes": expanded, "matmul on it copies": copied,
-                "stacked queries copy": stacked}))
+        for backend, found in inside.items():
+            with sdpa_kernel(backend), Allocated() as kernel:
+                F.scaled_dot_product_attention(q, k, k, enable_gqa=True)
+            found.append(kernel.bytes.get("clone", 0))
+    flash, math = inside.values()
+    show(table({"kv heads n": kv_heads, "expand": expanded, "matmul on it": copied, "stacked queries": stacked,
+                "enable_gqa, flash": flash, "enable_gqa, math": math}, title="bytes copied"))
     expect("difference of the scores", gaps, at_most=1e-4, at=("n", kv_heads))
     expect("bytes that expand allocates", expanded, equals=0, at=("n", kv_heads))
     whole = [width * tokens * 4 if 1 < n < heads else 0 for n in kv_heads]       # one head has stride 0
     expect("bytes that matmul copies", copied, equals=whole, at=("n", kv_heads))
     expect("bytes copied with stacked queries", stacked, equals=0, at=("n", kv_heads))
+    expect("bytes copied by the flash kernel", flash, equals=0, at=("n", kv_heads))
+    both = [2 * width * tokens * 4 if n < heads else 0 for n in kv_heads]        # K and V
+    expect("bytes copied by SDPA's math form", math, equals=both, at=("n", kv_heads))
 
 
 if __name__ == "__main__":

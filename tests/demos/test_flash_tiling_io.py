@@ -1,18 +1,26 @@
-"""The simulated memory and the tiled loops against hand counts and PyTorch, with blocks that do not divide n."""
+"""The simulated memory and the tiled loop against hand counts and PyTorch, with blocks that do not divide n."""
 
-import pytest
 import torch
 
 
 def test_uneven_blocks_are_exact(demo):
-    """With 50 rows in blocks of 16 and 7 both loop orders still equal PyTorch's attention."""
+    """With 50 rows in blocks of 16 and 7 the tiled loop still equals PyTorch's attention."""
     d = demo("attention/flash_tiling_io")
     q, k, v = torch.randn(3, 50, 8)
     want = torch.nn.functional.scaled_dot_product_attention(q[None], k[None], v[None])[0]
-    for algorithm in (d.flash_v1, d.flash_v2):
-        hbm = d.Hbm(Q=q, K=k, V=v)
-        algorithm(hbm, 16, 7)
-        assert torch.allclose(hbm.tensors["O"], want, atol=1e-5)
+    hbm = d.Hbm(Q=q, K=k, V=v)
+    d.flash_v1(hbm, 16, 7)
+    assert torch.allclose(hbm.tensors["O"], want, atol=1e-5)
+
+
+def test_large_scores_stay_exact(demo):
+    """Scores in the hundreds overflow no exponent and give PyTorch's attention."""
+    d = demo("attention/flash_tiling_io")
+    q, k, v = torch.randn(3, 40, 8)
+    hbm = d.Hbm(Q=300 * q, K=k, V=v)
+    d.flash_v1(hbm, 8, 8)
+    want = torch.nn.functional.scaled_dot_product_attention(300 * q[None], k[None], v[None])[0]
+    assert torch.allclose(hbm.tensors["O"], want, atol=1e-3)
 
 
 def test_block_sizes_of_an_a100(demo):
@@ -29,10 +37,9 @@ def test_known_counts(demo):
     assert done["v1"].moved == 733_184
 
 
-def test_v2_keeps_the_log_sum_exp(demo):
-    """What v2 stores beside O is the log-sum-exp of each row of scores."""
-    d = demo("attention/flash_tiling_io")
-    q, k, v = torch.randn(3, 20, 4)
-    hbm = d.Hbm(Q=q, K=k, V=v)
-    d.flash_v2(hbm, 8, 8)
-    assert hbm.tensors["L"][:, 0].tolist() == pytest.approx((q @ k.T / 2).logsumexp(1).tolist(), abs=1e-5)
+def test_loads_are_copies_and_are_counted(demo):
+    """Changing what was loaded does not change memory, and two rows of three are six elements."""
+    hbm = demo("attention/flash_tiling_io").Hbm(Q=torch.zeros(4, 3))
+    hbm.load("Q", slice(0, 2)).fill_(1)
+    assert hbm.tensors["Q"].sum() == 0
+    assert hbm.moved == 6

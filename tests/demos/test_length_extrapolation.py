@@ -25,7 +25,7 @@ def test_alibi_bias_is_slope_times_distance(lengths):
 def test_rotation_equals_complex_multiplication(lengths):
     """Pair 1 of a head of 8 turns by a tenth of a radian a token."""
     x = torch.randn(1, 1, 40, 8)
-    got = lengths.rotate(x)
+    got = lengths.rotate(x, lengths.frequencies(8))
     for m in (0, 1, 39):
         z = complex(x[0, 0, m, 2].item(), x[0, 0, m, 3].item()) * cmath.exp(0.1j * m)
         assert (got[0, 0, m, 2].item(), got[0, 0, m, 3].item()) == pytest.approx((z.real, z.imag), abs=1e-5)
@@ -51,6 +51,24 @@ def test_relative_codes_do_not_see_a_shift_of_the_window(lengths):
     ends = [model(torch.cat((torch.randint(12, (1, n)), tail), 1))[:, -1] for n in (0, 5, 30)]
     torch.testing.assert_close(ends[1], ends[0], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(ends[2], ends[0], atol=1e-4, rtol=1e-4)
+
+
+def test_four_ways_to_stretch_by_hand(lengths):
+    """At length 16 and width 8 only the first pair turns twice: by parts keeps it and divides the others by 4."""
+    theta = torch.tensor([1.0, 0.1, 0.01, 0.001])
+    got = {w: lengths.stretched(w, theta, 16, 4.0) for w in ("unchanged", "interpolation", "NTK-aware", "by parts")}
+    torch.testing.assert_close(got["unchanged"], theta)
+    torch.testing.assert_close(got["interpolation"], torch.tensor([0.25, 0.025, 0.0025, 0.00025]))
+    torch.testing.assert_close(got["by parts"], torch.tensor([1, 0.025, 0.0025, 0.00025]))
+    slowing = torch.tensor([1, 4 ** (1 / 3), 4 ** (2 / 3), 4])
+    torch.testing.assert_close(got["NTK-aware"], theta / slowing)
+
+
+def test_unstretched_ways_break_the_claim(lengths, monkeypatch):
+    """If every way leaves the angles as they are, interpolation does not fail at twice the length and the claim breaks."""
+    monkeypatch.setattr(lengths, "stretched", lambda way, theta, length, s: theta)
+    with pytest.raises(ExpectationError, match="interpolated"):
+        lengths.claim_by_parts_holds_where_interpolation_fails(lengths=(16, 32))
 
 
 def test_accuracy_of_an_oracle_and_of_a_constant(lengths):
