@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from studyapp.bank.load import load_bank
 from studyapp.bank import search as module
+from studyapp.bank.load import load_bank
 from studyapp.bank.search import Search
 
 GOOD = (Path(__file__).parent / "good.yaml").read_text("utf-8")
