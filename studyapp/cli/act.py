@@ -1,22 +1,25 @@
 """The commands that do something: answer, run, verify, export, backup, restore, doctor."""
 
 import asyncio
+import shutil
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from studyapp.cli import cli
+from studyapp.cli import cli, complete
 from studyapp.cli.desk import Desk
 from studyapp.cli.read import as_json, say_json, with_desk
 from studyapp.errors import DemoError, ExportError, StudyError
+from studyapp.evidence.types import Evidence
 
 RATINGS = ("again", "hard", "good", "easy")
 
 
 @cli.command()
-@click.argument("question_id", metavar="ID")
+@click.argument("question_id", metavar="ID", shell_complete=complete.questions)
 @click.argument("rating", type=click.Choice(RATINGS))
 @click.option("--at", "at", metavar="ISO-TIME", help="When it was answered; without it, now.")
 @as_json
@@ -73,14 +76,25 @@ def pair(words: str) -> tuple[str, str]:
     return name.strip().replace("-", "_"), value.strip()
 
 
+def draw(item: Evidence) -> str:
+    """Evidence as a chart for a person at a terminal, as a plain table for a pipe."""
+    from studyapp.evidence.script import as_text
+
+    if not sys.stdout.isatty():
+        return as_text(item)
+    from studyapp.render.chart import chart
+
+    rows = chart(item, min(90, shutil.get_terminal_size().columns - 2), 14).splitlines()
+    return "\n".join(f"  {row}" for row in rows)
+
+
 @cli.command()
-@click.argument("target", metavar="DEMO[.CLAIM]")
+@click.argument("target", metavar="DEMO[.CLAIM]", shell_complete=complete.claims)
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @with_desk
 def run(desk: Desk, target: str, given: tuple[str, ...], seed: int) -> None:
     """Run a demo, or one claim of it, and print what it shows; leaves with 1 where a claim does not hold."""
-    from studyapp.evidence.script import as_text
     from studyapp.lab import events as ev
     from studyapp.lab.runner import Lab
 
@@ -96,11 +110,12 @@ def run(desk: Desk, target: str, given: tuple[str, ...], seed: int) -> None:
             await lab.start()
             async for event in lab.run(demo, claims=(claim,) if claim else None, parameters=parameters, seed=seed):
                 if isinstance(event, ev.Started):
-                    click.echo(f"\n{event.claim}: {demo.claim(event.claim).sentence[desk.language]}")
+                    click.echo(f"\n{click.style(event.claim, bold=True)}: {demo.claim(event.claim).sentence[desk.language]}")
                 elif isinstance(event, ev.Shown):
-                    click.echo(as_text(event.item))
+                    click.echo(draw(event.item))
                 elif isinstance(event, ev.Checked):
-                    click.echo(f"  {'✓' if event.check.held else '✗'} {event.check.sentence()}")
+                    sign = click.style("✓", "green") if event.check.held else click.style("✗", "red")
+                    click.echo(f"  {sign} {event.check.sentence()}")
                 elif isinstance(event, ev.Finished):
                     said = desk.words("cli.held") if event.held else event.error or desk.words("cli.broken")
                     click.echo(f"  {said} ({event.seconds:.2f} s)")
@@ -121,7 +136,7 @@ def run(desk: Desk, target: str, given: tuple[str, ...], seed: int) -> None:
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[DEMO …]")
+@click.argument("names", nargs=-1, metavar="[DEMO …]", shell_complete=complete.demos)
 @click.option("--record", is_flag=True, help="Keep the evidence in demos/recorded, where the cards read it.")
 @click.option(
     "--seeds",
@@ -166,7 +181,9 @@ def verify(desk: Desk, names: tuple[str, ...], record: bool, seeds: int, as_json
 @cli.command()
 @click.argument("form", type=click.Choice(["anki", "csv", "markdown", "json"]))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--topic", "topics", multiple=True, help="Only this topic; may be repeated.")
+@click.option(
+    "--topic", "topics", multiple=True, shell_complete=complete.topics, help="Only this topic; may be repeated."
+)
 @click.option("--lang", "languages", type=click.Choice(["zh", "en", "both"]), default="both", show_default=True)
 @click.option("--progress", is_flag=True, help="Put the schedule and the reviews into the package (anki).")
 @with_desk

@@ -1,12 +1,14 @@
 """The commands that only read: due, show, search, check, demos, stats. Each has `--json`."""
 
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from studyapp.cli import cli
+from studyapp.cli import cli, complete
 from studyapp.cli.desk import Desk
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -46,7 +48,7 @@ def due(desk: Desk, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("question_id", metavar="ID")
+@click.argument("question_id", metavar="ID", shell_complete=complete.questions)
 @as_json
 @with_desk
 def show(desk: Desk, question_id: str, as_json: bool) -> None:
@@ -70,6 +72,11 @@ def show(desk: Desk, question_id: str, as_json: bool) -> None:
         say_json(said)
         return
     language = desk.language
+    if sys.stdout.isatty():
+        from studyapp.render.page import page
+
+        click.echo(page(question, language, desk.words, shutil.get_terminal_size().columns), nl=False)
+        return
     mark = {"proof": "✓", "toy": "≈", "cite": "·"}
     click.echo(
         f"{question.ask[language]}\n\n{question.brief[language].rstrip()}\n\n{question.answer[language].rstrip()}\n"
@@ -95,7 +102,7 @@ def search(desk: Desk, words: tuple[str, ...], as_json: bool) -> None:
         )
         return
     for q in found:
-        click.echo(f"{q.id}\t{q.ask[desk.language]}")
+        click.echo(f"{click.style(q.id, bold=True)}\t{q.ask[desk.language]}")
 
 
 @cli.command()
@@ -169,7 +176,7 @@ def demos(desk: Desk, as_json: bool) -> None:
         )
         return
     for demo in desk.catalog.demos.values():
-        click.echo(f"{demo.name}  {demo.summary[desk.language]}")
+        click.echo(f"{click.style(demo.name, bold=True)}  {demo.summary[desk.language]}")
         for claim in demo.claims:
             values = " ".join(f"{k}={v!r}" for k, v in claim.parameters.items())
             click.echo(f"  .{claim.name}  {values}".rstrip())

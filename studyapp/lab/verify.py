@@ -183,8 +183,6 @@ def judge(runs: Runs, recordings: Recordings | None, record: bool, today: Date) 
     warnings: list[str] = []
     skipped: list[str] = []
     old = recordings.get(demo.name, runs.machine) if recordings else None
-    if old is not None and old.stale(demo):
-        warnings.append(f"changed since it was recorded on {old.machine}, {old.date}")
     for name, outcome in outcomes.items():
         if outcome.skipped:
             said, warning = not_run(demo, outcome, recordings)
@@ -197,6 +195,8 @@ def judge(runs: Runs, recordings: Recordings | None, record: bool, today: Date) 
     wrote = False
     if record and recordings is not None and not problems:
         wrote = recordings.write(demo, outcomes.values(), torch=runs.torch, today=today, machine=runs.machine)
+    if old is not None and old.stale(demo) and not wrote:
+        warnings.insert(0, f"changed since it was recorded on {old.machine}, {old.date}")
     order = [outcomes[c.name] for c in demo.claims if c.name in outcomes]
     return Verified(demo.name, tuple(order), tuple(problems), tuple(warnings), tuple(thin(runs)), tuple(skipped), wrote)
 

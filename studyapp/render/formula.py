@@ -1,8 +1,12 @@
 """Displayed formulas as two-dimensional Unicode."""
 
+import re
+
 from rich.cells import cell_len
 
 WIDTH = 76
+LOW_Q = re.compile(r"(?<!\S)ꟴ")
+"""The raised Q that TeXicode puts below a letter, in few fonts: below it a plain one reads as well."""
 
 
 def formula(tex: str) -> list[str]:
@@ -35,7 +39,7 @@ def _drawn(tex: str) -> list[str] | None:
         drawn: str = render_tex(flat, False, False, "raw", {"fonts": "normal"})
     except Exception:
         return None
-    rows = [row.rstrip() for row in drawn.splitlines()] or [""]
+    rows = [LOW_Q.sub("Q", row.rstrip()) for row in drawn.splitlines()] or [""]
     margin = min((len(row) - len(row.lstrip()) for row in rows if row), default=0)
     rows = [row[margin:] for row in rows]
     width = max(map(cell_len, rows))

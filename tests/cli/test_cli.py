@@ -5,9 +5,15 @@ import re
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
+from rich.cells import cell_len
 
+from studyapp.bank.load import load_bank
 from studyapp.cli import cli
+from studyapp.paths import questions_dir
+from studyapp.render.page import page
+from studyapp.words import Words
 
 QUESTION = "softmax-overflow"
 
@@ -109,3 +115,32 @@ def test_a_backup_comes_back(run, tmp_path: Path) -> None:
     restored = run("restore", str(kept))
     assert restored.exit_code == 0, restored.output
     assert json.loads(run("show", QUESTION, "--json").output)["card"]["reps"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("studyapp show softmax-ov", "softmax-overflow"),
+        ("studyapp answer softmax-ov", "softmax-overflow"),
+        ("studyapp run foundations/softmax_o", "foundations/softmax_overflow"),
+        ("studyapp run foundations/softmax_overflow.log", "foundations/softmax_overflow.log_sum_exp_is_stable"),
+        ("studyapp verify position/rope_d", "position/rope_decay"),
+        ("studyapp export csv --topic found", "foundations"),
+    ],
+)
+def test_tab_completes_what_stands_in_the_content(line: str, offered: str) -> None:
+    """The shell is offered ids, demos, claims and topics that begin with what was typed."""
+    *words, last = line.split()[1:]
+    complete = ShellComplete(cli, {}, "studyapp", "_STUDYAPP_COMPLETE")
+    assert offered in [item.value for item in complete.get_completions(words, last)]
+
+
+def test_a_terminal_gets_drawn_formulas_and_a_pipe_the_text(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Piped, an answer is as it was written; on a terminal its formulas are drawn within the width."""
+    assert "\\frac" in run("show", "attention-scaling-sqrt-dk").output or "$$" in run("show", "kl-divergence").output
+    assert "\x1b" not in run("show", "kl-divergence").output
+    question = load_bank(questions_dir()).questions["kl-divergence"]
+    for language in ("en", "zh"):
+        shown = page(question, language, Words.load(language), 72)
+        assert "$$" not in shown and "\\log" not in shown and "\x1b[" in shown
+        assert max(map(cell_len, re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines())) <= 72

@@ -192,3 +192,9 @@ def test_rendering_for_the_screen_imports_neither_torch_nor_matplotlib() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_lowered_q_is_a_plain_letter() -> None:
+    """Few fonts have the raised Q that TeXicode draws W_Q with; below the W a plain one stands, above it the raised one stays."""
+    assert [row.strip() for row in formula("W_Q")] == ["W", "Q"]
+    assert "ꟴ" in "".join(formula("c^Q"))

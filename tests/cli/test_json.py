@@ -1,0 +1,53 @@
+"""The JSON forms that docs/json.md promises."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from studyapp.cli import cli
+
+FORMS = dict(
+    re.findall(
+        r"^`studyapp (\w+)[^`]*`.*?```json\n(.*?)```", (Path(__file__).parents[2] / "docs/json.md").read_text("utf-8"), re.M | re.S
+    )
+)
+CALLS = {
+    "due": ("due",),
+    "show": ("show", "mla"),
+    "answer": ("answer", "mla", "good", "--at", "2026-11-23T18:00+00:00"),
+    "search": ("search", "溢出"),
+    "check": ("check",),
+    "demos": ("demos",),
+    "verify": ("verify", "foundations/softmax_overflow"),
+    "stats": ("stats",),
+    "doctor": ("doctor",),
+}
+OPEN = {"parameters"}  # their keys are the demo's own
+
+
+def keys(value: Any) -> Any:
+    """The keys of a document, of lists those of the first that is not empty."""
+    if isinstance(value, dict):
+        return {k: None if k in OPEN else keys(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return next((keys(v) for v in value if isinstance(v, dict)), None)
+    return None
+
+
+@pytest.mark.parametrize("command", CALLS)
+def test_a_command_prints_the_form_that_is_documented(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys of what it prints are those of the example, no more and no fewer."""
+    monkeypatch.setenv("STUDYAPP_HOME", str(tmp_path))
+    said = CliRunner().invoke(cli, [*CALLS[command], "--json"])
+    assert said.exit_code == 0, said.output
+    assert keys(json.loads(said.stdout)) == keys(json.loads(FORMS[command]))
+
+
+def test_every_command_with_json_is_documented() -> None:
+    """Whatever takes --json stands in docs/json.md."""
+    taking = {name for name, command in cli.commands.items() if any("--json" in p.opts for p in command.params)}
+    assert taking == set(FORMS) == set(CALLS)
