@@ -25,7 +25,10 @@ def test_rotation_by_hand(demo):
     """Row m of a two-dimensional x turns by m radians, counter-clockwise, and keeps its length."""
     x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 2.0]])
     by_hand = torch.tensor([[1.0, 0.0], [math.cos(1), math.sin(1)], [-2 * math.sin(2), 2 * math.cos(2)]])
-    assert torch.allclose(demo("attention/shared_qk_symmetry").rotate(x), by_hand, atol=1e-6)
+    rotate = demo("attention/shared_qk_symmetry").rotate
+    assert torch.allclose(rotate(x), by_hand, atol=1e-6)
+    second = rotate(torch.tensor([[0.0] * 4, [0.0, 0.0, 1.0, 0.0]]))[1, 2:]  # the second of two pairs turns by 1/100
+    assert torch.allclose(second, torch.tensor([math.cos(0.01), math.sin(0.01)]), atol=1e-6)
 
 
 def test_tied_optimum_is_a_kernel_on_the_circle(demo):
