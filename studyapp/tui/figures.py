@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
+from textual.content import Content
 
 from studyapp.memory import stats
 from studyapp.memory.schedule import Scheduler
@@ -91,10 +92,10 @@ def sparkline(numbers: Sequence[float]) -> str:
     return "".join(BLOCKS[round(n / top * (len(BLOCKS) - 1))] if top else BLOCKS[0] for n in numbers)
 
 
-def gauge(share: float, width: int) -> str:
+def gauge(share: float, width: int) -> Content:
     """A bar that is full at 1."""
     full = round(max(0.0, min(1.0, share)) * width)
-    return "█" * full + "░" * (width - full)
+    return Content.assemble(Content.styled("━" * full, "$accent"), Content.styled("─" * (width - full), "$text-muted"))
 
 
 def pad(text: str, width: int, right: bool = False) -> str:

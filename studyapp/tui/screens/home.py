@@ -85,7 +85,7 @@ class Home(Room):
 
     async def _topics(self, loads: list[Load], today: Load) -> None:
         words = self.desk.words
-        width = 36 if self.size.width >= 110 else 27
+        width = 36 if self.size.width >= 110 else 26
         head = pad(words("home.topic"), width) + "".join(
             pad(words(f"home.{k}"), 7, right=True) for k in ("new", "learn", "due")
         )
@@ -105,7 +105,7 @@ class Home(Room):
                 ),
                 pad(f"{load.known}/{load.total}", 10, right=True),
                 "  ",
-                Content.styled(gauge(load.remembered, bar), "$accent"),
+                gauge(load.remembered, bar),
                 f" {round(100 * load.remembered):3d} %" if load.known else "   –",
             )
             topics.add_option(Option(row, id=load.topic or "*"))

@@ -54,7 +54,7 @@ class Stats(Room):
             kept = stats.retention(days_of, today - days + 1, today)
             if kept.share is not None:
                 of = self.say("stats.reviews", n=kept.reviews, recalled=kept.recalled)
-                bar = Content.styled(gauge(kept.share, 20), "$accent")
+                bar = gauge(kept.share, 20)
                 lines.append(
                     Content.assemble(pad(self.say("stats.days", n=days), 16), bar, f" {kept.share:4.0%}  {of}")
                 )
@@ -84,7 +84,7 @@ class Stats(Room):
         lines: list[Content | str] = [
             Content.assemble(
                 pad(self.desk.title(x.topic, short=True), 28),
-                Content.styled(gauge(x.known / (x.total or 1), 20), "$accent"),
+                gauge(x.known / (x.total or 1), 20),
                 f" {x.known}/{x.total}",
             )
             for x in loads

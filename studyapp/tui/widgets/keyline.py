@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from textual.content import Content
+from textual.events import Click
 from textual.style import Style
 from textual.widgets import Static
 
@@ -15,7 +16,7 @@ def key_line(commands: Iterable[Command], words: Callable[[str], str]) -> Conten
         Content.assemble(
             Content.styled(f" {c.sign} ", "bold $accent"),
             f"{words(c.word)} ",
-        ).stylize(Style.from_meta({"@click": c.target}))
+        ).stylize(Style.from_meta({"command": c.target}))
         for c in commands
     ]
     return Content("").join(parts)
@@ -25,3 +26,8 @@ class KeyLine(Static):
     """One or two lines of keys at the bottom of a screen."""
 
     DEFAULT_CSS = "KeyLine { dock: bottom; height: auto; max-height: 2; color: $text-muted; background: $panel; }"
+
+    async def on_click(self, event: Click) -> None:
+        """Do what the key under the pointer does. Not by Textual's own links: they would all be drawn alike."""
+        if target := event.style.meta.get("command"):
+            await self.run_action(target)

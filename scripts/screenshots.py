@@ -1,0 +1,68 @@
+"""Pictures of the app for the README, from the real bank and a learner who is made up: python scripts/screenshots.py"""
+
+import asyncio
+import random
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from studyapp.bank.load import load_bank
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.recorded import Recordings
+from studyapp.lab.runner import Lab
+from studyapp.memory.schedule import Rating, Scheduler
+from studyapp.memory.session import Session
+from studyapp.memory.store import Store
+from studyapp.paths import demos_dir, questions_dir
+from studyapp.settings import Settings
+from studyapp.tui.app import StudyApp
+
+DOCS = Path(__file__).parent.parent / "docs"
+NOW = datetime(2026, 11, 24, 1, tzinfo=UTC)
+SETTINGS = Settings(timezone="UTC")
+DAYS = 12
+ANSWERS = (Rating.AGAIN, Rating.HARD, *[Rating.GOOD] * 7, Rating.EASY)
+
+
+def study(store: Store, order: list[str]) -> None:
+    """Twelve evenings."""
+    dice = random.Random(7)
+    for back in range(DAYS, 0, -1):
+        evening = NOW - timedelta(days=back)
+        sitting = Session(store, Scheduler(SETTINGS), Settings(timezone="UTC", new_per_day=4), order, evening)
+        for _ in range(dice.choice((14, 20, 25))):
+            if card := sitting.next(evening):
+                sitting.answer(card, dice.choice(ANSWERS), evening, seconds=dice.uniform(20, 70))
+
+
+async def pictures() -> None:
+    """Home, Study and Lab."""
+    bank, catalog = load_bank(questions_dir()), Catalog.load(demos_dir())
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store.open(Path(folder) / "reviews.db", SETTINGS, NOW)
+        study(store, [q.card for q in bank.in_order()])
+
+        untouched = Store.open(Path(folder) / "untouched.db", SETTINGS, NOW)
+
+        def app(store: Store) -> StudyApp:
+            return StudyApp(bank, catalog, Recordings(demos_dir() / "recorded"), store, SETTINGS, lambda: NOW, Lab)
+
+        home = app(store)
+        async with home.run_test(size=(100, 26)) as pilot:
+            await pilot.pause()
+            home.save_screenshot("home.svg", str(DOCS))
+        lesson = app(untouched)
+        async with lesson.run_test(size=(132, 44)) as pilot:
+            lesson.screen.post_message(type(lesson.screen).Go("browse"))  # type: ignore[attr-defined]
+            await pilot.pause()
+            await pilot.press("slash", *"attention-scaling", "enter", "y")
+            await pilot.pause()
+            await pilot.press("space", "x", "down", "x", "space")
+            await pilot.pause(0.5)
+            lesson.save_screenshot("study.svg", str(DOCS))
+        store.close()
+        untouched.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(pictures())
