@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CARD = [field.name for field in fields(CardState)]
 EVENT = [field.name for field in fields(Event)]
+ALWAYS_CHECKED = 16 * 2**20
+"""Bytes up to which a file is checked at every opening (a tenth of a second); a larger one once a day, before its backup."""
 MIGRATIONS = ("m001_log_and_cards",)
 """Those of `tables`, by name: a file that has them all needs no look at `tables`."""
 
@@ -64,7 +66,8 @@ class Store:
         store = cls(path, connection, settings)
         try:
             with guard(path):
-                store._check()
+                if path.stat().st_size <= ALWAYS_CHECKED or not store._todays_backup(now).exists():
+                    sound(connection, path)
                 store._migrate(now)
             store._daily_backup(now)
         except BaseException:
@@ -275,8 +278,8 @@ class Store:
         """The backups beside the database, newest first."""
         return backups_of(self.path)
 
-    def _check(self) -> None:
-        sound(self._connection, self.path)
+    def _todays_backup(self, now: datetime) -> Path:
+        return self._backups() / f"{self.path.stem}-{now:%Y-%m-%d}.db"
 
     def _migrate(self, now: datetime) -> None:
         """Bring the tables up to date, one process at a time, with a backup first where there is something to lose."""
@@ -294,7 +297,7 @@ class Store:
 
     def _daily_backup(self, now: datetime) -> None:
         """One backup a day before the first change, thinned with age. Its failure is a notice: studying goes on."""
-        dest = self._backups() / f"{self.path.stem}-{now:%Y-%m-%d}.db"
+        dest = self._todays_backup(now)
         if dest.exists() or self.last_seq() == 0:
             return
         try:

@@ -47,12 +47,12 @@ def home_figures(desk: Desk) -> HomeFigures:
     scheduler = Scheduler(desk.settings)
     ids = {t.id: [q.card for q in desk.scheduled(t.id)] for t in desk.topics()}
     ids[""] = [q.card for q in desk.scheduled()]
+    recall = {name: r for name, c in cards.items() if c.reps and (r := scheduler.retrievability(c, day)) is not None}
     loads = {}
     for topic, wanted in ids.items():
         counts = desk.session(topic or None, cards=cards).counts(now)
-        seen = [cards[c] for c in wanted if c in cards and cards[c].reps]
-        recalled = [r for c in seen if (r := scheduler.retrievability(c, day)) is not None]
-        known = sum(c.state in ("review", "relearning") for c in seen)
+        recalled = [recall[c] for c in wanted if c in recall]
+        known = sum(c in cards and cards[c].state in ("review", "relearning") for c in wanted)
         mean = sum(recalled) / len(recalled) if recalled else 0.0
         loads[topic] = Load(topic, counts.new, counts.learning, counts.due, known, len(wanted), mean)
     today = loads.pop("")

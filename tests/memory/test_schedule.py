@@ -8,10 +8,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from fsrs.card import Card as FsrsCard
+from fsrs.scheduler import Scheduler as FsrsScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
 from studyapp.memory.schedule import (
+    EPOCH,
     CardState,
     Event,
     Rating,
@@ -167,6 +170,16 @@ def test_retrievability_falls_to_the_desired_at_the_stability():
     assert scheduler.retrievability(state, state.last_day) == 1
     assert scheduler.retrievability(state, state.last_day + 20) == pytest.approx(0.9)
     assert scheduler.retrievability(CardState("b#recall"), 0) is None
+
+
+def test_retrievability_is_the_library_s():
+    """The forgetting curve written out is that of fsrs, at any distance and stability."""
+    scheduler = Scheduler(UTC_SETTINGS)
+    for stability, days in ((0.3, 1), (7.3, 5), (400.0, 900)):
+        state = replace(answered(scheduler, (4, 0)), stability=stability)
+        card = FsrsCard(1, stability=stability, last_review=EPOCH)
+        theirs = FsrsScheduler().get_card_retrievability(card, EPOCH + timedelta(days=days))
+        assert scheduler.retrievability(state, state.last_day + days) == pytest.approx(theirs)
 
 
 def test_settings_of_today_change_no_history():

@@ -378,6 +378,23 @@ def test_a_backup_before_a_migration(path, settings, now, monkeypatch):
         Store.open(path, settings, now)
 
 
+def test_a_large_file_is_checked_once_a_day(path, settings, now, monkeypatch):
+    """A small file is checked at every opening, a large one only before the day's backup is made."""
+    filled(path, settings, now)
+    checked = []
+    monkeypatch.setattr(store_module, "sound", lambda connection, file: checked.append(file))
+
+    def openings(day):
+        checked.clear()
+        for _ in range(2):
+            Store.open(path, settings, now + timedelta(days=day)).close()
+        return len(checked)
+
+    assert openings(1) == 2
+    monkeypatch.setattr(store_module, "ALWAYS_CHECKED", 0)
+    assert openings(1) == 0 and openings(2) == 1
+
+
 def test_the_store_knows_its_migrations_by_name():
     """The names that an up-to-date file is told by are those of the tables."""
     from sqlite_utils import Database
