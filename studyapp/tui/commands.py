@@ -119,10 +119,9 @@ def shown(room: str, moment: str = "") -> list[Command]:
 
 
 def key_table(words: Callable[[str], str]) -> str:
-    """The README's key table, in Markdown: room, keys, what they do."""
-    rows = [f"| {words('keys.room')} | {words('keys.key')} | {words('keys.does')} |", "| --- | --- | --- |"]
+    """The README's key table, in Markdown: a room a row."""
+    rows = [f"| {words('keys.room')} | {words('keys.does')} |", "| --- | --- |"]
     for room in ROOMS:
-        for command in of_room(room):
-            keys = " ".join(f"`{sign(k)}`" for k in command.keys.split(","))
-            rows.append(f"| {words(f'keys.room_{room}')} | {keys} | {words(command.word)} |")
+        said = [f"{' '.join(f'`{sign(k)}`' for k in c.keys.split(','))} {words(c.word)}" for c in of_room(room)]
+        rows.append(f"| {words(f'keys.room_{room}')} | {' · '.join(said)} |")
     return "\n".join(rows) + "\n"
