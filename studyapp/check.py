@@ -12,9 +12,9 @@ from functools import cached_property
 from pathlib import Path
 
 from studyapp.bank import strict
-from studyapp.bank.load import did_you_mean
 from studyapp.bank.model import Bank, Finding, Question, Support, Text
 from studyapp.check_text import complaints
+from studyapp.errors import did_you_mean
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recorded import Recordings
 from studyapp.render.formula import formula_problem as draws

@@ -10,6 +10,16 @@ StudyError
 Anything else that is raised is a bug and keeps its traceback.
 """
 
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
+    """«did you mean …?» where something known is close to `word`, else nothing: the hint of many an error."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), n=most, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else ""
+
 
 class StudyError(Exception):
     """A failure the user can mend: `message` says where and what, `hint` says how."""

@@ -1,6 +1,5 @@
 """Make a bank from its files. A file that is not as it must be is set aside with a finding; the others still load."""
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import msgspec
 
 from studyapp.bank import strict
 from studyapp.bank.model import LEVELS, Bank, Finding, Paper, Question, Source, Term, Text, Topic
-from studyapp.errors import BankError
+from studyapp.errors import BankError, did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -20,12 +19,6 @@ GIVEN = {Question: ("id", "topic", "path"), Paper: ("key",), Source: ("id",)}
 STEM = re.compile(r"[\w-]+")
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 BANK_FILES = ("topics", "papers", "terms", "sources")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """«did you mean …?» where something known is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else ""
 
 
 def load_bank(questions_dir: Path, extra: Sequence[Path] = ()) -> Bank:

@@ -108,15 +108,10 @@ class Desk:
         Raises:
             BankError: where there is none; the hint names the nearest ids.
         """
-        from difflib import get_close_matches
-
-        from studyapp.errors import BankError
+        from studyapp.errors import BankError, did_you_mean
 
         wanted = question_id.removesuffix("#recall")
         if wanted in self.bank.questions:
             return self.bank.questions[wanted]
-        near = get_close_matches(wanted, self.bank.questions, n=3)
-        raise BankError(
-            f"there is no question {wanted!r}",
-            f"did you mean {', '.join(near)}?" if near else "`studyapp search WORDS` finds ids",
-        )
+        hint = did_you_mean(wanted, self.bank.questions, most=3) or "`studyapp search WORDS` finds ids"
+        raise BankError(f"there is no question {wanted!r}", hint)

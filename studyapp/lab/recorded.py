@@ -16,7 +16,7 @@ from typing import Any
 
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Check, Evidence, Outcome, from_json, to_json
-from studyapp.lab.catalog import Demo
+from studyapp.lab.demo import Demo
 
 CPU = "cpu"
 

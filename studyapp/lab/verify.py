@@ -14,7 +14,8 @@ from datetime import date as Date
 from typing import Any
 
 from studyapp.evidence.types import Check, Evidence, Outcome
-from studyapp.lab.catalog import Catalog, Demo
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.demo import Demo
 from studyapp.lab.events import Checked, Ended, Finished, Shown, Skipped, Started
 from studyapp.lab.recorded import Recordings
 from studyapp.lab.runner import Lab

@@ -10,7 +10,8 @@ from typing import Any
 
 from studyapp.bank.model import Bank, Question, Topic
 from studyapp.bank.search import Search
-from studyapp.lab.catalog import Catalog, Claim, Demo
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.demo import Claim, Demo
 from studyapp.lab.recorded import RecordedClaim, RecordedDemo, Recordings
 from studyapp.memory.schedule import CardState, Scheduler, study_day
 from studyapp.memory.session import Session

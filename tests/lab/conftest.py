@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from studyapp.lab.catalog import Catalog, Demo
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.demo import Demo
 
 HEAD = '''"""A demo for the tests.
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from studyapp.errors import DemoError
-from studyapp.lab.catalog import Catalog, source_hash
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.source import source_hash
 
 SOURCE = '''r"""Dividing keeps variance at 1.
 

@@ -9,7 +9,7 @@ import pytest
 
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Check, Lines, Outcome, Table
-from studyapp.lab.catalog import Demo
+from studyapp.lab.demo import Demo
 from studyapp.lab.recorded import Recordings
 
 BODY = '''def claim_one(n=3):

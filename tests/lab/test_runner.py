@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Table
-from studyapp.lab.catalog import Demo
+from studyapp.lab.demo import Demo
 from studyapp.lab.events import Checked, Ended, Event, Finished, Output, Progress, Shown, Skipped, Started
 from studyapp.lab.runner import Lab
 

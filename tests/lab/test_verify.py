@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from studyapp.evidence.types import Check, Outcome
-from studyapp.lab.catalog import Catalog, Demo, Shelf
+from studyapp.lab.catalog import Catalog, Shelf
+from studyapp.lab.demo import Demo
 from studyapp.lab.recorded import Recordings
 from studyapp.lab.runner import Lab
 from studyapp.lab.verify import Verified, verify

@@ -6,7 +6,7 @@ from typing import Any
 from textual import work
 from textual.worker import Worker
 
-from studyapp.lab.catalog import Claim, Demo
+from studyapp.lab.demo import Claim, Demo
 from studyapp.tui.desk import Desk
 from studyapp.tui.screens.base import Room
 from studyapp.tui.screens.dialogs import CodeView

@@ -10,7 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from studyapp.errors import DemoError
-from studyapp.lab.catalog import Claim, Demo
+from studyapp.lab.demo import Claim, Demo
 from studyapp.tui.desk import Desk
 from studyapp.tui.widgets.knobs import Knobs
 

@@ -10,7 +10,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from studyapp.errors import DemoError
-from studyapp.lab.catalog import Demo
+from studyapp.lab.demo import Demo
 from studyapp.tui.commands import bindings
 from studyapp.tui.desk import Desk
 from studyapp.tui.screens.benchroom import BenchRoom

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
-from studyapp.lab.catalog import Demo
+from studyapp.lab.demo import Demo
 
 
 def written(value: Any) -> str:

@@ -1,0 +1,110 @@
+"""A demo and its claims as values: what its source says of them, without a word of it run."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from studyapp.bank.model import Text
+from studyapp.errors import DemoError, did_you_mean
+from studyapp.evidence.claims import PREFIX
+from studyapp.evidence.script import parse
+from studyapp.lab.source import source_hash
+
+FEW = 12
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence that a demo shows. `parameters` are its defaults; `needs` what it cannot do without; `line` where it stands."""
+
+    name: str
+    sentence: Text
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    timed: bool = False
+    needs: tuple[str, ...] = ()
+    line: int = 1
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo file; `doc` is what its docstring says after the summary."""
+
+    name: str
+    topic: str
+    path: Path
+    summary: Text
+    doc: str
+    claims: tuple[Claim, ...]
+    source: str
+
+    @cached_property
+    def hash(self) -> str:
+        """The fingerprint of what it does."""
+        return source_hash(self.source)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of all its claims, each with the default of one that has it."""
+        return {name: value for claim in self.claims for name, value in claim.parameters.items()}
+
+    def defaults(self, parameter: str) -> tuple[Any, ...]:
+        """The defaults of a parameter, more than one where claims need it in different sizes."""
+        given = [c.parameters[parameter] for c in self.claims if parameter in c.parameters]
+        return tuple(dict.fromkeys(given))
+
+    def claim(self, name: str) -> Claim:
+        """The claim of that name.
+
+        Raises:
+            DemoError: where there is none; the hint names the nearest.
+        """
+        for claim in self.claims:
+            if claim.name == name.removeprefix(PREFIX):
+                return claim
+        raise DemoError(f"{self.name} has no claim {name!r}", nearest(name, (c.name for c in self.claims)))
+
+    def settle(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """`given` in the types of the defaults; text is read as it is on the command line («8,32»).
+
+        Raises:
+            DemoError: where a parameter is unknown or of another type.
+        """
+        known = self.parameters
+        settled = {}
+        for name, value in given.items():
+            if name not in known:
+                raise DemoError(f"{self.name} has no parameter {name!r}", nearest(name, known))
+            default = known[name]
+            try:
+                read = parse(value, default) if isinstance(value, str) and not isinstance(default, str) else value
+                settled[name] = _like(read, default)
+            except (TypeError, ValueError, SyntaxError) as error:
+                wanted = f"give something like {default!r}"
+                raise DemoError(f"{self.name}: {name} cannot be {value!r}", wanted) from error
+        return settled
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint naming the nearest of `known`, or all where they are few."""
+    names = list(known)
+    return did_you_mean(word, names, most=3) or (f"there are: {', '.join(names)}" if 0 < len(names) <= FEW else "")
+
+
+def _like(value: Any, default: Any) -> Any:
+    """`value` as the type of `default`; TypeError where it is another."""
+    if default is None:
+        return tuple(value) if isinstance(value, list) else value
+    if isinstance(default, tuple):
+        if not isinstance(value, tuple | list) or not value:
+            raise TypeError(value)
+        if not default:
+            return tuple(value)
+        pattern = next((d for t in (str, float, int) for d in default if type(d) is t), default[0])
+        return tuple(_like(v, pattern) for v in value)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise TypeError(value)
+    return value
