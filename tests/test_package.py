@@ -1,14 +1,16 @@
 """What is shipped: a wheel and an sdist that carry the content and leave nothing beside the package."""
 
+import json
 import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from studyapp.paths import questions_dir
+from studyapp.paths import demos_dir, questions_dir
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,26 +32,39 @@ def test_only_studyapp_lands_in_site_packages(wheel: Path) -> None:
     assert {t for t in tops if not t.endswith(".dist-info")} == {"studyapp"}
 
 
-def test_the_wheel_finds_its_own_content(wheel: Path, tmp_path: Path) -> None:
-    """An installed wheel reads the questions that it carries, all of them, away from the checkout."""
-    target = tmp_path / "site"
-    zipfile.ZipFile(wheel).extractall(target)
-    said = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import studyapp, studyapp.paths as p; print(studyapp.__file__); print(p.questions_dir())",
-        ],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(target)},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split("\n")
-    assert Path(said[0]).is_relative_to(target)
-    there = {p.relative_to(said[1]) for p in Path(said[1]).rglob("*.yaml")}
-    here = {p.relative_to(questions_dir()) for p in questions_dir().rglob("*.yaml")}
-    assert there == here
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The `studyapp` of an environment that holds this wheel and, of what is installed here, only the dependencies."""
+    place = tmp_path_factory.mktemp("empty") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", place], check=True)
+    python = place / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(pip, check=True, capture_output=True)
+    site = subprocess.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        check=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    (Path(site) / "dependencies.pth").write_text(sysconfig.get_path("purelib"))  # its own .pth files are not followed
+    return place / "bin" / "studyapp"
+
+
+def test_the_wheel_works_where_it_is_installed(installed: Path, tmp_path: Path) -> None:
+    """Away from the checkout the command finds all its questions and demos, runs one, schedules and exports."""
+
+    def call(*words: str) -> str:
+        env = {**os.environ, "STUDYAPP_HOME": str(tmp_path / "home"), "PYTHONPATH": ""}
+        done = subprocess.run([installed, *words], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    said = json.loads(call("doctor", "--json"))
+    assert said["questions"] == len(list(questions_dir().glob("*/*.yaml"))) and said["findings"] == 0
+    assert said["demos"] == len(list(demos_dir().glob("*/*.py")))
+    assert "held" in call("run", "foundations/softmax_overflow.shifted_softmax_never_overflows")
+    call("answer", "softmax-overflow", "good")
+    assert json.loads(call("show", "softmax-overflow", "--json"))["card"]["reps"] == 1
+    call("export", "csv", "-o", "out.csv")
+    assert (tmp_path / "out.csv").stat().st_size > 0
 
 
 def test_the_interface_never_imports_torch(tmp_path: Path) -> None:
