@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -96,12 +97,22 @@ def _numbers(key: str, value: Any) -> tuple[float, ...]:
     return tuple(value)
 
 
+def spoken(environ: Mapping[str, str]) -> str:
+    """The language of the learner's terminal, where it is one of ours: what is shown until another is chosen."""
+    said = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
+    return "zh" if said.startswith("zh") else "en"
+
+
 def load_settings(path: Path) -> Settings:
-    """The settings in a TOML file; the defaults where there is no file. Unknown keys and bad values are errors."""
+    """The settings in a TOML file; without one the defaults, in the terminal's language.
+
+    Raises:
+        SettingsError: for an unknown key, a value that cannot be used, or a file that cannot be read.
+    """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Settings()
+        return Settings(language=spoken(os.environ))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -111,7 +122,7 @@ def load_settings(path: Path) -> Settings:
     if unknown:
         raise SettingsError(f"{path}: {unknown[0]}: no such setting", f"The settings are: {', '.join(known)}.")
     try:
-        return Settings(**values)
+        return Settings(**({"language": spoken(os.environ)} | values))
     except SettingsError as error:
         raise SettingsError(f"{path}: {error.message}", error.hint) from error
 

@@ -8,9 +8,39 @@ from studyapp.errors import SettingsError
 from studyapp.settings import HIGHEST, LOWEST, Settings, load_settings, save_settings
 
 
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch):
+    """A terminal that speaks English, whatever the machine's does."""
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+
+
 def test_no_file_is_the_defaults(tmp_path):
     """Without a file the settings are the defaults."""
     assert load_settings(tmp_path / "settings.toml") == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_TW.UTF-8", "LC_ALL": "en_GB.UTF-8"}, "en"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_CN", "LANG": "C"}, "zh"),
+    ],
+)
+def test_the_first_language_is_the_terminal_s(tmp_path, monkeypatch, environ, language):
+    """Until a language is chosen it is that of the terminal, where there are words in it; what was chosen stays."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    path = tmp_path / "settings.toml"
+    assert load_settings(path).language == language
+    path.write_text("new_per_day = 5\n")
+    assert load_settings(path).language == language
+    path.write_text("language = 'en'\n")
+    assert load_settings(path).language == "en"
 
 
 def test_what_is_saved_is_loaded(tmp_path):

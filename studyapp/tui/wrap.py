@@ -12,7 +12,8 @@ from rich.cells import chop_cells as chop
 CLOSING = "，。、；：？！）》」』】”’…,.;:?!)]}"
 OPENING = "（《「『【“‘"
 WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
-ATOM = re.compile(rf"[{OPENING}]*(?:[{WIDE}]|[^\s{WIDE}]+)[{re.escape(CLOSING)}]*\s*|\s+")
+SPACE = r" \t\n"  # a no-break space is none
+ATOM = re.compile(rf"[{OPENING}]*(?:[{WIDE}]|[^{SPACE}{WIDE}]+)[{re.escape(CLOSING)}]*[{SPACE}]*|[{SPACE}]+")
 
 
 def divide_line(text: str, width: int, fold: bool = True) -> list[int]:

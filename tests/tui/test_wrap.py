@@ -1,6 +1,7 @@
 """Where lines break."""
 
 import itertools
+from itertools import pairwise
 
 import pytest
 from rich.cells import cell_len
@@ -31,3 +32,10 @@ def test_chinese_fills_the_line_and_no_line_begins_with_a_comma() -> None:
     edges = [0, *divide_line(text, 20), len(text)]
     pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
     assert "同加" in pieces[0] and not any(p.startswith("，") for p in pieces)
+
+
+def test_a_no_break_space_holds_its_line_together():
+    """A key and what it does stay in one line, where there is room for both."""
+    text = "r\u00a0run  u\u00a0undo"
+    breaks = [0, *divide_line(text, 9), len(text)]
+    assert [text[a:b] for a, b in pairwise(breaks)] == ["r\u00a0run  ", "u\u00a0undo"]

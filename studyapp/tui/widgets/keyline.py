@@ -14,8 +14,8 @@ def key_line(commands: Iterable[Command], words: Callable[[str], str]) -> Conten
     """`key name` pairs in one line; a click does what the key does."""
     parts = [
         Content.assemble(
-            Content.styled(f" {c.sign} ", "bold $accent"),
-            f"{words(c.word)} ",
+            Content.styled(f" {c.sign}\u00a0", "bold $accent"),
+            f"{words(c.word)} ".replace(" ", "\u00a0", words(c.word).count(" ")),
         ).stylize(Style.from_meta({"command": c.target}))
         for c in commands
     ]
