@@ -22,6 +22,7 @@ from anki.collection import Collection, ExportAnkiPackageOptions
 from studyapp.bank.model import Bank, Point, Question, Text, Topic
 from studyapp.bank.search import Search
 from studyapp.export.anki import export
+from studyapp.export.common import Job
 from studyapp.lab.catalog import Catalog, Shelf
 from studyapp.lab.recorded import Recordings
 from studyapp.memory.schedule import Rating, Scheduler, study_day
@@ -213,8 +214,8 @@ def measure(cards: int) -> list[tuple[str, float, float | None]]:
             exported = {
                 progress: took(
                     lambda progress=progress: export(
-                        bank, None, folder / "ours.apkg", languages=("en", "zh"), words=Words.load("en"), now=NOW,
-                        store=store if progress else None,
+                        bank, None, folder / "ours.apkg",
+                        Job(("en", "zh"), Words.load("en"), NOW, store=store if progress else None),
                     )
                 )
                 for progress in (False, True)

@@ -185,29 +185,35 @@ def verify(desk: Desk, names: tuple[str, ...], record: bool, seeds: int, as_json
     "--topic", "topics", multiple=True, shell_complete=complete.topics, help="Only this topic; may be repeated."
 )
 @click.option("--lang", "languages", type=click.Choice(["zh", "en", "both"]), default="both", show_default=True)
-@click.option("--progress", is_flag=True, help="Put the schedule and the reviews into the package (anki).")
+@click.option("--progress", is_flag=True, help="Put the schedule and the reviews in too (anki, json).")
 @with_desk
 def export(desk: Desk, form: str, output: Path, topics: tuple[str, ...], languages: str, progress: bool) -> None:
     """Write flashcards for other programs."""
-    from studyapp.export import FORMATS
+    from studyapp.export import FORMATS, WITH_PROGRESS
+    from studyapp.export.common import Job
+    from studyapp.export.pictures import Pictures
 
     known = {t.id for t in desk.bank.topics}
     for topic in topics:
         if topic not in known:
             raise ExportError(f"there is no topic {topic!r}", f"topics: {', '.join(sorted(known))}")
-    if progress and form != "anki":
-        raise ExportError(f"--progress goes with anki, not {form}", "leave it out, or export anki")
-    written = FORMATS[form](
-        desk.bank,
-        desk.recordings,
-        output,
+    if progress and form not in WITH_PROGRESS:
+        raise ExportError(f"--progress goes with {' and '.join(WITH_PROGRESS)}, not {form}", "leave it out")
+
+    def drawing(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{desk.words('cli.drawing', done=done, total=total)}", nl=done == total, err=True)
+
+    job = Job(
         languages=("en", "zh") if languages == "both" else (languages,),
-        topics=topics,
-        store=desk.store if progress else None,
         words=desk.words,
         now=desk.clock(),
+        topics=topics,
+        store=desk.store if progress else None,
         edits_path=desk.home / "edits.json",
+        pictures=Pictures(desk.home / "pictures", drawing),
     )
+    written = FORMATS[form](desk.bank, desk.recordings, output, job)
     click.echo(desk.words("cli.exported", count=written, path=output))
 
 

@@ -4,4 +4,4 @@ from studyapp.export import anki, csv, json, markdown
 from studyapp.export.common import Export
 
 FORMATS: dict[str, Export] = {"anki": anki.export, "csv": csv.export, "markdown": markdown.export, "json": json.export}
-SUFFIXES = {"anki": ".apkg", "csv": ".csv", "markdown": ".md", "json": ".jsonl"}
+WITH_PROGRESS = ("anki", "json")

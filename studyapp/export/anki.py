@@ -8,20 +8,17 @@ import json
 import sqlite3
 import tempfile
 import zipfile
-from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import genanki
 
 from studyapp.bank.model import Bank
-from studyapp.export.card import FIELDS, fields, media_name, tags
-from studyapp.export.common import chosen, replacing, titles
+from studyapp.export.card import FIELDS, evidence, fields, tags
+from studyapp.export.common import Job, chosen, replacing, titles
 from studyapp.export.edits import Edits
+from studyapp.export.pictures import Pictures
 from studyapp.lab.recorded import Recordings
-from studyapp.words import Words
 
 MODEL_ID = 1_604_117_351  # for ever: Anki knows the note type by it
 DECK_ID = 1_704_229_841
@@ -51,35 +48,19 @@ def guid(question: str) -> str:
     return str(genanki.guid_for("studyapp", question))
 
 
-def export(
-    bank: Bank,
-    recordings: Recordings | None,
-    path: Path,
-    *,
-    languages: Sequence[str],
-    topics: Sequence[str] | None = None,
-    store: Any = None,
-    words: Words,
-    now: datetime,
-    edits_path: Path | None = None,
-) -> int:
-    """Write the package and return how many questions it holds; with a `store` the learner's progress goes along.
+def export(bank: Bank, recordings: Recordings | None, path: Path, job: Job) -> int:
+    """Write the package and return how many questions it holds; with a store the learner's progress goes along.
 
     The same bank gives the same notes with the same edit times, so importing again changes nothing that did not change.
 
     Raises:
         ExportError: where there is nothing to export, the place cannot be written or the table of edits is damaged.
     """
-    questions = chosen(bank, topics, languages)
-    edits = Edits(edits_path)
-    names = titles(bank, languages[0])
-    pictures: dict[str, bytes] = {}
-
-    def keep(content: bytes) -> str:
-        name = media_name(content)
-        pictures[name] = content
-        return name
-
+    questions = chosen(bank, job.topics, job.languages)
+    edits = Edits(job.edits_path)
+    names = titles(bank, job.languages[0])
+    pictures = job.pictures or Pictures()
+    pictures.prepare(evidence(recordings, questions))
     model = genanki.Model(
         MODEL_ID,
         "studyapp",
@@ -91,11 +72,11 @@ def export(
     edited: dict[str, int] = {}
     for place, question in enumerate(questions, 1):
         if question.topic not in decks:
-            name = f"{words('export.deck')}::{names.get(question.topic, question.topic)}"
+            name = f"{job.words('export.deck')}::{names.get(question.topic, question.topic)}"
             decks[question.topic] = genanki.Deck(_number(question.topic, DECK_ID, 1_000_000_000), name)
-        made = fields(bank, recordings, question, languages, keep)
+        made = fields(bank, recordings, question, job.languages, pictures)
         marked = tags(question)
-        edited[question.id] = edits.time(question.id, [*made, " ".join(marked)], now)
+        edited[question.id] = edits.time(question.id, [*made, " ".join(marked)], job.now)
         decks[question.topic].add_note(
             Note(model=model, fields=made, sort_field=question.id, tags=marked, guid=guid(question.id), due=place)
         )
@@ -106,16 +87,16 @@ def export(
             database = Path(made_by_genanki.extract("collection.anki2", folder))
         with closing(sqlite3.connect(database)) as connection, connection:
             ids = _settle(connection, edited)
-            if store is not None:
+            if job.store is not None:
                 from studyapp.export.progress import write_progress
 
-                write_progress(connection, store, ids, now)
+                write_progress(connection, job.store, ids, job.now)
         with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as package:
-            media = dict(enumerate(sorted(pictures)))
+            media = dict(enumerate(sorted(pictures.media)))
             entries = {
                 "collection.anki2": database.read_bytes(),
                 "media": json.dumps(media).encode(),
-                **{str(i): pictures[name] for i, name in media.items()},
+                **{str(i): pictures.media[name] for i, name in media.items()},
             }
             for name, content in entries.items():
                 package.writestr(zipfile.ZipInfo(name, ZIP_DATE), content, zipfile.ZIP_DEFLATED)

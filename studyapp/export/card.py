@@ -1,28 +1,30 @@
 """A question as the fields of a note, in HTML; the Anki package and the CSV share them."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from typing import Any
 
 from studyapp.bank.model import Bank, Point, Question
-from studyapp.evidence.types import Evidence, Table
+from studyapp.evidence.types import Evidence
 from studyapp.export.common import MARKS, recorded, references, support
+from studyapp.export.pictures import Pictures
 from studyapp.lab.recorded import Recordings
 from studyapp.render.html import evidence_html, html, inline
-from studyapp.render.picture import picture
 from studyapp.words import Words
 
 FIELDS = ("Ask", "Brief", "Points", "Answer", "Corrections", "Evidence", "References", "Id")
-Keep = Callable[[bytes], str]
 
 
 def fields(
-    bank: Bank, recordings: Recordings | None, question: Question, languages: Sequence[str], keep: Keep | None = None
+    bank: Bank,
+    recordings: Recordings | None,
+    question: Question,
+    languages: Sequence[str],
+    pictures: Pictures | None = None,
 ) -> list[str]:
     """The note's fields in the order of FIELDS, each language in its own block.
 
-    `keep` is given a picture and answers the name under which the note may show it; without it evidence is tables only.
+    Without `pictures` evidence is tables only.
     """
     words = {x: Words.load(x) for x in languages}
     first = words[languages[0]]
@@ -37,7 +39,7 @@ def fields(
         both(lambda x: _titled(words[x]("export.points"), _points(question.points, x))),
         both(lambda x: _titled(words[x]("export.answer"), html(question.answer[x]))),
         both(lambda x: _titled(words[x]("export.corrections"), _corrections(question, words[x], x))),
-        _folded(first("export.evidence"), _evidence(recordings, question, first, keep)),
+        _folded(first("export.evidence"), _evidence(recordings, question, first, pictures)),
         _folded(first("export.references"), "".join(f"<p>{escape(r)}</p>" for r in references(bank, question))),
         question.id,
     ]
@@ -49,9 +51,11 @@ def tags(question: Question) -> list[str]:
     return ["-".join(t.split()) for t in made]
 
 
-def media_name(content: bytes) -> str:
-    """A name that follows from the picture, so that a changed picture is a new file to Anki."""
-    return f"studyapp-{hashlib.sha256(content).hexdigest()[:20]}.png"
+def evidence(recordings: Recordings | None, questions: Iterable[Question]) -> Iterator[Evidence]:
+    """All that the notes of these questions show."""
+    for claim in dict.fromkeys(claim for question in questions for claim in question.claims):
+        if (found := recorded(recordings, claim)) is not None:
+            yield from found[1].evidence
 
 
 def _titled(title: str, body: str) -> str:
@@ -80,14 +84,14 @@ def _corrections(question: Question, words: Words, language: str) -> str:
     return f"<ul>{''.join(rows)}</ul>" if rows else ""
 
 
-def _evidence(recordings: Recordings | None, question: Question, words: Words, keep: Keep | None) -> str:
+def _evidence(recordings: Recordings | None, question: Question, words: Words, pictures: Pictures | None) -> str:
     parts = []
     for claim in question.claims:
         if (found := recorded(recordings, claim)) is None:
             continue
         demo, record = found
         where = words("export.recorded", date=demo.date[:10], torch=demo.torch, machine=demo.machine)
-        body = "".join(_shown(item, keep) for item in record.evidence)
+        body = "".join(_shown(item, pictures) for item in record.evidence)
         checks = "".join(f"<li>{'✓' if c.held else '✗'} {escape(c.sentence())}</li>" for c in record.checks)
         if record.skipped:
             body += f"<p>{escape(words('export.skipped', why=record.skipped))}</p>"
@@ -98,7 +102,7 @@ def _evidence(recordings: Recordings | None, question: Question, words: Words, k
     return "".join(parts)
 
 
-def _shown(item: Evidence, keep: Keep | None) -> str:
-    if keep is not None and not isinstance(item, Table) and (drawn := picture(item)) is not None:
-        return f'<img src="{keep(drawn)}" alt="{escape(item.title)}">'
+def _shown(item: Evidence, pictures: Pictures | None) -> str:
+    if pictures is not None and (name := pictures.name(item)) is not None:
+        return f'<img src="{name}" alt="{escape(item.title)}">'
     return evidence_html(item)

@@ -4,17 +4,43 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from studyapp.bank.model import LANGUAGES, Bank, Question, Support
 from studyapp.errors import ExportError
 from studyapp.lab.recorded import RecordedClaim, RecordedDemo, Recordings
+from studyapp.words import Words
+
+if TYPE_CHECKING:
+    from studyapp.export.pictures import Pictures
 
 MARKS = {"proof": "✓", "toy": "≈", "cite": "·"}
 
 
-Export = Callable[..., int]
+@dataclass(frozen=True)
+class Job:
+    """What is wanted of an export and what it may use; a form takes what it has a place for.
+
+    Attributes:
+        topics: all where that is empty.
+        store: the learner's reviews, where progress is to go along.
+        edits_path: the table of when each note changed; kept in memory without it.
+        pictures: the charts, kept from one export to the next.
+    """
+
+    languages: Sequence[str]
+    words: Words
+    now: datetime
+    topics: Sequence[str] = ()
+    store: Any = None
+    edits_path: Path | None = None
+    pictures: "Pictures | None" = None
+
+
+Export = Callable[[Bank, Recordings | None, Path, Job], int]
 
 
 def chosen(bank: Bank, topics: Sequence[str] | None, languages: Sequence[str]) -> list[Question]:
@@ -99,8 +125,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, content: str) -> None:
     """`content` as UTF-8 with plain line ends, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """`content`, whole or not at all."""
     with replacing(path) as temporary:
-        temporary.write_text(content, encoding="utf-8", newline="\n")
+        temporary.write_bytes(content)
 
 
 def seconds(at: datetime) -> int:

@@ -2,38 +2,24 @@
 
 import json as encoder
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from studyapp.bank.model import Bank, Question
 from studyapp.evidence.types import to_json
-from studyapp.export.common import chosen, recorded, references, titles, write_text
+from studyapp.export.common import Job, chosen, recorded, references, titles, write_text
 from studyapp.lab.recorded import Recordings
-from studyapp.words import Words
 
 
-def export(
-    bank: Bank,
-    recordings: Recordings | None,
-    path: Path,
-    *,
-    languages: Sequence[str],
-    topics: Sequence[str] | None = None,
-    store: Any = None,
-    words: Words,
-    now: datetime,
-    edits_path: Path | None = None,
-) -> int:
+def export(bank: Bank, recordings: Recordings | None, path: Path, job: Job) -> int:
     """Write the file and return how many questions it holds; with a store, each with where its card stands."""
-    del words, now, edits_path
-    questions = chosen(bank, topics, languages)
-    names = {x: titles(bank, x) for x in languages}
-    cards = store.cards() if store is not None else {}
+    questions = chosen(bank, job.topics, job.languages)
+    names = {x: titles(bank, x) for x in job.languages}
+    cards = job.store.cards() if job.store is not None else {}
     lines = []
     for question in questions:
-        made = _question(bank, recordings, question, languages)
-        made["topic_title"] = {x: names[x].get(question.topic, question.topic) for x in languages}
+        made = _question(bank, recordings, question, job.languages)
+        made["topic_title"] = {x: names[x].get(question.topic, question.topic) for x in job.languages}
         if (card := cards.get(question.card)) is not None:
             made["card"] = {
                 "state": card.state,

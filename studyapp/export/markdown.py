@@ -1,35 +1,20 @@
 """One Markdown file to read or print: topics, questions, points with what carries them, evidence as tables."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from studyapp.bank.model import Bank, Question
 from studyapp.evidence.types import Evidence, text
-from studyapp.export.common import MARKS, chosen, recorded, references, support, titles, write_text
+from studyapp.export.common import MARKS, Job, chosen, recorded, references, support, titles, write_text
 from studyapp.lab.recorded import Recordings
 from studyapp.render.html import as_table
 from studyapp.words import Words
 
 
-def export(
-    bank: Bank,
-    recordings: Recordings | None,
-    path: Path,
-    *,
-    languages: Sequence[str],
-    topics: Sequence[str] | None = None,
-    store: Any = None,
-    words: Words,
-    now: datetime,
-    edits_path: Path | None = None,
-) -> int:
+def export(bank: Bank, recordings: Recordings | None, path: Path, job: Job) -> int:
     """Write the file and return how many questions it holds; languages come one after the other."""
-    del store, now, edits_path
-    questions = chosen(bank, topics, languages)
-    out = [f"# {words('export.deck')}", words("export.legend")]
-    for language in languages:
+    questions = chosen(bank, job.topics, job.languages)
+    out = [f"# {job.words('export.deck')}", job.words("export.legend")]
+    for language in job.languages:
         names, said = titles(bank, language), Words.load(language)
         topic = None
         for question in questions:

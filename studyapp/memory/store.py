@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -261,7 +261,7 @@ class Store:
 
     def _recipe_id(self, recipe: Recipe) -> int:
         """The number of a recipe, written once. Not remembered before its transaction is: a rollback would take it."""
-        body = json.dumps(asdict(recipe), sort_keys=True)
+        body = _body(recipe)
         found = self._connection.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
         if found is None:
             self._connection.execute("INSERT INTO recipes (body) VALUES (?)", [body])
@@ -324,6 +324,11 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+@lru_cache(maxsize=64)
+def _body(recipe: Recipe) -> str:
+    return json.dumps(asdict(recipe), sort_keys=True)
 
 
 def applied_migrations(connection: sqlite3.Connection) -> set[str]:

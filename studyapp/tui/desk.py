@@ -61,9 +61,18 @@ class Desk:
         title = found.title[self.language] if found else topic
         return re.split("[:：（]", title)[0].strip() if short else title
 
+    @cached_property
+    def _scheduled(self) -> dict[str | None, list[Question]]:
+        by_topic: dict[str | None, list[Question]] = {None: []}
+        for question in self.bank.in_order():
+            if question.level != "reference":
+                by_topic[None].append(question)
+                by_topic.setdefault(question.topic, []).append(question)
+        return by_topic
+
     def scheduled(self, topic: str | None = None) -> list[Question]:
         """The questions that are scheduled, in learning order; reference ones are not."""
-        return [q for q in self.bank.in_order() if q.level != "reference" and topic in (None, q.topic)]
+        return self._scheduled.get(topic, [])
 
     def question(self, card: str) -> Question | None:
         """The question of a card."""

@@ -106,6 +106,16 @@ def test_every_format_is_written(run, tmp_path: Path, form: str) -> None:
     assert re.match(r"\d+ questions", said.output)
 
 
+def test_progress_goes_where_it_has_a_place(run, tmp_path: Path) -> None:
+    """A JSON export holds it, a CSV has no place for it and says so."""
+    run("answer", QUESTION, "good", "--at", "2026-11-23T18:00+00:00")
+    assert run("export", "json", "--progress", "-o", str(tmp_path / "a.jsonl")).exit_code == 0
+    said = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()]
+    assert next(q for q in said if q["id"] == QUESTION)["card"]["reps"] == 1
+    refused = run("export", "csv", "--progress", "-o", str(tmp_path / "a.csv"))
+    assert refused.exit_code == 1 and "anki and json" in refused.output and not (tmp_path / "a.csv").exists()
+
+
 def test_a_backup_comes_back(run, tmp_path: Path) -> None:
     """What was backed up is there again after `restore`."""
     run("answer", QUESTION, "good", "--at", "2026-11-23T18:00+00:00")

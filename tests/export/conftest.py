@@ -8,6 +8,7 @@ import pytest
 from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Text, Topic
 from studyapp.evidence.types import Check, Lines, Table
 from studyapp.export import FORMATS
+from studyapp.export.common import Job
 from studyapp.lab.recorded import RecordedClaim, RecordedDemo
 from studyapp.words import Words
 
@@ -90,7 +91,7 @@ def write(tmp_path: Path) -> Any:
             "now": NOW,
             "edits_path": tmp_path / "home" / "edits.json",
         } | changes
-        FORMATS[form](bank, Recordings(), path, **given)
+        FORMATS[form](bank, Recordings(), path, Job(**given))
         return path
 
     return make
