@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -74,5 +75,9 @@ def media_name(content: bytes) -> str:
 def _key(item: Evidence) -> str:
     """What decides how a chart looks: what it shows, how it is drawn, and by which matplotlib."""
     shown = json.dumps(to_json(item), ensure_ascii=False, sort_keys=True)
-    how = Path(drawing.__file__).read_text("utf-8")
-    return hashlib.sha256("\0".join((shown, how, version("matplotlib"))).encode()).hexdigest()
+    return hashlib.sha256("\0".join((shown, _hand())).encode()).hexdigest()
+
+
+@cache
+def _hand() -> str:
+    return "\0".join((Path(drawing.__file__).read_text("utf-8"), version("matplotlib")))

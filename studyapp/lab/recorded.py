@@ -57,6 +57,7 @@ class Recordings:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._read: dict[Path, tuple[int, RecordedDemo]] = {}
 
     def machines(self) -> list[str]:
         """The machines something was recorded on, the processor first."""
@@ -70,9 +71,14 @@ class Recordings:
         return self.folder / machine / f"{demo_name}.json"
 
     def get(self, demo_name: str, machine: str = CPU) -> RecordedDemo | None:
-        """The recorded run, or None where there is none that can be read."""
+        """The recorded run, or None where there is none that can be read. A file is read again only once it has changed."""
+        path = self.path(demo_name, machine)
         try:
-            return _from_json(json.loads(self.path(demo_name, machine).read_text(encoding="utf-8")))
+            changed = path.stat().st_mtime_ns
+            known = self._read.get(path)
+            if known is None or known[0] != changed:
+                known = self._read[path] = (changed, _from_json(json.loads(path.read_text(encoding="utf-8"))))
+            return known[1]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 

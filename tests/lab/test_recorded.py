@@ -106,3 +106,14 @@ def test_an_unwritable_folder_is_an_error_with_a_hint(tmp_path: Path, demo: Demo
     (tmp_path / "recorded").write_text("a file in the way")
     with pytest.raises(DemoError, match="cannot be written"):
         Recordings(tmp_path / "recorded").write(demo, [ONE], torch="2.13.0", today=DAY)
+
+
+def test_a_file_is_read_once_and_again_when_it_has_changed(tmp_path: Path, demo: Demo) -> None:
+    """The same object comes back until something else was recorded."""
+    kept, elsewhere = Recordings(tmp_path / "recorded"), Recordings(tmp_path / "recorded")
+    kept.write(demo, [ONE, TWO], torch="2.13.0", today=DAY)
+    first = kept.get(demo.name)
+    assert first is not None and kept.get(demo.name) is first
+    assert elsewhere.write(demo, [replace(ONE, seconds=9.0), TWO], torch="3", today=DAY, always=True)
+    second = kept.get(demo.name)
+    assert second is not None and second.torch == "3"
