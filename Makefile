@@ -9,10 +9,10 @@ study: $(VENV)/.app ## install what the app needs and open it
 	$(BIN)/studyapp
 
 test: lint $(VENV)/.dev ## install what the tests need and run them all
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto
 
 lint: $(VENV)/.dev ## style, types and who may import whom
-	$(BIN)/ruff check studyapp demos tests
+	$(BIN)/ruff check studyapp demos tests benchmarks scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -21,6 +21,13 @@ check: $(VENV)/.app ## the rules of the bank
 
 verify: $(VENV)/.app ## run every demo
 	$(BIN)/studyapp verify
+
+bench: $(VENV)/.dev ## measure start-up, answering, searching and exporting, beside Anki (ten minutes)
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/memory.py
+
+screenshots: $(VENV)/.app ## make the README's pictures anew
+	$(BIN)/python scripts/screenshots.py
 
 clean:
 	rm -rf $(VENV) dist build

@@ -171,7 +171,7 @@ async def test_a_footer_key_can_be_clicked(make_app: Any) -> None:
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.pause()
         line = app.screen.query_one("KeyLine")
-        await pilot.click("KeyLine", offset=(str(line.content).index("\u00a0lab") + 2, 0))
+        await pilot.click("KeyLine", offset=(str(line.content).index("\u00a0lab") + 3, 0))
         await pilot.pause()
         assert isinstance(app.screen, LabRoom)
 

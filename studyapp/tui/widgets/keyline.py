@@ -14,18 +14,18 @@ def key_line(commands: Iterable[Command], words: Callable[[str], str]) -> Conten
     """`key name` pairs in one line; a click does what the key does."""
     parts = [
         Content.assemble(
-            Content.styled(f" {c.sign}\u00a0", "bold $accent"),
-            f"{words(c.word)} ".replace(" ", "\u00a0", words(c.word).count(" ")),
+            Content.styled(c.sign, "bold $accent"),
+            f"\u00a0{words(c.word)}".replace(" ", "\u00a0"),
         ).stylize(Style.from_meta({"command": c.target}))
         for c in commands
     ]
-    return Content("").join(parts)
+    return Content("  ").join(parts)
 
 
 class KeyLine(Static):
     """One or two lines of keys at the bottom of a screen."""
 
-    DEFAULT_CSS = "KeyLine { dock: bottom; height: auto; max-height: 2; color: $text-muted; background: $panel; }"
+    DEFAULT_CSS = "KeyLine { dock: bottom; height: auto; padding: 0 1; max-height: 2; color: $text-muted; background: $panel; }"
 
     async def on_click(self, event: Click) -> None:
         """Do what the key under the pointer does. Not by Textual's own links: they would all be drawn alike."""
