@@ -140,7 +140,7 @@ def expect(
     ((relation, wanted),) = given.items()
     gots = _flat(plain(got))
     if not gots:
-        raise ValueError(f"there is no {what} to judge: give a parameter with which there is one")
+        raise ValueError(f"nothing to judge for «{what}»: give a parameter with which there is something")
     wants, slacks = _spread(plain(wanted), len(gots)), _spread(plain(within), len(gots))
     places = _spread(plain(at[1]), len(gots)) if at else [None] * len(gots)
     checks = [

@@ -100,7 +100,7 @@ def test_every_command_says_what_it_does() -> None:
 def test_every_format_is_written(run, tmp_path: Path, form: str) -> None:
     """Each form leaves a file and names how many questions it holds."""
     out = tmp_path / f"out.{form}"
-    said = run("export", form, "-o", str(out))
+    said = run("export", form, "-o", str(out), "--topic", "inference")
     assert said.exit_code == 0, said.output
     assert out.stat().st_size > 0
     assert re.match(r"\d+ questions", said.output)
