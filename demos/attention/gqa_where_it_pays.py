@@ -1,6 +1,6 @@
 r"""Fewer key/value heads pay where a step reads a large cache for few query tokens: in decoding, hardly in prefill.
 
-减少 KV 头的收益出现在“为少量 query token 读大量 cache”之处：解码受益，prefill 几乎不受益。
+减少 KV 头的收益出现在「为少量 query token 读大量 cache」之处：解码受益，prefill 几乎不受益。
 
 Shazeer 2019, §2.4 and §3; Ainslie et al. 2023, §2.2. Everything is counted on torch's meta device, in shapes without
 memory: FLOPs by torch's counter (a multiply-add is 2, no mask), bytes in 16 bit. `balance` is 989 TFLOP/s of an H100 over

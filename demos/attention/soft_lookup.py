@@ -1,6 +1,6 @@
 r"""Attention is a dictionary lookup made soft: every value is returned, weighted by how well its key fits the query.
 
-注意力是“软”的字典查找：每个 value 都返回一点，权重取决于其 key 与 query 的匹配程度。
+注意力是「软」的字典查找：每个 value 都返回一点，权重取决于其 key 与 query 的匹配程度。
 
 Graves et al. 2014 (the sharpness β); Nadaraya 1964 and Watson 1964 (kernel regression); Vaswani et al. 2017, §3.2.1
 (β = 1/√d). Turn `betas` and `longest`.

@@ -206,7 +206,7 @@ def claim_p_minus_y_is_wrong_inside_attention(n=16, d=8, draws=8):
     """Inside attention there is no label: for an arbitrary dO no choice of key as «y» and no factor turns p − y into a row
     of dS.
 
-    注意力内部没有标签：对任意给定的 dO，无论把哪个 key 当作“y”、再乘什么系数，p − y 都变不成 dS 的一行。"""
+    注意力内部没有标签：对任意给定的 dO，无论把哪个 key 当作「y」、再乘什么系数，p − y 都变不成 dS 的一行。"""
     left = []
     for _ in range(draws):
         q, k, v, do = (t.detach() for t in inputs(n, d))

@@ -1,6 +1,6 @@
 r"""RoPE's long-term decay is a falling envelope, not a rule for every query and key.
 
-RoPE 的“远程衰减”是一条下降的包络线，并非对每个 query 与 key 都成立的规律。
+RoPE 的「远程衰减」是一条下降的包络线，并非对每个 query 与 key 都成立的规律。
 
 Su et al. 2021 (RoFormer), §3.4.3: |score| ≤ max|h_(i+1) − h_i| · Σ|S_j| with S_j = Σ_(i<j) e^(i·distance·θ_i) and
 h_i = q_i k_i* for each pair, by summation by parts. Turn `bases`: larger ones fall later, and at 1e8 the first claim breaks.

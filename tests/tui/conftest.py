@@ -51,6 +51,7 @@ class FakeLab:
         self.asked: list[tuple[str, tuple[str, ...], dict[str, Any]]] = []
         self.hang = False
         self.held = True
+        self.ends: e.Ended | None = None
 
     async def start(self) -> None:
         """Start."""
@@ -67,6 +68,10 @@ class FakeLab:
         try:
             for claim in chosen:
                 yield e.Started(claim)
+                if self.ends:
+                    yield e.Shown(claim, TABLE)
+                    yield self.ends
+                    return
                 yield e.Progress(claim, 1, 2)
                 if self.hang:
                     await asyncio.sleep(60)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from textual.widgets import OptionList, Static
 
+from studyapp.lab.events import Ended
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.study import Study
@@ -146,6 +147,22 @@ async def test_a_claim_that_breaks_is_shown_as_plainly(make_app: Any, lab: Any) 
         await settle(app, pilot)
         assert app.screen.query_one(Points).rows[0].row.mark == "✗"
         assert all(len(v.runs) == 2 and v.runs[1].evidence for v in app.screen.query(ClaimView))
+
+
+@pytest.mark.parametrize("reason", ["crash", "timeout", "memory", "unavailable"])
+async def test_a_demo_that_fails_is_a_message_on_the_card(make_app: Any, lab: Any, store: Any, reason: Any) -> None:
+    """However a run ends, what it showed stays, the reason is told as text, and the card can be rated."""
+    lab.ends = Ended(False, reason, "killed by [SIGSEGV] [/x]")
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "r")
+        await settle(app, pilot)
+        said = text(app, "#bench-state")
+        assert said == app.desk.words(f"lab.{reason}", message="killed by [SIGSEGV] [/x]")
+        assert app.screen.query(ClaimView).first().runs[0].evidence
+        await pilot.press("3")
+        await pilot.pause()
+    assert store.card("first#recall").reps == 1
 
 
 async def test_escape_stops_a_run_before_it_leaves_the_card(make_app: Any, lab: Any) -> None:
