@@ -85,6 +85,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return tuple(dict.fromkeys(c for s in (*self.points, *self.corrections) for c in s.claims))
 
     @property
+    def citations(self) -> dict[str, tuple[str, ...]]:
+        """The papers that it or its statements cite, each with the places in it, once each, in order."""
+        places: dict[str, dict[str, None]] = {}
+        for cite in (*self.cites, *(c for s in (*self.points, *self.corrections) for c in s.cite)):
+            paper, _, place = cite.partition(" ")
+            places.setdefault(paper, {}).update({place: None} if place else {})
+        return {paper: tuple(where) for paper, where in places.items()}
+
+    @property
     def demos(self) -> tuple[str, ...]:
         """The demos of its claims, once each, in order."""
         return tuple(dict.fromkeys(c.rpartition(".")[0] for c in self.claims))

@@ -80,19 +80,14 @@ def support(statement: Support) -> str:
     return ", ".join(statement.claims or statement.cite)
 
 
-def reference(bank: Bank, cite: str) -> str:
-    """A citation with the paper that it names, in full where the bank knows it."""
-    key, _, place = cite.partition(" ")
-    paper = bank.papers.get(key)
-    if paper is None:
-        return cite
-    return f"{paper.authors} ({paper.year}). {paper.title}. {paper.id}" + (f", {place}" if place else "")
-
-
 def references(bank: Bank, question: Question) -> list[str]:
-    """Everything that a question cites, once each, in order."""
-    cites = [*question.cites, *(c for s in (*question.points, *question.corrections) for c in s.cite)]
-    return [reference(bank, c) for c in dict.fromkeys(cites)]
+    """Every paper that a question cites, in full where the bank knows it, with the places in it."""
+    found = []
+    for key, places in question.citations.items():
+        paper = bank.papers.get(key)
+        full = f"{paper.authors} ({paper.year}). {paper.title}. {paper.id}" if paper else key
+        found.append(", ".join([full, *places]))
+    return found
 
 
 @contextmanager

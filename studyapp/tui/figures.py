@@ -71,8 +71,9 @@ def home_figures(desk: Desk) -> HomeFigures:
 
 
 def minutes(desk: Desk, load: Load) -> int:
-    """How long the load will take, from the learner's own pace."""
-    return round(stats.minutes_estimate(desk.store.latest_seconds(), load.new + load.learn + load.due))
+    """How long the load will take, from the learner's own pace; never nothing where something waits."""
+    cards = load.new + load.learn + load.due
+    return max(min(cards, 1), round(stats.minutes_estimate(desk.store.latest_seconds(), cards)))
 
 
 def streak(desk: Desk) -> int:

@@ -92,6 +92,21 @@ async def test_what_went_wrong_at_opening_is_said_at_home(make_app: Any, store: 
         assert "[the disk] is full" in text(app, "#hint")
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_topic_takes_one_line_however_well_it_is_known(make_app: Any, clock: Any, language: str) -> None:
+    """At 80 columns a row with 100 % still fits, and what waits takes at least a minute."""
+    app = make_app(language=language)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("a", "space")
+        clock.forward(seconds=1)
+        await pilot.press("4", "escape")
+        await pilot.pause()
+        topics = app.screen.query_one("#topics", OptionList)
+        row = topics.get_option_at_index(0).prompt
+        assert "100 %" in str(row) and row.cell_length <= topics.scrollable_content_region.width - 2
+        assert app.desk.words("home.minutes", n=1) in text(app, "#today")
+
+
 def test_months_stand_above_their_weeks() -> None:
     """Each month's number begins at the week that holds its first day, two cells a week."""
     line = months(date(2026, 11, 24), 70)  # from 16 September; 1 October is in week 2, 1 November in week 6

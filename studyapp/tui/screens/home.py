@@ -85,7 +85,7 @@ class Home(Room):
 
     async def _topics(self, loads: list[Load], today: Load) -> None:
         words = self.desk.words
-        width = 36 if self.size.width >= 110 else 26
+        width = 36 if self.size.width >= 110 else 23
         head = pad(words("home.topic"), width) + "".join(
             pad(words(f"home.{k}"), 7, right=True) for k in ("new", "learn", "due")
         )

@@ -100,9 +100,7 @@ def follow_ups(desk: Desk, question: Question) -> Iterator[Line]:
 
 def sources(desk: Desk, question: Question) -> Iterator[Line]:
     """Every source cited, in full."""
-    cited = [c for s in (*question.points, *question.corrections) for c in s.cite]
-    for cite in dict.fromkeys((*question.cites, *cited)):
-        key, _, place = cite.partition(" ")
+    for key, places in question.citations.items():
         paper = desk.bank.papers.get(key)
-        text = f"{paper.authors} {paper.year}, {paper.title} ({paper.id}) {place}".rstrip() if paper else cite
-        yield "·", Content.styled(text, "$text-muted")
+        text = f"{paper.authors} {paper.year}, {paper.title} ({paper.id})" if paper else key
+        yield "·", Content.styled(", ".join([text, *places]), "$text-muted")
