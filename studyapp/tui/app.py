@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.screen import Screen
+from textual.theme import Theme
 
 from studyapp.bank.model import Bank
 from studyapp.lab.catalog import Catalog
@@ -27,7 +28,20 @@ from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
 from studyapp.words import Words
 
-THEMES = {"dark": "textual-dark", "light": "textual-light"}
+LIGHT = Theme(
+    "studyapp-light",
+    primary="#8a4500",
+    accent="#8a4500",  # Textual's own orange cannot be read on a light ground
+    success="#1d7038",
+    warning="#7a5200",
+    error="#a3223f",
+    foreground="#1e1e1e",
+    background="#faf8f4",
+    surface="#f1eee8",
+    panel="#e8e4dc",
+    dark=False,
+)
+THEMES = {"dark": "textual-dark", "light": LIGHT.name}
 
 
 class StudyApp(App[None]):
@@ -55,6 +69,7 @@ class StudyApp(App[None]):
 
     async def on_mount(self) -> None:
         """Home first; the lab after it is painted."""
+        self.register_theme(LIGHT)
         self.theme = THEMES.get(self.desk.settings.theme, THEMES["dark"])
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for number in (signal.SIGTERM, signal.SIGHUP):

@@ -96,7 +96,7 @@ def sparkline(numbers: Sequence[float]) -> str:
 def gauge(share: float, width: int) -> Content:
     """A bar that is full at 1."""
     full = round(max(0.0, min(1.0, share)) * width)
-    return Content.assemble(Content.styled("━" * full, "$accent"), Content.styled("─" * (width - full), "$text-muted"))
+    return Content.assemble(Content.styled("━" * full, "$accent"), Content.styled("─" * (width - full), "$foreground-muted"))
 
 
 def pad(text: str, width: int, right: bool = False) -> str:

@@ -58,5 +58,5 @@ class Room(Screen[Any]):
         """The line at the top."""
         head, *rest = parts
         return Content.assemble(
-            Content.styled(head, "bold $accent"), *(Content.styled(f" · {p}", "$text-muted") for p in rest if p)
+            Content.styled(head, "bold $accent"), *(Content.styled(f" · {p}", "$foreground-muted") for p in rest if p)
         )

@@ -64,7 +64,7 @@ class Browse(Room):
             card = cards.get(q.card)
             key = "suspended" if card and card.suspended else f"state_{card.state if card else 'new'}"
             state = self.say(f"browse.{key}")
-            row = Content.assemble(q.ask[self.desk.language], "\n", Content.styled(f"{state} · {q.id}", "$text-muted"))
+            row = Content.assemble(q.ask[self.desk.language], "\n", Content.styled(f"{state} · {q.id}", "$foreground-muted"))
             listing.add_option(Option(row, id=q.id))
         ids = [q.id for q in self.found]
         listing.highlighted = (ids.index(kept) if kept in ids else 0) if ids else None

@@ -100,7 +100,7 @@ class Home(Room):
             row = Content.assemble(
                 Content.styled(pad(name, width), "bold" if load.topic == ALL else ""),
                 *(
-                    Content.styled(pad(str(n), 7, right=True), "" if n else "$text-muted")
+                    Content.styled(pad(str(n), 7, right=True), "" if n else "$foreground-muted")
                     for n in (load.new, load.learn, load.due)
                 ),
                 pad(f"{load.known}/{load.total}", 10, right=True),

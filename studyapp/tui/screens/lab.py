@@ -69,7 +69,7 @@ class LabRoom(BenchRoom):
                 listing.add_option(Option(Content.styled(self.desk.title(topic), "bold $accent"), disabled=True))
             kept = self.desk.recordings.get(demo.name)
             last = f"{kept.seconds:.2g} s · {kept.machine} · {kept.date}" if kept else "–"
-            row = Content.assemble(demo.summary[self.desk.language], "\n", Content.styled(last, "$text-muted"))
+            row = Content.assemble(demo.summary[self.desk.language], "\n", Content.styled(last, "$foreground-muted"))
             listing.add_option(Option(row, id=demo.name))
             places[demo.name] = listing.option_count - 1
         self.name_of_demo = self.name_of_demo or next(iter(places), None)

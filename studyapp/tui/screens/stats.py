@@ -65,7 +65,7 @@ class Stats(Room):
 
     def _forecast(self) -> Content:
         ahead = stats.forecast(self.desk.cards(), self.desk.clock(), 30, self.desk.settings)
-        return self._part(self.say("stats.forecast", n=30), [f"{sparkline(ahead)}  {sum(ahead)}"])
+        return self._part(self.say("stats.forecast", n=30), [Content.assemble(Content.styled(sparkline(ahead), "$accent"), f"  {sum(ahead)}")])
 
     def _heatmap(self) -> Content:
         weeks = max(8, min(52, (self.size.width - 12) // 2))
@@ -73,17 +73,20 @@ class Stats(Room):
         days = weeks * 7 - (6 - now.weekday())
         counts = stats.heatmap(self.days, days, self.desk.today())
         top = max(counts, default=0) or 1
-        lines: list[Content | str] = [Content.styled(" " * 4 + months(now.date(), days), "$text-muted")]
+        lines: list[Content | str] = [Content.styled(" " * 4 + months(now.date(), days), "$foreground-muted")]
         for weekday, name in enumerate(self.say("stats.weekdays").split()):
-            row = "".join(SHADES[-(-4 * n // top)] * 2 if n else "· " for n in counts[weekday::7])
-            lines.append(Content.assemble(Content.styled(pad(name, 4), "$text-muted"), Content.styled(row, "$accent")))
+            cells = [
+                Content.styled(SHADES[-(-4 * n // top)] * 2, "$accent") if n else Content.styled("· ", "$foreground-muted")
+                for n in counts[weekday::7]
+            ]
+            lines.append(Content.assemble(Content.styled(pad(name, 4), "$foreground-muted"), *cells))
         return self._part(self.say("stats.heatmap", most=top), lines)
 
     def _topics(self) -> Content:
         loads = home_figures(self.desk).topics
         lines: list[Content | str] = [
             Content.assemble(
-                pad(self.desk.title(x.topic, short=True), 28),
+                f"{pad(self.desk.title(x.topic, short=True), 28)} ",
                 gauge(x.known / (x.total or 1), 20),
                 f" {x.known}/{x.total}",
             )

@@ -14,7 +14,7 @@ from studyapp.tui.widgets.hanging import Hanging, Line
 from studyapp.tui.widgets.points import Points, Row
 from studyapp.tui.widgets.prose import Prose
 
-MARKS = {"proof": ("✓", "$success"), "toy": ("≈", "$warning"), "cite": ("·", "$text-muted")}
+MARKS = {"proof": ("✓", "$success"), "toy": ("≈", "$warning"), "cite": ("·", "$foreground-muted")}
 
 
 def support_mark(desk: Desk, support: Support) -> tuple[str, str]:
@@ -26,7 +26,7 @@ def support_mark(desk: Desk, support: Support) -> tuple[str, str]:
     if support.claims and not ran:
         kept = [desk.recorded(c) for c in support.claims]
         if not all(k and (k[1].held or k[1].skipped) for k in kept):
-            return "?", "$text-muted"
+            return "?", "$foreground-muted"
     return (mark * 2, style) if ran and len(ran) == len(support.claims) else (mark, style)
 
 
@@ -82,7 +82,7 @@ class Answer(Vertical):
 def corrections(desk: Desk, question: Question) -> Iterator[Line]:
     """What is often said, then what is so and what shows it."""
     for one in question.corrections:
-        yield Content.styled("✗", "$error"), Content.styled(one.wrong[desk.language], "$text-muted")
+        yield Content.styled("✗", "$error"), Content.styled(one.wrong[desk.language], "$foreground-muted")
         mark, style = support_mark(desk, one)
         yield "→", Content.assemble(one.right[desk.language], " ", Content.styled(mark, style))
 
@@ -92,7 +92,7 @@ def follow_ups(desk: Desk, question: Question) -> Iterator[Line]:
     for name in question.follow_ups:
         other = desk.bank.questions.get(name)
         if other is None:
-            yield "→", Content.styled(f"{name} ({desk.words('study.planned')})", "$text-muted")
+            yield "→", Content.styled(f"{name} ({desk.words('study.planned')})", "$foreground-muted")
         else:
             click = Style.from_meta({"@click": f"app.read({other.id!r})"})
             yield "→", Content(other.ask[desk.language]).stylize(click)
@@ -103,4 +103,4 @@ def sources(desk: Desk, question: Question) -> Iterator[Line]:
     for key, places in question.citations.items():
         paper = desk.bank.papers.get(key)
         text = f"{paper.authors} {paper.year}, {paper.title} ({paper.id})" if paper else key
-        yield "·", Content.styled(", ".join([text, *places]), "$text-muted")
+        yield "·", Content.styled(", ".join([text, *places]), "$foreground-muted")

@@ -95,7 +95,7 @@ class Bench(Vertical):
     def _mark(self, ref: str) -> tuple[str, str]:
         runs = [r for r in self._runs(ref) if r.held is not None]
         if not runs:
-            return "·", "$text-muted"
+            return "·", "$foreground-muted"
         if not runs[0].held:
             return "✗", "bold $error"
         return ("✓✓" if ref in self.live else "✓"), "$success"

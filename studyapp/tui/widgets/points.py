@@ -35,7 +35,7 @@ class PointRow(Horizontal):
 
     def paint(self, ticked: bool, here: bool) -> None:
         """Draw it ticked or not, with the cursor or without."""
-        box = Content.styled("[x] " if ticked else "[ ] ", "bold $accent" if ticked else "$text-muted")
+        box = Content.styled("[x] " if ticked else "[ ] ", "bold $accent" if ticked else "$foreground-muted")
         self.set_class(here, "-here")
         self.box.update(Content.assemble("› " if here else "  ", box, Content.styled(self.row.mark, self.row.style)))
         self.sentence.update(Content(self.row.text))

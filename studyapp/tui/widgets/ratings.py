@@ -65,7 +65,7 @@ class Ratings(Horizontal):
                 Content.assemble(
                     Content.styled(str(choice.rating), "bold $accent"),
                     f" {choice.name} ",
-                    Content.styled(choice.gap, "$text-muted"),
+                    Content.styled(choice.gap, "$foreground-muted"),
                     mark,
                 )
             )
