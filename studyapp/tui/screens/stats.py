@@ -65,7 +65,8 @@ class Stats(Room):
 
     def _forecast(self) -> Content:
         ahead = stats.forecast(self.desk.cards(), self.desk.clock(), 30, self.desk.settings)
-        return self._part(self.say("stats.forecast", n=30), [Content.assemble(Content.styled(sparkline(ahead), "$accent"), f"  {sum(ahead)}")])
+        line = Content.assemble(Content.styled(sparkline(ahead), "$accent"), f"  {sum(ahead)}")
+        return self._part(self.say("stats.forecast", n=30), [line])
 
     def _heatmap(self) -> Content:
         weeks = max(8, min(52, (self.size.width - 12) // 2))
