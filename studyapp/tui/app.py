@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from studyapp.bank.model import Bank
+from studyapp.errors import StudyError
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recorded import Recordings
 from studyapp.memory.store import Store
@@ -19,7 +20,7 @@ from studyapp.settings import Settings
 from studyapp.tui import wrap
 from studyapp.tui.commands import COMMANDS, bindings
 from studyapp.tui.desk import Clock, Desk
-from studyapp.tui.screens.base import Room
+from studyapp.tui.screens.base import Room, tell_error
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
@@ -115,15 +116,22 @@ class StudyApp(App[None]):
 
     async def action_language(self) -> None:
         """The other language, everywhere."""
-        self.desk.change(language="zh" if self.desk.language == "en" else "en")
+        self._change(language="zh" if self.desk.language == "en" else "en")
         if self.here:
             await self.here.show()
             self.here.footer()
 
     def action_theme(self) -> None:
         """Light or dark."""
-        self.desk.change(theme="light" if self.desk.settings.theme == "dark" else "dark")
+        self._change(theme="light" if self.desk.settings.theme == "dark" else "dark")
         self.theme = THEMES[self.desk.settings.theme]
+
+    def _change(self, **changes: str) -> None:
+        """Change settings for this sitting; where they cannot be kept beyond it, say so."""
+        try:
+            self.desk.change(**changes)
+        except StudyError as error:
+            tell_error(self, error)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette, from the one table."""

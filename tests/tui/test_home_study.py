@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from textual.widgets import OptionList, Static
 
+from studyapp.errors import SettingsError, StoreError
 from studyapp.lab.events import Ended
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.home import Home
@@ -307,3 +308,57 @@ async def test_a_click_on_what_comes_next_reads_it(make_app: Any) -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, Study)
+
+
+async def test_a_card_that_another_window_answered_is_not_answered_twice(make_app: Any, store: Any, clock: Any) -> None:
+    """The rating is refused with a reason, nothing is written, and the next card comes."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space")
+        await pilot.pause()
+        store.append("review", "first#recall", clock(), rating=4)
+        await pilot.press("x", "3")
+        await pilot.pause()
+        assert any("changed since it was shown" in n.message for n in app._notifications)
+        assert "second" in text(app, "#ask")
+    assert store.card("first#recall").reps == 1
+
+
+@pytest.mark.parametrize("keys", [["3"], ["s"], ["b"], ["u"]])
+async def test_a_database_that_refuses_is_a_message_and_the_card_stays(
+    make_app: Any, store: Any, monkeypatch: Any, keys: list[str]
+) -> None:
+    """Locked by another program, nothing is lost: the message says what to do, and the same key works afterwards."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise StoreError("reviews.db: database is locked [/x]", "Another program holds it.")
+
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "4", "space")
+        await pilot.pause()
+        before, asked = len(store.events()), text(app, "#ask")
+        with monkeypatch.context() as locked:
+            locked.setattr(store, "append", refuse)
+            locked.setattr(store, "undo", refuse)
+            await pilot.press(*keys)
+            await pilot.pause()
+        assert any("locked [/x]" in n.message and "Another program" in n.message for n in app._notifications)
+        assert text(app, "#ask") == asked and len(store.events()) == before
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert len(store.events()) == before + 1
+
+
+async def test_settings_that_cannot_be_kept_hold_for_the_sitting(make_app: Any) -> None:
+    """In a folder that cannot be written the language changes all the same, and the learner is told."""
+
+    def refuse(_: Any) -> None:
+        raise SettingsError("settings.toml: cannot be written")
+
+    app = make_app()
+    app.desk.saved = refuse
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+l")
+        await pilot.pause()
+        assert app.desk.language == "zh" and any("cannot be written" in n.message for n in app._notifications)

@@ -1,14 +1,23 @@
 """What all screens share: the desk, the words, the footer, and drawing again after a change of language."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
+from textual.app import App
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
+from studyapp.errors import StudyError
 from studyapp.tui.commands import shown
 from studyapp.tui.desk import Desk
 from studyapp.tui.widgets.keyline import KeyLine, key_line
+
+
+def tell_error(app: App[Any], error: StudyError) -> None:
+    """A word to the learner on what could not be done."""
+    app.notify("\n".join(filter(None, (error.message, error.hint))), severity="error", markup=False, timeout=10)
 
 
 class Room(Screen[Any]):
@@ -36,6 +45,14 @@ class Room(Screen[Any]):
     def tell(self, text: str) -> None:
         """A passing word to the learner."""
         self.notify(text, markup=False, timeout=4)
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """What cannot be done is told, with the way to mend it, and the app goes on."""
+        try:
+            yield
+        except StudyError as error:
+            tell_error(self.app, error)
 
     async def show(self) -> None:
         """Draw everything again, in the language of now."""

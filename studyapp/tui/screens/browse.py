@@ -1,5 +1,6 @@
 """Browse: search, filter, read, suspend."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual import on
@@ -121,26 +122,29 @@ class Browse(Room):
         """Put the card away, or bring it back."""
         if question := self.question:
             session, now = self.desk.session(only=[question.id]), self.desk.clock()
-            card = self.desk.cards().get(question.card)
-            away = bool(card and card.suspended)
-            (session.unsuspend if away else session.suspend)(question.card, now)
-            self.tell(self.say("browse.unsuspended" if away else "study.suspended"))
-            self.moment = "changed"
-            await self.show()
+            away = self.desk.store.card(question.card).suspended
+            act = session.unsuspend if away else session.suspend
+            await self._change(lambda: act(question.card, now), "browse.unsuspended" if away else "study.suspended")
 
     async def action_reset(self) -> None:
         """Make the card new again; what was reviewed stays in the log."""
         if question := self.question:
-            self.desk.session(only=[question.id]).reset(question.card, self.desk.clock())
-            self.tell(self.say("browse.reset"))
+            session, now = self.desk.session(only=[question.id]), self.desk.clock()
+            await self._change(lambda: session.reset(question.card, now), "browse.reset")
+
+    async def _change(self, act: Callable[[], object], done: str) -> None:
+        with self.telling():
+            act()
+            self.tell(self.say(done))
             self.moment = "changed"
             await self.show()
 
     async def action_undo(self) -> None:
         """Take the last change back."""
-        event = self.desk.session(only=[]).undo(self.desk.clock())
-        self.tell(self.say("study.undone" if event else "study.nothing_to_undo"))
-        await self.show()
+        with self.telling():
+            event = self.desk.session(only=[]).undo(self.desk.clock())
+            self.tell(self.say("study.undone" if event else "study.nothing_to_undo"))
+            await self.show()
 
     async def action_tex(self) -> None:
         """Formulas as their TeX, and back."""

@@ -1,5 +1,7 @@
 """Study: a question, its answer in two steps, the proof beside it, and a rating."""
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar
 
 from textual import on
@@ -8,7 +10,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
 
 from studyapp.bank.model import Question
-from studyapp.memory.schedule import Rating, interval
+from studyapp.errors import StudyError
+from studyapp.memory.schedule import CardState, Event, Rating, interval
 from studyapp.memory.session import suggest
 from studyapp.render.duration import duration
 from studyapp.tui.commands import bindings
@@ -37,7 +40,7 @@ class Study(BenchRoom):
         super().__init__(desk)
         self.topic, self.only, self.practice = topic, only, practice
         self.session = desk.session(topic, practice, only)
-        self.card: Any = None
+        self.card: CardState | None = None
         self.question: Question | None = None
         self.asked_at = desk.clock()
         self.moment, self.revealed = "ask", False
@@ -181,43 +184,53 @@ class Study(BenchRoom):
         if self.moment not in ("brief", "full") or self.card is None:
             return
         self.stop_run()
-        now, points = self.desk.clock(), self.query_one(Points)
+        now, points, shown = self.desk.clock(), self.query_one(Points), self.card
         ticked = tuple(sorted(points.ticked))
-        after = self.session.answer(
-            self.card.card, Rating(rating), now, ticked=ticked, suggested=suggest(len(ticked), len(points.rows)),
-            seconds=min(600.0, (now - self.asked_at).total_seconds()), language=self.desk.language,
-        )  # fmt: skip
-        if getattr(after, "leech", False) and rating == Rating.AGAIN:
-            self.tell(self.say("study.leech"))
-        await self.draw_next()
-
-    async def _take(self, event: Any, done: str, nothing: str) -> None:
-        self.tell(self.say(done if event else nothing))
-        if event:
-            self.stop_run()
+        with self.telling():
+            try:
+                after = self.session.answer(
+                    shown, Rating(rating), now, ticked=ticked, suggested=suggest(len(ticked), len(points.rows)),
+                    seconds=min(600.0, (now - self.asked_at).total_seconds()), language=self.desk.language,
+                )  # fmt: skip
+            except StudyError:
+                if self.desk.store.card(shown.card).seq != shown.seq:  # another window answered it
+                    await self.draw_next()
+                raise
+            if after.leech and rating == Rating.AGAIN:
+                self.tell(self.say("study.leech"))
             await self.draw_next()
+
+    async def _take(self, turn: Callable[[datetime], Event | None], done: str, nothing: str) -> None:
+        with self.telling():
+            event = turn(self.desk.clock())
+            self.tell(self.say(done if event else nothing))
+            if event:
+                self.stop_run()
+                await self.draw_next()
 
     async def action_undo(self) -> None:
         """Take the last answer back."""
-        await self._take(self.session.undo(self.desk.clock()), "study.undone", "study.nothing_to_undo")
+        await self._take(self.session.undo, "study.undone", "study.nothing_to_undo")
 
     async def action_redo(self) -> None:
         """Let it stand again."""
-        await self._take(self.session.redo(self.desk.clock()), "study.redone", "study.nothing_to_redo")
+        await self._take(self.session.redo, "study.redone", "study.nothing_to_redo")
+
+    async def _put_away(self, act: Callable[[str, datetime], object], done: str) -> None:
+        if self.card is None:
+            return
+        with self.telling():
+            act(self.card.card, self.desk.clock())
+            self.tell(self.say(done))
+            await self.draw_next()
 
     async def action_suspend(self) -> None:
         """Never ask this again, until asked to."""
-        if self.card:
-            self.session.suspend(self.card.card, self.desk.clock())
-            self.tell(self.say("study.suspended"))
-            await self.draw_next()
+        await self._put_away(self.session.suspend, "study.suspended")
 
     async def action_bury(self) -> None:
         """Not today."""
-        if self.card:
-            self.session.bury(self.card.card, self.desk.clock())
-            self.tell(self.say("study.buried"))
-            await self.draw_next()
+        await self._put_away(self.session.bury, "study.buried")
 
     async def action_practice(self) -> None:
         """Go on without scheduling."""
