@@ -85,7 +85,8 @@ class Home(Room):
 
     async def _topics(self, loads: list[Load], today: Load) -> None:
         words = self.desk.words
-        width = 36 if self.size.width >= 110 else 23
+        bar = 20 if self.size.width >= 100 else 10
+        width = max(20, min(36, self.size.width - bar - 47))
         head = pad(words("home.topic"), width) + "".join(
             pad(words(f"home.{k}"), 7, right=True) for k in ("new", "learn", "due")
         )
@@ -94,7 +95,6 @@ class Home(Room):
         topics = self.query_one("#topics", OptionList)
         kept = topics.highlighted
         topics.clear_options()
-        bar = 20 if self.size.width >= 100 else 10
         for load in [today, *loads]:
             name = words("home.all") if load.topic == ALL else self.desk.title(load.topic, short=True)
             row = Content.assemble(
