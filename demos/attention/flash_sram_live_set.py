@@ -151,19 +151,25 @@ def claim_loop_order_decides_what_may_be_freed(n=512, sram=98304, d=64):
     expect("the output is right, v2", right["v2"], equals=[x in {"nothing", "K"} for x in names], at=("freed", names))
 
 
-def claim_p_has_to_overwrite_s(sram=98304, widths=(32, 64, 96, 128, 256)):
-    """With S and P in buffers of their own the tile exceeds the formula's M at every d, even with Q freed first; P
-    written over S adds only row statistics.
+def claim_p_has_to_overwrite_s(sram=98304, widths=(32, 64, 96, 128)):
+    """While Br = d, S and P in buffers of their own exceed the formula's M, even with Q freed first; P written over S
+    adds only row statistics, and fits at d = 64.
 
-    S 与 P 各占一块缓冲时，无论 d 多大，即使先释放 Q 也超出公式中的 M；让 P 覆盖 S，只多出几个按行的统计量。"""
+    只要 Br = d，S 与 P 各占一块缓冲就会超出公式中的 M，即使先释放 Q；让 P 覆盖 S，只多出几个按行的统计量，d = 64 时
+    放得下。"""
     ways = {"P beside S": {"in_place": False}, "P beside S, Q freed": {"in_place": False, "early": ("Q",)}, "P over S": {}}
     peaks = {way: [one_tile(d, *block_sizes(sram, d), **how).peak for d in widths] for way, how in ways.items()}
     shares = {way: [p / sram for p in column] for way, column in peaks.items()}
     show(table({"d": widths, **{f"peak / M, {way}": x for way, x in shares.items()}}),
          lines("d", widths, {**shares, "M": [1.0] * len(widths)}, y_label="peak / M"))
-    for way in ("P beside S", "P beside S, Q freed"):
-        expect(f"peak, {way}", peaks[way], at_least=sram, at=("d", widths))
     rows = [block_sizes(sram, d)[0] for d in widths]
+    square = [i for i, (d, br) in enumerate(zip(widths, rows, strict=True)) if br == d]
+    for way in ("P beside S", "P beside S, Q freed"):
+        chips = [one_tile(widths[i], *block_sizes(sram, widths[i]), **ways[way]) for i in square]
+        both = [sum(dict(chip.log)["+ P"].values()) for chip in chips]
+        expect(f"elements while S and P are there, {way}", both, at_least=sram, at=("d", [widths[i] for i in square]))
+    if 64 in widths:
+        expect("peak / M at d = 64, P over S", shares["P over S"][widths.index(64)], at_most=1)
     at_scores = [sum(dict(one_tile(d, *block_sizes(sram, d)).log)["+ S"].values()) for d in widths]
     expect("what the softmax adds to the scores, P over S", [p - a for p, a in zip(peaks["P over S"], at_scores, strict=True)],
            equals=[4 * br for br in rows], at=("d", widths))

@@ -192,23 +192,23 @@ def claim_decode_intensity_is_h_over_n(heads=8, kv_heads=(8, 4, 2, 1), width=256
     expect("FLOPs a byte", intensity, equals=[heads / n for n in kv_heads], within=1e-9, at=("n", kv_heads))
 
 
-def claim_repeating_kv_copies_the_cache(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
-    """expand is free, but for 1 < n < h matmul copies it into h full heads; stacked queries copy nothing, nor does
+def claim_repeating_kv_copies_the_cache(batch=2, heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
+    """expand is free, but wherever n < h a batched matmul copies it into h full heads; stacked queries copy nothing, nor does
     enable_gqa in the flash kernel, while SDPA's math form repeats K and V wherever n < h.
 
-    expand 本身不占内存，但 1 < n < h 时 matmul 会把它复制成完整的 h 个头；把同组的 query 叠成行则无需复制，flash kernel
+    expand 本身不占内存，但只要 n < h，批量 matmul 就会把它复制成完整的 h 个头；把同组的 query 叠成行则无需复制，flash kernel
     的 enable_gqa 也不复制，而 SDPA 的 math 实现只要 n < h 就会重复 K、V。"""
     expanded, copied, stacked, gaps = [], [], [], []
     inside: dict[SDPBackend, list[int]] = {SDPBackend.FLASH_ATTENTION: [], SDPBackend.MATH: []}
     for n in kv_heads:
         d, g = width // heads, heads // n
-        q, k = torch.randn(1, heads, 1, d), torch.randn(1, n, tokens, d)
+        q, k = torch.randn(batch, heads, 1, d), torch.randn(batch, n, tokens, d)
         with Allocated() as view:
-            wide = k[:, :, None].expand(-1, -1, g, -1, -1)                       # (1, n, h/n, t, d), a view
+            wide = k[:, :, None].expand(-1, -1, g, -1, -1)                       # (b, n, h/n, t, d), a view
         with Allocated() as naive:
-            scores = q.view(1, n, g, 1, d) @ wide.transpose(-1, -2)
+            scores = q.view(batch, n, g, 1, d) @ wide.transpose(-1, -2)
         with Allocated() as grouped:
-            same = q.view(1, n, g, d) @ k.transpose(-1, -2)
+            same = q.view(batch, n, g, d) @ k.transpose(-1, -2)
         gaps.append((scores.flatten() - same.flatten()).abs().max())
         expanded.append(sum(view.bytes.values()))
         copied.append(sum(naive.bytes.values()) - scores.nbytes)
@@ -222,11 +222,12 @@ def claim_repeating_kv_copies_the_cache(heads=8, kv_heads=(8, 4, 2, 1), width=25
                 "enable_gqa, flash": flash, "enable_gqa, math": math}, title="bytes copied"))
     expect("difference of the scores", gaps, at_most=1e-4, at=("n", kv_heads))
     expect("bytes that expand allocates", expanded, equals=0, at=("n", kv_heads))
-    whole = [width * tokens * 4 if 1 < n < heads else 0 for n in kv_heads]       # one head has stride 0
+    # one head of one sequence has stride 0 alone and stays a view
+    whole = [batch * width * tokens * 4 if n < heads and (n > 1 or batch > 1) else 0 for n in kv_heads]
     expect("bytes that matmul copies", copied, equals=whole, at=("n", kv_heads))
     expect("bytes copied with stacked queries", stacked, equals=0, at=("n", kv_heads))
     expect("bytes copied by the flash kernel", flash, equals=0, at=("n", kv_heads))
-    both = [2 * width * tokens * 4 if n < heads else 0 for n in kv_heads]        # K and V
+    both = [2 * batch * width * tokens * 4 if n < heads else 0 for n in kv_heads]        # K and V
     expect("bytes copied by SDPA's math form", math, equals=both, at=("n", kv_heads))
 
 

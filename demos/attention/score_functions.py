@@ -167,6 +167,21 @@ def claim_additive_scores_are_bounded(n=32, d=16, hidden=16, scales=(1.0, 3.0, 1
            equals=(scales[-1] / scales[0]) ** 2, within=1e-3 * (scales[-1] / scales[0]) ** 2)
 
 
+def winning_query(keys: Tensor, i: int, steps: int = 2000) -> Tensor | None:
+    """A query (d,) whose dot product with key i beats that with every other of `keys` (n, d), if one is found.
+
+    The perceptron of Rosenblatt (1958) on the differences kᵢ − kⱼ: it ends where they are linearly separable, which for a
+    corner of the convex hull they are."""
+    differences = F.normalize(torch.cat((keys[i] - keys[:i], keys[i] - keys[i + 1 :])), dim=1)
+    q = differences.mean(0)
+    for _ in range(steps):
+        least = (differences @ q).argmin()
+        if differences[least] @ q > 0:
+            return q
+        q = q + differences[least]
+    return None
+
+
 def claim_dot_can_only_pick_extreme_keys(n=32, queries=2000, widths=(1, 2, 4, 8, 16)):
     """A dot product is linear in the key, so only corners of the keys' convex hull can win: of n numbers on a line, two.
     Gaussian and additive scores can pick any key, and so can the dot product among keys of one length.
@@ -175,17 +190,24 @@ def claim_dot_can_only_pick_extreme_keys(n=32, queries=2000, widths=(1, 2, 4, 8,
     key 长度都相同时，点积也能。"""
     ways = {"dot, Gaussian keys": (dot, 0), "dot, keys of one length": (dot, 1), "Gaussian": (gaussian, 0), "additive": (bump, 0)}
     share: dict[str, list[float]] = {name: [] for name in ways}
+    inside: list[int] = []
     for d in widths:
         q, k = torch.randn(queries, d, dtype=torch.float64), torch.randn(n, d, dtype=torch.float64)
         for name, (score, unit) in ways.items():
             keys = F.normalize(k, dim=1) if unit else k
             asked = torch.cat((q, keys))  # random queries, and every key asking for itself
-            share[name].append(len(score(asked, keys).argmax(1).unique()) / n)
-    show(bars(widths, share, y_label="share of the keys that win for some query", title="size of q and k"))
+            won = set(score(asked, keys).argmax(1).tolist())
+            if name == "dot, Gaussian keys":
+                corners = {i for i in range(n) if winning_query(keys, i) is not None}
+                inside.append(len(won - corners))
+                won = corners
+            share[name].append(len(won) / n)
+    show(bars(widths, share, y_label="share of the keys that can win", title="size of q and k"))
     line = [i for i, d in enumerate(widths) if d == 1]
     plane = [i for i, d in enumerate(widths) if d > 1]  # on a line keys of one length are only ±1
     if line:
         expect("keys that win on a line, dot", [share["dot, Gaussian keys"][i] * n for i in line], equals=2)
+    expect("keys that win for some query and are no corner, dot", inside, equals=0, at=("d", widths))
     expect("share that can win, Gaussian", share["Gaussian"], equals=1, at=("d", widths))
     expect("share that can win, additive", share["additive"], equals=1, at=("d", widths))
     expect("share that can win, dot, keys of one length", [share["dot, keys of one length"][i] for i in plane], equals=1,

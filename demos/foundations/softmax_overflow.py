@@ -144,10 +144,11 @@ def claim_log_sum_exp_is_stable(logits=(-1000.0, -120.0, 0.0, 80.0, 100.0, 1000.
     expect("the naive log-sum-exp at the smallest and largest logit", plain[[0, -1]], equals=[-math.inf, math.inf])
 
 
-def claim_naive_gradient_is_nan_where_the_stable_one_is_right(gaps=(1.0, 10.0, 50.0, 80.0, 150.0, 1000.0)):
-    """Even log(shifted softmax) has a nan gradient once a probability is 0; log_softmax stays at p − y.
+def claim_naive_gradient_is_nan_where_the_stable_one_is_right(gaps=(1.0, 10.0, 50.0, 88.0, 95.0, 150.0, 1000.0)):
+    """Even log(shifted softmax) has a nan gradient once 1/p overflows, 88.7 below the
+    maximum in fp32; log_softmax stays at p − y.
 
-    只要正确类别的概率下溢为 0，log(平移后的 softmax) 的梯度就是 nan；
+    正确类别的 1/p 一旦上溢（fp32 下比最大值低 88.7），log(平移后的 softmax) 的梯度就是 nan；
     log_softmax 的梯度始终是 p − y。"""
     losses = {"log(naive)": lambda z: -naive(z)[0].log(), "log(shifted)": lambda z: -shifted(z)[0].log(),
               "log_softmax": lambda z: log_sum_exp(z) - z[0]}
@@ -160,8 +161,12 @@ def claim_naive_gradient_is_nan_where_the_stable_one_is_right(gaps=(1.0, 10.0, 5
     exact = [-1 / (1 + math.exp(-gap)) for gap in gaps]                      # p₀ − 1
     show(table({"logit gap": gaps, **slopes, "exact p − y": exact}, title="∂loss/∂z of the true class"))
     expect("gradient by log_softmax", slopes["log_softmax"], equals=exact, within=1e-6, at=("gap", gaps))
-    far = [(a, b) for gap, a, b in zip(gaps, slopes["log(naive)"], slopes["log(shifted)"], strict=True) if gap > 104]
-    expect("gradients by log(softmax) at gaps above 104", far, equals=math.nan)
+    edge = math.log(torch.finfo(torch.float32).max)                         # 1/p overflows beyond this gap
+    far = [(a, b) for gap, a, b in zip(gaps, slopes["log(naive)"], slopes["log(shifted)"], strict=True) if gap > edge]
+    expect(f"gradients by log(softmax) at gaps above {edge:.1f}", far, equals=math.nan)
+    near = [(gap, b, e) for gap, b, e in zip(gaps, slopes["log(shifted)"], exact, strict=True) if gap < edge]
+    expect("gradient by log(shifted) below that", [b for _, b, _ in near], equals=[e for _, _, e in near], within=1e-5,
+           at=("gap", [gap for gap, _, _ in near]))
 
 
 if __name__ == "__main__":

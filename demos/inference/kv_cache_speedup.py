@@ -156,7 +156,7 @@ def claim_uncached_flops_match_the_formula(prompt=8, new=24, width=64, layers=2)
 
 
 def claim_cache_bytes_match_the_count(prompt=8, new=24, width=64, layers=2, batch=1):
-    """The cache occupies 2·L·d bytes times 4 (fp32) for every token fed in; the last token generated was never fed.
+    """The cache holds 2·L·d numbers (4 bytes each in fp32) for every token fed in; the last token generated was never fed.
 
     每喂入一个 token，cache 占 2·L·d 个数（fp32 各 4 字节）；最后生成的 token 从未喂入。"""
     _, _, cache = generate(TinyGPT(width, layers), prompt_of(prompt, batch), new, cached=True)

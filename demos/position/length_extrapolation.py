@@ -158,7 +158,7 @@ def claim_learned_and_sinusoidal_fail_at_32(length=16, lengths=(16, 32, 64, 128)
     picture(lengths, curves)
     for kind, got in curves.items():
         beyond = [a for n, a in zip(lengths, got, strict=True) if n >= 2 * length]
-        expect(f"accuracy of {kind} positions from twice the trained length", beyond, at_most=0.4)
+        expect(f"accuracy of {kind} positions from twice the trained length", beyond, at_most=0.25)
 
 
 def claim_alibi_holds_at_128(length=16, lengths=(16, 32, 64, 128), steps=100):
@@ -179,7 +179,7 @@ def claim_rope_holds_at_32_and_fails_at_128(length=16, lengths=(16, 32, 64, 128)
     near = [a for n, a in zip(lengths, got, strict=True) if n <= 2 * length]
     far = [a for n, a in zip(lengths, got, strict=True) if n >= 8 * length]
     expect("accuracy of RoPE up to twice the trained length", near, at_least=0.8)
-    expect("accuracy of RoPE from eight times the trained length", far, at_most=0.4)
+    expect("accuracy of RoPE from eight times the trained length", far, at_most=0.25)
 
 
 def claim_a_window_of_the_trained_length_mends_rope(length=16, lengths=(16, 32, 64, 128), steps=100):
@@ -204,7 +204,7 @@ def claim_by_parts_holds_where_interpolation_fails(length=16, lengths=(16, 32, 6
     at = {way: dict(zip(lengths, got, strict=True)) for way, got in curves.items()}
     expect("interpolated, from twice the length", [a for n, a in at["interpolation"].items() if n >= 2 * length], at_most=0.6)
     expect("by parts, up to four times the length", [a for n, a in at["by parts"].items() if n <= 4 * length], at_least=0.8)
-    expect("unchanged, from four times the length", [a for n, a in at["unchanged"].items() if n >= 4 * length], at_most=0.4)
+    expect("unchanged, from four times the length", [a for n, a in at["unchanged"].items() if n >= 4 * length], at_most=0.25)
 
 
 if __name__ == "__main__":
