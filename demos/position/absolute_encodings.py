@@ -90,9 +90,9 @@ def claim_a_row_learns_only_from_sequences_that_reach_it(max_len=96, trained=64,
 
 def claim_sinusoidal_is_bounded_and_defined_everywhere(d=64, positions=(0, 1, 511, 512, 10000, 1000000), first=1024):
     """The sinusoidal code has no weights, exists at every position, stays within ±1 with squared norm d/2, and no two
-    of the positions tried share a code.
+    of the first 1024 positions share a code.
 
-    正弦编码没有参数，任何位置都有定义，分量不超出 ±1，范数平方恒为 d/2，试过的位置中没有两个编码相同。"""
+    正弦编码没有参数，任何位置都有定义，分量不超出 ±1，范数平方恒为 d/2，前 1024 个位置中没有两个编码相同。"""
     code, at = sinusoids(torch.tensor(positions), d), ("position", positions)
     near = sinusoids(torch.arange(first), d)
     apart = torch.cdist(near, near).fill_diagonal_(math.inf).min()

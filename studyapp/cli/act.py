@@ -50,6 +50,16 @@ def answer(desk: Desk, question_id: str, rating: str, at: str | None, as_json: b
         click.echo(f"{question.id}: {state.state}, due {due_at}")
 
 
+def spare_database(desk: Desk, output: Path) -> None:
+    """Refuse a file to write that is the database itself.
+
+    Raises:
+        StudyError: where it is.
+    """
+    if output.resolve() == desk.database.resolve():
+        raise StudyError(f"{output}: holds the reviews and is not written over", "name another file with -o")
+
+
 def instant(text: str) -> datetime:
     """An aware UTC time from ISO 8601; a time without a zone is local.
 
@@ -189,6 +199,7 @@ def verify(desk: Desk, names: tuple[str, ...], record: bool, seeds: int, as_json
 @with_desk
 def export(desk: Desk, form: str, output: Path, topics: tuple[str, ...], languages: str, progress: bool) -> None:
     """Write flashcards for other programs."""
+    spare_database(desk, output)
     from studyapp.export import FORMATS, WITH_PROGRESS
     from studyapp.export.common import Job
     from studyapp.export.pictures import Pictures
@@ -224,6 +235,8 @@ def export(desk: Desk, form: str, output: Path, topics: tuple[str, ...], languag
 @with_desk
 def backup(desk: Desk, output: Path | None) -> None:
     """Copy the database of reviews."""
+    if output:
+        spare_database(desk, output)
     click.echo(desk.store.backup(output))
 
 
@@ -262,12 +275,16 @@ def doctor(desk: Desk, as_json: bool) -> None:
         "findings": len(desk.bank.findings),
         "demos": len(desk.catalog.demos),
     }
+    ill: StudyError | None = None
     try:
         said["database"] = f"well, {len(desk.store.cards())} cards"
     except StudyError as error:
-        said["database"] = f"{error.message}; {error.hint}"
+        ill = error
+        said["database"] = error.message
     if as_json:
         say_json(said)
     else:
         for name, value in said.items():
             click.echo(f"{name:<12}{value}")
+    if ill:
+        raise ill

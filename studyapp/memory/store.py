@@ -106,7 +106,7 @@ class Store:
                     raise StoreError(
                         f"{card}: this review ({now:%Y-%m-%d %H:%M}) would come before its last "
                         f"({before.last_at:%Y-%m-%d %H:%M}, UTC)",
-                        "The clock of this computer was set back: set it right. Nothing was written.",
+                        "Name a time after it, or set the clock of this computer right. Nothing was written.",
                     )
                 said["was"], said["recipe"] = before.state, self.scheduler.recipe
             event = self._insert(Event(0, kind, card, now, study_day(now, self.settings), **said))

@@ -154,3 +154,22 @@ def test_a_terminal_gets_drawn_formulas_and_a_pipe_the_text(run, monkeypatch: py
         shown = page(question, language, Words.load(language), 72)
         assert "$$" not in shown and "\\log" not in shown and "\x1b[" in shown
         assert max(map(cell_len, re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines())) <= 72
+
+
+def test_doctor_leaves_with_1_where_the_database_is_ill(run, tmp_path: Path) -> None:
+    """A script can ask whether all is well."""
+    assert run("doctor").exit_code == 0
+    (tmp_path / "home" / "reviews.db").write_bytes(b"garbage")
+    said = run("doctor")
+    assert said.exit_code == 1 and "damaged" in said.stderr
+
+
+@pytest.mark.parametrize("words", [("export", "csv"), ("backup",)])
+def test_the_database_is_never_written_over(run, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A slip in -o costs no review."""
+    run("answer", QUESTION, "good")
+    database = tmp_path / "home" / "reviews.db"
+    before = database.read_bytes()
+    said = run(*words, "-o", str(database))
+    assert said.exit_code == 1 and "not written over" in said.stderr
+    assert database.read_bytes() == before

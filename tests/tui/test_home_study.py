@@ -176,6 +176,8 @@ async def test_escape_stops_a_run_before_it_leaves_the_card(make_app: Any, lab: 
         await pilot.press("escape")
         await pilot.pause(0.1)
         assert lab.cancelled and isinstance(app.screen, Study)
+        assert text(app, "#bench-state") == app.desk.words("lab.cancelled")
+        assert app.screen.query(ClaimView).first().runs[0].label == app.desk.words("lab.cancelled")
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, Home)

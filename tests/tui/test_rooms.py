@@ -218,3 +218,14 @@ def test_a_long_streak_is_read_to_its_beginning(make_app: Any, store: Any, monke
     studied = dict.fromkeys(range(today - 199, today + 1), Day(1))
     monkeypatch.setattr(store, "days", lambda first, last: {d: c for d, c in studied.items() if first <= d <= last})
     assert streak(app.desk) == 200
+
+
+async def test_home_is_laid_out_again_when_the_terminal_narrows(make_app: Any) -> None:
+    """A row drawn for a wide terminal fits once the terminal is 80 columns."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.pause()
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.2)
+        topics = app.screen.query_one("#topics", OptionList)
+        assert all(len(str(topics.get_option_at_index(i).prompt)) <= 76 for i in range(topics.option_count))

@@ -41,6 +41,13 @@ class BenchRoom(Room):
         self.lab_run = None
         return True
 
+    async def halt(self) -> bool:
+        """Stop what runs and say so beside the claims; whether anything did."""
+        if not self.stop_run():
+            return False
+        await self.query_one(Bench).stopped()
+        return True
+
     def show_code(self, demo: Demo, claim: Claim | None = None) -> None:
         """Read a demo's source, at a claim."""
         self.app.push_screen(CodeView(self.desk, demo, claim))

@@ -24,6 +24,7 @@ class Home(Room):
 
     room = "home"
     BINDINGS: ClassVar = bindings("home")
+    drawn: tuple[list[Load], Load, int] | None = None
 
     @dataclass
     class Study(Message):
@@ -55,6 +56,11 @@ class Home(Room):
         await self.show()
         self.footer()
 
+    async def on_resize(self) -> None:
+        """Columns are as wide as the terminal lets them be."""
+        if self.drawn and self.size.width != self.drawn[2]:
+            await self._topics(*self.drawn[:2])
+
     async def show(self) -> None:
         """Count and draw."""
         figures = home_figures(self.desk)
@@ -85,6 +91,7 @@ class Home(Room):
 
     async def _topics(self, loads: list[Load], today: Load) -> None:
         words = self.desk.words
+        self.drawn = loads, today, self.size.width
         bar = 20 if self.size.width >= 100 else 10
         width = max(20, min(36, self.size.width - bar - 47))
         head = pad(words("home.topic"), width) + "".join(
@@ -105,7 +112,7 @@ class Home(Room):
                 ),
                 pad(f"{load.known}/{load.total}", 10, right=True),
                 "  ",
-                gauge(load.remembered, bar),
+                gauge(load.remembered if load.known else 0, bar),
                 f" {round(100 * load.remembered):3d} %" if load.known else "   –",
             )
             topics.add_option(Option(row, id=load.topic or "*"))

@@ -133,9 +133,9 @@ class LabRoom(BenchRoom):
         for knobs in self.query(Knobs):
             knobs.reset()
 
-    def action_escape(self) -> None:
+    async def action_escape(self) -> None:
         """Stop a run; else leave a field; else go home."""
-        if self.stop_run():
+        if await self.halt():
             return
         if isinstance(self.focused, Input):
             self.query_one("#list").focus()

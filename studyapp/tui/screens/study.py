@@ -239,11 +239,11 @@ class Study(BenchRoom):
             self.session = self.desk.session(self.topic, True, self.only)
             await self.draw_next()
 
-    def action_leave(self) -> None:
+    async def action_leave(self) -> None:  # type: ignore[override]
         """Leave the outline; else stop a run; else go home."""
         if self.query_one(Outline).writing:
             self.set_focus(None)
-        elif not self.stop_run():
+        elif not await self.halt():
             super().action_leave()
 
     def action_run_demo(self) -> None:

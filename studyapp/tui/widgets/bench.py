@@ -158,6 +158,15 @@ class Bench(Vertical):
             for view in self.views.values():
                 view.progress(None, None)
 
+    async def stopped(self) -> None:
+        """Say of what ran that it was stopped; what it had shown stays."""
+        words = self.desk.words
+        self._state(words("lab.cancelled"))
+        for ref, runs in self.live.items():
+            if runs and runs[-1].held is None and not runs[-1].problem:
+                runs[-1] = replace(runs[-1], label=words("lab.cancelled"))
+                await self._refresh(ref)
+
     async def _keep(self, ref: str, run: Run) -> None:
         """Put a run in the place of its own unfinished self."""
         runs = self.live.setdefault(ref, [])
