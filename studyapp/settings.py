@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from studyapp.errors import SettingsError
+from studyapp.files import replacing
 
 LANGUAGES = ("en", "zh")
 LOWEST = (0.001,) * 4 + (1.0, 0.001, 0.001, 0.001, 0.0, 0.0) + (0.001,) * 4 + (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.1)
@@ -134,17 +134,10 @@ def save_settings(path: Path, settings: Settings) -> None:
         value = getattr(settings, field.name)
         if value is not None:  # a JSON string, number or list of numbers is TOML as well
             lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}\n")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.writelines(lines)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be written: {error}") from error
+    with (
+        replacing(path, lambda error: SettingsError(f"{path}: cannot be written: {error}")) as part,
+        part.open("w", encoding="utf-8") as file,
+    ):
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,14 +1,13 @@
 """What all the exports share: which questions, what the demos recorded, and writing a file whole or not at all."""
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studyapp import files
 from studyapp.bank.model import LANGUAGES, Bank, Question, Support
 from studyapp.errors import ExportError
 from studyapp.lab.recorded import RecordedClaim, RecordedDemo, Recordings
@@ -90,32 +89,14 @@ def references(bank: Bank, question: Question) -> list[str]:
     return found
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place when all went well, and vanishes when not.
+def replacing(path: Path) -> AbstractContextManager[Path]:
+    """A temporary file beside `path` that takes its place when all went well.
 
     Raises:
-        ExportError: where the folder cannot be written.
+        ExportError: where it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise ExportError(
-            f"cannot write {path}: {error.strerror}", hint="choose another place with --output"
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    except OSError as error:
-        raise ExportError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    hint = "choose another place with --output"
+    return files.replacing(path, lambda error: ExportError(f"cannot write {path}: {error.strerror}", hint))
 
 
 def write_text(path: Path, content: str) -> None:

@@ -4,10 +4,7 @@ Cards show it at once, also where torch or a GPU is missing. Numbers are kept to
 source or the outcome of a check changed, because raw numbers differ between processors.
 """
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date as Date
@@ -16,6 +13,7 @@ from typing import Any
 
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Check, Evidence, Outcome, from_json, to_json
+from studyapp.files import replacing
 from studyapp.lab.demo import Demo
 
 CPU = "cpu"
@@ -128,7 +126,9 @@ class Recordings:
         new = RecordedDemo(machine, torch, today.isoformat(), seconds, demo.hash, claims)
         if old is not None and not always and _essence(old) == _essence(new):
             return False
-        _write_atomically(self.path(demo.name, machine), _to_json(new))
+        path, hint = self.path(demo.name, machine), "is the folder yours, and is there room?"
+        with replacing(path, lambda e: DemoError(f"{path} cannot be written: {e.strerror}", hint)) as part:
+            part.write_text(_to_json(new), "utf-8")
         return True
 
 
@@ -191,21 +191,3 @@ def _from_json(data: Mapping[str, Any]) -> RecordedDemo:
             data["date"],
         )
     return RecordedDemo(data["machine"], data["torch"], data["date"], data["seconds"], data["hash"], claims)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    temporary = ""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            if temporary:
-                Path(temporary).unlink()
-        raise DemoError(
-            f"{path} cannot be written: {error.strerror}", "is the folder yours, and is there room?"
-        ) from error

@@ -1,13 +1,13 @@
 """Keeping the database of reviews safe: what SQLite's errors mean, its own check, backups thinned with age, the way back."""
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
 from studyapp.errors import StoreError
+from studyapp.files import replacing
 
 BUSY_SECONDS = 5.0
 KEPT_DAYS, KEPT_WEEKS, KEPT_MONTHS = 7, 8, 12
@@ -118,18 +118,13 @@ def free(path: Path) -> Path:
 
 def copy(connection: sqlite3.Connection, dest: Path) -> Path:
     """Write the database whole, as it is now, to `dest`, or leave `dest` as it was."""
-    part = dest.with_name(f"{dest.name}.{os.getpid()}.part")
-    try:
-        dest.parent.mkdir(parents=True, exist_ok=True)
-        with guard(dest), contextlib.closing(sqlite3.connect(part)) as copy:
-            connection.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-        part.replace(dest)
-    except OSError as error:
-        raise StoreError(f"{dest}: cannot be written: {error.strerror}", ELSEWHERE) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    with (
+        replacing(dest, lambda e: StoreError(f"{dest}: cannot be written: {e.strerror}", ELSEWHERE)) as part,
+        guard(dest),
+        contextlib.closing(sqlite3.connect(part)) as copy,
+    ):
+        connection.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
     return dest
 
 
@@ -140,10 +135,7 @@ def restore(file: Path, path: Path) -> Path | None:
     """
     if not file.is_file():
         raise StoreError(f"{file}: there is no such backup", hint_backups(path))
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.unlink(missing_ok=True)
+    with replacing(path, lambda e: StoreError(f"{path}: cannot be restored: {e.strerror}", ELSEWHERE)) as part:
         with guard(file):
             source = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
             with contextlib.closing(source), contextlib.closing(sqlite3.connect(part)) as copy:
@@ -161,10 +153,4 @@ def restore(file: Path, path: Path) -> Path | None:
             tail = path.with_name(path.name + suffix)
             if tail.exists():
                 tail.replace(path.with_name((aside or path).name + suffix + ("" if aside else ".old")))
-        part.replace(path)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be restored: {error.strerror}", ELSEWHERE) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
     return aside
