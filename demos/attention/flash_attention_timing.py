@@ -173,6 +173,8 @@ def claim_backends_agree(n=512, heads=2, head_dim=64):
             gaps.append((attention(kind, q, k, v, causal) - exact).abs().max())
     show(table({"kind": names, "max error against float64": gaps}))
     expect("max error against float64", gaps, at_most=1e-5, at=("kind", names))
+    expect("error of the fused kernel over that of naive attention", [gaps[2] / gaps[0], gaps[5] / gaps[3]], at_most=5,
+           at=("mask", ["none", "causal"]))
 
 
 def claim_math_memory_is_quadratic(lengths=(512, 1024, 2048), heads=2, head_dim=64):

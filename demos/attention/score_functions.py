@@ -161,6 +161,7 @@ def claim_additive_scores_are_bounded(n=32, d=16, hidden=16, scales=(1.0, 3.0, 1
     show(lines("scale of q and k", scales, sharp, log="x", y_label="median largest weight"))
     show(table({"scale": scales, "largest |scaled dot|": [m.abs().max() for m in made["scaled dot"]],
                 "largest |additive|": [m.abs().max() for m in made["additive"]], "|v|₁": [limit] * len(scales)}))
+    expect("median largest weight, dot, at the largest scale", sharp["scaled dot"][-1], at_least=0.99)
     expect("largest |additive score|", [m.abs().max() for m in made["additive"]], at_most=limit, within=1e-4, at=("scale", scales))
     expect("largest additive weight", [m.softmax(1).max() for m in made["additive"]], at_most=ceiling, within=1e-4, at=("scale", scales))
     expect("growth of the dot scores", made["scaled dot"][-1].abs().max() / made["scaled dot"][0].abs().max(),
@@ -182,6 +183,18 @@ def winning_query(keys: Tensor, i: int, steps: int = 2000) -> Tensor | None:
     return None
 
 
+def corners_of_the_plane(keys: Tensor) -> set[int]:
+    """Which of `keys` (n, 2) are corners of their convex hull: those from which all others lie within a half turn."""
+    corners = set()
+    for i in range(len(keys)):
+        others = torch.cat((keys[:i], keys[i + 1 :])) - keys[i]
+        angles = torch.atan2(others[:, 1], others[:, 0]).sort().values
+        empty = torch.cat((angles.diff(), angles[:1] + 2 * torch.pi - angles[-1:])).max()
+        if empty > torch.pi:
+            corners.add(i)
+    return corners
+
+
 def claim_dot_can_only_pick_extreme_keys(n=32, queries=2000, widths=(1, 2, 4, 8, 16)):
     """A dot product is linear in the key, so only corners of the keys' convex hull can win: of n numbers on a line, two.
     Gaussian and additive scores can pick any key, and so can the dot product among keys of one length.
@@ -190,7 +203,7 @@ def claim_dot_can_only_pick_extreme_keys(n=32, queries=2000, widths=(1, 2, 4, 8,
     key 长度都相同时，点积也能。"""
     ways = {"dot, Gaussian keys": (dot, 0), "dot, keys of one length": (dot, 1), "Gaussian": (gaussian, 0), "additive": (bump, 0)}
     share: dict[str, list[float]] = {name: [] for name in ways}
-    inside: list[int] = []
+    plane_corners, plane_winners = set(), set()
     for d in widths:
         q, k = torch.randn(queries, d, dtype=torch.float64), torch.randn(n, d, dtype=torch.float64)
         for name, (score, unit) in ways.items():
@@ -198,16 +211,17 @@ def claim_dot_can_only_pick_extreme_keys(n=32, queries=2000, widths=(1, 2, 4, 8,
             asked = torch.cat((q, keys))  # random queries, and every key asking for itself
             won = set(score(asked, keys).argmax(1).tolist())
             if name == "dot, Gaussian keys":
-                corners = {i for i in range(n) if winning_query(keys, i) is not None}
-                inside.append(len(won - corners))
-                won = corners
+                won |= {i for i in range(n) if winning_query(keys, i) is not None}
+                if d == 2:
+                    plane_corners, plane_winners = corners_of_the_plane(keys), won
             share[name].append(len(won) / n)
     show(bars(widths, share, y_label="share of the keys that can win", title="size of q and k"))
     line = [i for i, d in enumerate(widths) if d == 1]
     plane = [i for i, d in enumerate(widths) if d > 1]  # on a line keys of one length are only ±1
     if line:
         expect("keys that win on a line, dot", [share["dot, Gaussian keys"][i] * n for i in line], equals=2)
-    expect("keys that win for some query and are no corner, dot", inside, equals=0, at=("d", widths))
+    if 2 in widths:
+        expect("keys of the plane that win and are no corner, or the reverse, dot", len(plane_winners ^ plane_corners), equals=0)
     expect("share that can win, Gaussian", share["Gaussian"], equals=1, at=("d", widths))
     expect("share that can win, additive", share["additive"], equals=1, at=("d", widths))
     expect("share that can win, dot, keys of one length", [share["dot, keys of one length"][i] for i in plane], equals=1,

@@ -217,12 +217,18 @@ def claim_a_score_bias_leaves_the_values_alone(length=24, d=32, clip=8, heads=8)
         "Shaw": shaw_weights @ constant.expand(length, d) + torch.einsum("ij,ijd->id", shaw_weights, shaw["value"][clipped]),
     }
     seen = {name: (out - constant).abs().max() for name, out in outputs.items()}
-    cost = {"ALiBi": 0, "T5": sum(p.numel() for p in t5.parameters()), "Shaw": sum(p.numel() for p in shaw.parameters())}
+    slopes = alibi(length, heads)
+    cost = {
+        "ALiBi": slopes.numel() if slopes.requires_grad else 0,
+        "T5": sum(p.numel() for p in t5.parameters()),
+        "Shaw": sum(p.numel() for p in shaw.parameters()),
+    }
     show(table({"scheme": list(seen), "output less the common value": list(seen.values()),
                 f"parameters ({heads} heads of {d})": [cost[name] for name in seen]}))
     expect("trace of position in the output", [seen["ALiBi"], seen["T5"]], equals=0, within=1e-12, at=("scheme", ["ALiBi", "T5"]))
     expect("trace of position in the output, Shaw", seen["Shaw"], at_least=0.1)
     expect("parameters of Shaw's vectors", cost["Shaw"], equals=2 * (2 * clip + 1) * d)
+    expect("parameters of ALiBi", cost["ALiBi"], equals=0)
     expect("parameters of T5's bias", cost["T5"], equals=32 * heads)
 
 

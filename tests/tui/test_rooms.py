@@ -229,3 +229,15 @@ async def test_home_is_laid_out_again_when_the_terminal_narrows(make_app: Any) -
         await pilot.pause(0.2)
         topics = app.screen.query_one("#topics", OptionList)
         assert all(len(str(topics.get_option_at_index(i).prompt)) <= 76 for i in range(topics.option_count))
+
+
+async def test_what_runs_in_the_lab_is_brought_into_sight(make_app: Any, lab: Any) -> None:
+    """Where the terminal is low the claims lie below the parameters; r shows that something runs."""
+    lab.hang = True
+    app = make_app()
+    async with app.run_test(size=(80, 14)) as pilot:
+        await pilot.press("l", "r")
+        await pilot.pause(0.2)
+        state = app.screen.query_one("#bench-state", Static)
+        shown = state.parent.parent.region.intersection(state.region)
+        assert app.desk.words("lab.running", claim="variance_is_dk") in str(state.content) and shown.height

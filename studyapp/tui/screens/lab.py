@@ -122,6 +122,7 @@ class LabRoom(BenchRoom):
             return
         self.query_one("#problem", Static).update("")
         self.run_claims([f"{demo.name}.{c.name}" for c in demo.claims], values)
+        self.query_one(Bench).scroll_visible(top=True, animate=False)  # below the form where the terminal is low
 
     def action_code(self) -> None:
         """Read the demo."""
