@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -75,12 +76,19 @@ class StudyApp(App[None]):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for number in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, self.exit)
+        if not self.is_headless and sys.__stdin__ is not None and sys.__stdin__.isatty():
+            self.set_interval(1, self._follow_the_terminal)
         await self.push_screen(Home(self.desk))
         self.call_after_refresh(self._start_lab)
 
     @work(exclusive=True, group="lab-start", exit_on_error=False)
     async def _start_lab(self) -> None:
         await self.desk.lab.start()
+
+    def _follow_the_terminal(self) -> None:
+        """Leave when the window is closed; under `make` no signal tells of it, and input that is at its end keeps a core busy."""
+        if sys.__stdin__ is not None and not sys.__stdin__.isatty():
+            self.exit()
 
     async def on_unmount(self) -> None:
         """Leave no process behind."""
