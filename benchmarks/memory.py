@@ -21,18 +21,18 @@ from anki.collection import Collection, ExportAnkiPackageOptions
 
 from studyapp.bank.model import Bank, Point, Question, Text, Topic
 from studyapp.bank.search import Search
+from studyapp.context import AppContext
 from studyapp.export.anki import export
-from studyapp.export.common import Job
-from studyapp.lab.catalog import Catalog, Shelf
-from studyapp.lab.recorded import Recordings
-from studyapp.memory.safety import sound
-from studyapp.memory.schedule import Rating, Scheduler, study_day
-from studyapp.memory.session import Session
-from studyapp.memory.store import Store
+from studyapp.export.options import ExportOptions
+from studyapp.i18n import Translations
+from studyapp.lab.catalog import Catalog, LazyDemos
+from studyapp.lab.recordings import Recordings
+from studyapp.reviews.backup import sound
+from studyapp.reviews.scheduler import Rating, Scheduler, study_day
+from studyapp.reviews.sessions import Session
+from studyapp.reviews.store import Store
 from studyapp.settings import Settings
-from studyapp.tui.desk import Desk
-from studyapp.tui.figures import home_figures
-from studyapp.words import Words
+from studyapp.tui.dashboard import home_stats
 
 NOW = datetime.now(UTC)
 SETTINGS = Settings(timezone="UTC", new_per_day=9999, reviews_per_day=9999)
@@ -81,11 +81,11 @@ def reviews(cards: int) -> Iterator[tuple[int, int, datetime]]:
 
 def fill_ours(path: Path, bank: Bank) -> float:
     """Write the log in bulk and make the cards by replay, all of them due today; the seconds of the replay."""
-    cards = [q.card for q in bank.questions.values()]
+    cards = [q.card_id for q in bank.questions.values()]
     with Store.open(path, SETTINGS, NOW) as store:
         run = store.db.conn.execute
         run("BEGIN")
-        run("INSERT INTO recipes VALUES (1, ?)", [json.dumps(asdict(Scheduler(SETTINGS).recipe), sort_keys=True)])
+        run("INSERT INTO recipes VALUES (1, ?)", [json.dumps(asdict(Scheduler(SETTINGS).config), sort_keys=True)])
         sql = """INSERT INTO events (kind, card, at, day, rating, ticked, seconds, language, was, recipe, device)
             VALUES ('review', ?, ?, ?, ?, '[]', 20, 'en', 'review', 1, 'bench')"""
         rows = ((cards[c], at.isoformat(timespec="microseconds"), study_day(at, SETTINGS), r)
@@ -127,7 +127,7 @@ def fill_anki(path: Path, bank: Bank) -> None:
 def answer_ours(path: Path, bank: Bank) -> Times:
     """Answer and draw the next card, with the counts of the header."""
     with Store.open(path, SETTINGS, NOW) as store:
-        sitting = Session(store, Scheduler(SETTINGS), SETTINGS, [q.card for q in bank.in_order()], NOW)
+        sitting = Session(store, Scheduler(SETTINGS), SETTINGS, [q.card_id for q in bank.in_order()], NOW)
         card = sitting.next(NOW)
 
         def step() -> None:
@@ -162,8 +162,10 @@ def open_ours(path: Path, bank: Bank) -> tuple[float, float, float]:
     start = time.perf_counter()
     with Store.open(path, SETTINGS, NOW) as store:
         opened = time.perf_counter() - start
-        desk = Desk(bank, Catalog(Shelf({})), Recordings(path.parent), store, SETTINGS, lambda: NOW, None, Words.load("en"))
-        return opened, took(lambda: home_figures(desk)), took(lambda: sound(store.db.conn, path))
+        context = AppContext(
+            bank=bank, catalog=Catalog(LazyDemos({})), recordings=Recordings(path.parent), store=store, settings=SETTINGS, clock=lambda: NOW
+        )
+        return opened, took(lambda: home_stats(context)), took(lambda: sound(store.db.conn, path))
 
 
 def open_anki(path: Path) -> tuple[float, float, float]:
@@ -216,7 +218,7 @@ def measure(cards: int) -> list[tuple[str, float, float | None]]:
                 progress: took(
                     lambda progress=progress: export(
                         bank, None, folder / "ours.apkg",
-                        Job(("en", "zh"), Words.load("en"), NOW, store=store if progress else None),
+                        ExportOptions(("en", "zh"), Translations.load("en"), NOW, store=store if progress else None),
                     )
                 )
                 for progress in (False, True)

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from studyapp.lab import events as e
+from studyapp.lab import protocol as e
 from studyapp.lab.catalog import Catalog
-from studyapp.lab.runner import Lab
+from studyapp.lab.client import LabClient
 from studyapp.lab.verify import verify
 from studyapp.paths import demos_dir
 
@@ -109,14 +109,14 @@ async def first_result() -> dict[str, float]:
     """A demo's first evidence: with the lab not started yet, and with the lab ready."""
     demo = Catalog.load(demos_dir()).demos[DEMO]
 
-    async def shown(lab: Lab, start: float) -> float:
+    async def shown(lab: LabClient, start: float) -> float:
         took = 0.0
         async for event in lab.run(demo):
             if isinstance(event, e.Shown) and not took:
                 took = time.perf_counter() - start
         return took
 
-    start, lab = time.perf_counter(), Lab()
+    start, lab = time.perf_counter(), LabClient()
     try:
         await lab.start()
         cold = await shown(lab, start)
@@ -128,7 +128,7 @@ async def first_result() -> dict[str, float]:
 
 async def verify_all() -> tuple[int, float]:
     """Every demo, as `studyapp verify` runs them."""
-    catalog, lab, start = Catalog.load(demos_dir()), Lab(), time.perf_counter()
+    catalog, lab, start = Catalog.load(demos_dir()), LabClient(), time.perf_counter()
     try:
         await lab.start()
         results = [r async for r in verify(lab, catalog, list(catalog.demos))]

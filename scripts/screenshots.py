@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from studyapp.bank.load import load_bank
+from studyapp.context import AppContext
 from studyapp.lab.catalog import Catalog
-from studyapp.lab.recorded import Recordings
-from studyapp.lab.runner import Lab
-from studyapp.memory.schedule import Rating, Scheduler
-from studyapp.memory.session import Session
-from studyapp.memory.store import Store
 from studyapp.paths import demos_dir, questions_dir
+from studyapp.reviews.scheduler import Rating, Scheduler
+from studyapp.reviews.sessions import Session
+from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 from studyapp.tui.app import StudyApp
 
@@ -40,12 +39,14 @@ async def pictures() -> None:
     bank, catalog = load_bank(questions_dir()), Catalog.load(demos_dir())
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "reviews.db", SETTINGS, NOW)
-        study(store, [q.card for q in bank.in_order()])
+        study(store, [q.card_id for q in bank.in_order()])
 
         untouched = Store.open(Path(folder) / "untouched.db", SETTINGS, NOW)
 
         def app(store: Store) -> StudyApp:
-            return StudyApp(bank, catalog, Recordings(demos_dir() / "recorded"), store, SETTINGS, lambda: NOW, Lab)
+            return StudyApp(
+                AppContext(home=Path(folder), bank=bank, catalog=catalog, store=store, settings=SETTINGS, clock=lambda: NOW)
+            )
 
         home = app(store)
         async with home.run_test(size=(100, 26)) as pilot:

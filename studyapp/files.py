@@ -10,7 +10,7 @@ from studyapp.errors import StudyError
 
 
 @contextmanager
-def replacing(path: Path, failure: Callable[[OSError], StudyError]) -> Iterator[Path]:
+def atomic_write(path: Path, failure: Callable[[OSError], StudyError]) -> Iterator[Path]:
     """An empty file beside `path` that takes its place when all went well, and vanishes when not.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from studyapp.errors import SettingsError
-from studyapp.files import replacing
+from studyapp.files import atomic_write
 
 LANGUAGES = ("en", "zh")
 LOWEST = (0.001,) * 4 + (1.0, 0.001, 0.001, 0.001, 0.0, 0.0) + (0.001,) * 4 + (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.1)
@@ -97,7 +97,7 @@ def _numbers(key: str, value: Any) -> tuple[float, ...]:
     return tuple(value)
 
 
-def spoken(environ: Mapping[str, str]) -> str:
+def terminal_language(environ: Mapping[str, str]) -> str:
     """The language of the learner's terminal, where it is one of ours: what is shown until another is chosen."""
     said = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
     return "zh" if said.startswith("zh") else "en"
@@ -112,7 +112,7 @@ def load_settings(path: Path) -> Settings:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return Settings(language=spoken(os.environ))
+        return Settings(language=terminal_language(os.environ))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
@@ -122,7 +122,7 @@ def load_settings(path: Path) -> Settings:
     if unknown:
         raise SettingsError(f"{path}: {unknown[0]}: no such setting", f"The settings are: {', '.join(known)}.")
     try:
-        return Settings(**({"language": spoken(os.environ)} | values))
+        return Settings(**({"language": terminal_language(os.environ)} | values))
     except SettingsError as error:
         raise SettingsError(f"{path}: {error.message}", error.hint) from error
 
@@ -135,7 +135,7 @@ def save_settings(path: Path, settings: Settings) -> None:
         if value is not None:  # a JSON string, number or list of numbers is TOML as well
             lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}\n")
     with (
-        replacing(path, lambda error: SettingsError(f"{path}: cannot be written: {error}")) as part,
+        atomic_write(path, lambda error: SettingsError(f"{path}: cannot be written: {error}")) as part,
         part.open("w", encoding="utf-8") as file,
     ):
         file.writelines(lines)

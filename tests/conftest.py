@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from studyapp.lab.child import load as load_file
+from studyapp.lab.claim_process import load as load_file
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 from studyapp.bank.load import load_bank
 from studyapp.bank.model import Text
 from studyapp.check import check_bank, proofs
-from studyapp.check_text import complaints, numbers
+from studyapp.check.wording import numbers, text_problems
 from studyapp.errors import StudyError
 from studyapp.evidence.types import Check, Outcome
 from studyapp.lab.catalog import Catalog
-from studyapp.lab.recorded import Recordings
+from studyapp.lab.recordings import Recordings
 from studyapp.paths import demos_dir, questions_dir
 
 GOOD = (Path(__file__).parent / "bank" / "good.yaml").read_text("utf-8")
@@ -238,7 +238,7 @@ def test_findings_of_loading_and_of_the_demos_are_among_them(content):
 
 def said(en: str, zh: str) -> list[str]:
     """The problems of a text."""
-    return [problem for _, _, problem, _ in complaints(Text(en, zh), lambda tex: None)]
+    return [problem for _, _, problem, _ in text_problems(Text(en, zh), lambda tex: None)]
 
 
 @pytest.mark.parametrize(

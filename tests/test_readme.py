@@ -8,9 +8,9 @@ import pytest
 from studyapp.bank.load import load_bank
 from studyapp.check import check_bank
 from studyapp.evidence.claims import find_claims, run_claim
+from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
 from studyapp.tui.commands import key_table
-from studyapp.words import Words
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -20,7 +20,7 @@ QUESTION = re.search(r"```yaml\n(.*?)```", README, re.S)[1]
 
 def test_the_keys_are_those_of_the_app() -> None:
     """The key table is made from the one table of commands."""
-    assert README.split("key_table -->\n")[1].split("<!-- /keys -->")[0] == key_table(Words.load("en"))
+    assert README.split("key_table -->\n")[1].split("<!-- /keys -->")[0] == key_table(Translations.load("en"))
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
 
-from studyapp.bank import strict
+from studyapp.bank import yaml_nodes
 from studyapp.bank.model import LEVELS, Bank, Finding, Paper, Question, Source, Term, Text, Topic
 from studyapp.errors import BankError, did_you_mean
 
@@ -31,7 +31,7 @@ def load_bank(questions_dir: Path, extra: Sequence[Path] = ()) -> Bank:
     """
     if not questions_dir.is_dir():
         raise BankError(f"{questions_dir} is not a folder of questions", "install again, or run from the checkout")
-    shelf = _Shelf()
+    shelf = BankBuilder()
     shelf.take(questions_dir)
     for folder in extra:
         shelf.take(folder, folder.resolve().name)
@@ -46,7 +46,7 @@ def load_bank(questions_dir: Path, extra: Sequence[Path] = ()) -> Bank:
 
 
 @dataclass
-class _Shelf:
+class BankBuilder:
     """What has been read so far."""
 
     topics: dict[str, Topic] = field(default_factory=dict)
@@ -56,8 +56,8 @@ class _Shelf:
     sources: dict[str, Source] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
-    def find(self, path: Path, line: int, key: str, problem: str, mend: str = "") -> None:
-        self.findings.append(Finding(path, line, key, problem, mend))
+    def find(self, path: Path, line: int, key: str, problem: str, hint: str = "") -> None:
+        self.findings.append(Finding(path, line, key, problem, hint))
 
     def take(self, folder: Path, name: str = "") -> None:
         """Read a folder; `name` is that of a personal bank."""
@@ -112,8 +112,8 @@ class _Shelf:
         if question is None:
             return None
         if question.level not in LEVELS:
-            mend = did_you_mean(question.level, LEVELS) or f"one of {', '.join(LEVELS)}"
-            self.find(path, root.value["level"].line, "level", f"«{question.level}» is not a level", mend)
+            hint = did_you_mean(question.level, LEVELS) or f"one of {', '.join(LEVELS)}"
+            self.find(path, root.value["level"].line, "level", f"«{question.level}» is not a level", hint)
         if question.as_of and not MONTH.fullmatch(question.as_of):
             self.find(path, root.value["as_of"].line, "as_of", f"«{question.as_of}» is not a month", "write '2026-11'")
         return question if len(self.findings) == before else None
@@ -156,17 +156,17 @@ class _Shelf:
             if entry is not None and into.setdefault(name, entry) != entry:
                 self.find(path, node.line, name, "means something else in another bank", "choose another key")
 
-    def read(self, path: Path) -> strict.Node | None:
+    def read(self, path: Path) -> yaml_nodes.Node | None:
         """The tree of a file that is written as it must be, else None and findings."""
         try:
-            root, findings = strict.read(path)
-        except strict.Refused as refused:
+            root, findings = yaml_nodes.read(path)
+        except yaml_nodes.Refused as refused:
             self.findings.append(refused.finding)
             return None
         self.findings += findings
         return root if not findings or path.stem in BANK_FILES else None
 
-    def convert(self, path: Path, node: strict.Node, kind: type[T], given: Mapping[str, Any] | None = None) -> T | None:
+    def convert(self, path: Path, node: yaml_nodes.Node, kind: type[T], given: Mapping[str, Any] | None = None) -> T | None:
         """The value of a node whose keys are those of `kind`, else None and findings."""
         findings = list(_misfits(path, node, kind))
         self.findings += findings
@@ -179,7 +179,7 @@ class _Shelf:
             return None
 
 
-def _misfits(path: Path, node: strict.Node, kind: Any) -> Iterable[Finding]:
+def _misfits(path: Path, node: yaml_nodes.Node, kind: Any) -> Iterable[Finding]:
     """Where a node is not of the form of `kind`: all of it at once, each with its line."""
     if get_origin(kind) is tuple:
         if not isinstance(node.value, list):
@@ -201,7 +201,7 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     return {f.name: f for f in msgspec.structs.fields(kind) if f.name not in GIVEN.get(kind, ())}
 
 
-def _misfit_keys(path: Path, node: strict.Node, kind: type[msgspec.Struct]) -> Iterable[Finding]:
+def _misfit_keys(path: Path, node: yaml_nodes.Node, kind: type[msgspec.Struct]) -> Iterable[Finding]:
     fields = _fields(kind)
     if not isinstance(node.value, dict):
         yield Finding(path, node.line, node.key, "is not a mapping", f"give it the keys {', '.join(fields)}")
@@ -211,8 +211,8 @@ def _misfit_keys(path: Path, node: strict.Node, kind: type[msgspec.Struct]) -> I
         if name in fields:
             yield from _misfits(path, child, fields[name].type)
         else:
-            mend = did_you_mean(name, fields) or f"the keys are {', '.join(fields)}"
-            yield Finding(path, node.key_lines[name], dotted + name, "is no key here", mend)
+            hint = did_you_mean(name, fields) or f"the keys are {', '.join(fields)}"
+            yield Finding(path, node.key_lines[name], dotted + name, "is no key here", hint)
     for name, wanted in fields.items():
         if wanted.required and name not in node.value:
             yield Finding(path, node.line, dotted + name, "is missing", "write it")

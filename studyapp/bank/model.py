@@ -75,7 +75,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     path: Path = Path()
 
     @property
-    def card(self) -> str:
+    def card_id(self) -> str:
         """The id of its card."""
         return f"{self.id}#recall"
 
@@ -143,13 +143,13 @@ class Finding:
     line: int
     key: str
     problem: str
-    mend: str = ""
+    hint: str = ""
     warning: bool = False
 
     def __str__(self) -> str:
         key = f" {self.key}:" if self.key else ""
-        mend = f"; {self.mend}" if self.mend else ""
-        return f"{self.path}:{self.line}:{key} {self.problem}{mend}"
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.path}:{self.line}:{key} {self.problem}{hint}"
 
 
 @dataclass(frozen=True)

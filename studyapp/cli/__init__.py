@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from studyapp import __version__
-from studyapp.cli.desk import Desk
+from studyapp.context import AppContext
 from studyapp.errors import StudyError
 
 
@@ -39,7 +39,7 @@ def cli(ctx: click.Context, banks: tuple[Path, ...], language: str | None) -> No
 
     Without a command it opens the study app.
     """
-    ctx.obj = Desk(banks, language)
+    ctx.obj = AppContext(banks=banks, language=language)
     ctx.call_on_close(ctx.obj.close)
     if ctx.invoked_subcommand is None:
         from studyapp.cli.app import open_app

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from studyapp.cli import cli, complete
-from studyapp.cli.desk import Desk
-from studyapp.cli.read import as_json, say_json, with_desk
+from studyapp.cli.read import as_json, say_json, with_context
+from studyapp.context import AppContext
 from studyapp.errors import DemoError, ExportError, StudyError
 from studyapp.evidence.types import Evidence
 
@@ -23,16 +23,16 @@ RATINGS = ("again", "hard", "good", "easy")
 @click.argument("rating", type=click.Choice(RATINGS))
 @click.option("--at", "at", metavar="ISO-TIME", help="When it was answered; without it, now.")
 @as_json
-@with_desk
-def answer(desk: Desk, question_id: str, rating: str, at: str | None, as_json: bool) -> None:
+@with_context
+def answer(context: AppContext, question_id: str, rating: str, at: str | None, as_json: bool) -> None:
     """Rate a card without opening the app."""
-    from studyapp.memory.schedule import Rating
+    from studyapp.reviews.scheduler import Rating
 
-    question = desk.question(question_id)
-    now = instant(at) if at else desk.clock()
-    desk.session([question.card]).answer(question.card, Rating[rating.upper()], now, language=desk.language)
-    state = desk.store.card(question.card)
-    moment = desk.due_at(state)
+    question = context.question(question_id)
+    now = instant(at) if at else context.clock()
+    context.session(only=[question.id]).answer(question.card_id, Rating[rating.upper()], now, language=context.language)
+    state = context.store.card(question.card_id)
+    moment = context.due_at(state)
     due_at = moment.isoformat() if moment else None
     if as_json:
         say_json(
@@ -50,13 +50,13 @@ def answer(desk: Desk, question_id: str, rating: str, at: str | None, as_json: b
         click.echo(f"{question.id}: {state.state}, due {due_at}")
 
 
-def spare_database(desk: Desk, output: Path) -> None:
+def spare_database(context: AppContext, output: Path) -> None:
     """Refuse a file to write that is the database itself.
 
     Raises:
         StudyError: where it is.
     """
-    if output.resolve() == desk.database.resolve():
+    if output.resolve() == context.database.resolve():
         raise StudyError(f"{output}: holds the reviews and is not written over", "name another file with -o")
 
 
@@ -92,7 +92,7 @@ def draw(item: Evidence) -> str:
 
     if not sys.stdout.isatty():
         return as_text(item)
-    from studyapp.render.chart import chart
+    from studyapp.render.chart_text import chart
 
     rows = chart(item, min(90, shutil.get_terminal_size().columns - 2), 14).splitlines()
     return "\n".join(f"  {row}" for row in rows)
@@ -102,36 +102,36 @@ def draw(item: Evidence) -> str:
 @click.argument("target", metavar="DEMO[.CLAIM]", shell_complete=complete.claims)
 @click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; may be repeated.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@with_desk
-def run(desk: Desk, target: str, given: tuple[str, ...], seed: int) -> None:
+@with_context
+def run(context: AppContext, target: str, given: tuple[str, ...], seed: int) -> None:
     """Run a demo, or one claim of it, and print what it shows; leaves with 1 where a claim does not hold."""
-    from studyapp.lab import events as ev
-    from studyapp.lab.runner import Lab
+    from studyapp.lab import protocol as ev
+    from studyapp.lab.client import LabClient
 
     name, _, claim = target.partition(".")
-    demo = desk.catalog.demo(name)
+    demo = context.catalog.demo(name)
     if claim:
-        desk.catalog.claim(target)
+        context.catalog.claim(target)
     parameters = demo.settle(dict(pair(words) for words in given))
 
     async def go() -> bool:
-        lab, ok = Lab(), True
+        lab, ok = LabClient(), True
         try:
             await lab.start()
             async for event in lab.run(demo, claims=(claim,) if claim else None, parameters=parameters, seed=seed):
                 if isinstance(event, ev.Started):
-                    click.echo(f"\n{click.style(event.claim, bold=True)}: {demo.claim(event.claim).sentence[desk.language]}")
+                    click.echo(f"\n{click.style(event.claim, bold=True)}: {demo.claim(event.claim).sentence[context.language]}")
                 elif isinstance(event, ev.Shown):
                     click.echo(draw(event.item))
                 elif isinstance(event, ev.Checked):
                     sign = click.style("✓", "green") if event.check.held else click.style("✗", "red")
                     click.echo(f"  {sign} {event.check.sentence()}")
                 elif isinstance(event, ev.Finished):
-                    said = desk.words("cli.held") if event.held else event.error or desk.words("cli.broken")
+                    said = context.t("cli.held") if event.held else event.error or context.t("cli.broken")
                     click.echo(f"  {said} ({event.seconds:.2f} s)")
                     ok &= event.held
                 elif isinstance(event, ev.Skipped):
-                    click.echo(f"  – {event.claim}: {desk.words('cli.skipped', why=event.why)}")
+                    click.echo(f"  – {event.claim}: {context.t('cli.skipped', why=event.why)}")
                 elif isinstance(event, ev.Output):
                     click.echo(event.text, nl=False)
                 elif isinstance(event, ev.Ended) and not event.ok:
@@ -156,21 +156,21 @@ def run(desk: Desk, target: str, given: tuple[str, ...], seed: int) -> None:
     help="Run with this many seeds and name thin margins.",
 )
 @as_json
-@with_desk
-def verify(desk: Desk, names: tuple[str, ...], record: bool, seeds: int, as_json: bool) -> None:
+@with_context
+def verify(context: AppContext, names: tuple[str, ...], record: bool, seeds: int, as_json: bool) -> None:
     """Run demos (all of them without a name) and judge every claim."""
-    from studyapp.lab.runner import Lab
+    from studyapp.lab.client import LabClient
     from studyapp.lab.verify import verify as run_all
 
-    chosen = [desk.catalog.demo(name).name for name in names] or list(desk.catalog.demos)
+    chosen = [context.catalog.demo(name).name for name in names] or list(context.catalog.demos)
     said: list[dict[str, Any]] = []
 
     async def go() -> None:
-        lab = Lab()
+        lab = LabClient()
         try:
             await lab.start()
             async for result in run_all(
-                lab, desk.catalog, chosen, seeds=seeds, recordings=desk.recordings, record=record
+                lab, context.catalog, chosen, seeds=seeds, recordings=context.recordings, record=record
             ):
                 said.append(result.as_dict())
                 if not as_json:
@@ -196,15 +196,15 @@ def verify(desk: Desk, names: tuple[str, ...], record: bool, seeds: int, as_json
 )
 @click.option("--lang", "languages", type=click.Choice(["zh", "en", "both"]), default="both", show_default=True)
 @click.option("--progress", is_flag=True, help="Put the schedule and the reviews in too (anki, json).")
-@with_desk
-def export(desk: Desk, form: str, output: Path, topics: tuple[str, ...], languages: str, progress: bool) -> None:
+@with_context
+def export(context: AppContext, form: str, output: Path, topics: tuple[str, ...], languages: str, progress: bool) -> None:
     """Write flashcards for other programs."""
-    spare_database(desk, output)
+    spare_database(context, output)
     from studyapp.export import FORMATS, WITH_PROGRESS
-    from studyapp.export.common import Job
-    from studyapp.export.pictures import Pictures
+    from studyapp.export.chart_cache import Pictures
+    from studyapp.export.options import ExportOptions
 
-    known = {t.id for t in desk.bank.topics}
+    known = {t.id for t in context.bank.topics}
     for topic in topics:
         if topic not in known:
             raise ExportError(f"there is no topic {topic!r}", f"topics: {', '.join(sorted(known))}")
@@ -213,47 +213,47 @@ def export(desk: Desk, form: str, output: Path, topics: tuple[str, ...], languag
 
     def drawing(done: int, total: int) -> None:
         if sys.stderr.isatty():
-            click.echo(f"\r{desk.words('cli.drawing', done=done, total=total)}", nl=done == total, err=True)
+            click.echo(f"\r{context.t('cli.drawing', done=done, total=total)}", nl=done == total, err=True)
 
-    job = Job(
+    job = ExportOptions(
         languages=("en", "zh") if languages == "both" else (languages,),
-        words=desk.words,
-        now=desk.clock(),
+        words=context.t,
+        now=context.clock(),
         topics=topics,
-        store=desk.store if progress else None,
-        edits_path=desk.home / "edits.json",
-        pictures=Pictures(desk.home / "pictures", drawing),
+        store=context.store if progress else None,
+        edits_path=context.home / "edits.json",
+        pictures=Pictures(context.home / "pictures", drawing),
     )
-    written = FORMATS[form](desk.bank, desk.recordings, output, job)
-    click.echo(desk.words("cli.exported", count=written, path=output))
+    written = FORMATS[form](context.bank, context.recordings, output, job)
+    click.echo(context.t("cli.exported", count=written, path=output))
 
 
 @cli.command()
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to; without it, the backups folder."
 )
-@with_desk
-def backup(desk: Desk, output: Path | None) -> None:
+@with_context
+def backup(context: AppContext, output: Path | None) -> None:
     """Copy the database of reviews."""
     if output:
-        spare_database(desk, output)
-    click.echo(desk.store.backup(output))
+        spare_database(context, output)
+    click.echo(context.store.backup(output))
 
 
 @cli.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@with_desk
-def restore(desk: Desk, file: Path) -> None:
+@with_context
+def restore(context: AppContext, file: Path) -> None:
     """Put a backup in the database's place; the present one is kept beside it."""
-    from studyapp.memory.safety import restore as put_back
+    from studyapp.reviews.backup import restore as put_back
 
-    click.echo(put_back(file, desk.database))
+    click.echo(put_back(file, context.database))
 
 
 @cli.command()
 @as_json
-@with_desk
-def doctor(desk: Desk, as_json: bool) -> None:
+@with_context
+def doctor(context: AppContext, as_json: bool) -> None:
     """Say what is installed, where things lie and whether they are well."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
@@ -270,14 +270,14 @@ def doctor(desk: Desk, as_json: bool) -> None:
         "studyapp": __version__,
         "python": platform.python_version(),
         **{p: installed(p) for p in ("torch", "textual", "fsrs", "genanki", "matplotlib")},
-        "data": str(desk.home),
-        "questions": len(desk.bank.questions),
-        "findings": len(desk.bank.findings),
-        "demos": len(desk.catalog.demos),
+        "data": str(context.home),
+        "questions": len(context.bank.questions),
+        "findings": len(context.bank.findings),
+        "demos": len(context.catalog.demos),
     }
     ill: StudyError | None = None
     try:
-        said["database"] = f"well, {len(desk.store.cards())} cards"
+        said["database"] = f"well, {len(context.store.cards())} cards"
     except StudyError as error:
         ill = error
         said["database"] = error.message

@@ -2,29 +2,17 @@
 
 import sys
 
-from studyapp.cli.desk import Desk
+from studyapp.context import AppContext
 
 
-def open_app(desk: Desk) -> None:
+def open_app(context: AppContext) -> None:
     """Run the app; leaves with its return code, so that a crash is not a success."""
-    from dataclasses import replace
-
-    from studyapp.lab.runner import Lab
-    from studyapp.settings import save_settings
     from studyapp.tui.app import StudyApp
 
-    app = StudyApp(
-        bank=desk.bank,
-        catalog=desk.catalog,
-        recordings=desk.recordings,
-        store=desk.store,
-        settings=replace(desk.settings, language=desk.language),
-        clock=desk.clock,
-        lab_factory=Lab,
-        saved=lambda settings: save_settings(desk.home / "settings.toml", settings),
-    )
+    context.store  # noqa: B018  what is wrong with the database is said before the terminal is taken over
+    app = StudyApp(context)
     try:
         app.run()
     finally:
-        desk.store.close()
+        context.close()
     sys.exit(app.return_code or 0)

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from studyapp.cli import cli, complete
-from studyapp.cli.desk import Desk
+from studyapp.context import AppContext
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-with_desk: Callable[..., Any] = click.pass_obj
+with_context: Callable[..., Any] = click.pass_obj
 
 
 def say_json(value: object) -> None:
@@ -22,16 +22,16 @@ def say_json(value: object) -> None:
 
 @cli.command()
 @as_json
-@with_desk
-def due(desk: Desk, as_json: bool) -> None:
+@with_context
+def due(context: AppContext, as_json: bool) -> None:
     """How many cards are new, in learning and due, by topic."""
-    from studyapp.memory.schedule import Scheduler
-    from studyapp.memory.stats import topic_counts
+    from studyapp.reviews.scheduler import Scheduler
+    from studyapp.reviews.stats import topic_counts
 
-    now, questions = desk.clock(), desk.bank.questions
-    counts = desk.session().counts(now)
-    cards = {t.id: [questions[q].card for q in t.questions if q in questions] for t in desk.bank.topics}
-    topics = topic_counts(cards, desk.store.cards(), Scheduler(desk.settings), now)
+    now, questions = context.clock(), context.bank.questions
+    counts = context.session().counts(now)
+    cards = {t.id: [questions[q].card_id for q in t.questions if q in questions] for t in context.bank.topics}
+    topics = topic_counts(cards, context.store.cards(), Scheduler(context.settings), now)
     if as_json:
         rows = [
             {"topic": name, "total": t.total, "new": t.new, "learning": t.learning, "due": t.due, "recall": t.recall}
@@ -39,23 +39,23 @@ def due(desk: Desk, as_json: bool) -> None:
         ]
         say_json({"new": counts.new, "learning": counts.learning, "due": counts.due, "topics": rows})
         return
-    click.echo(desk.words("cli.due", due=counts.due, new=counts.new, learning=counts.learning))
+    click.echo(context.t("cli.due", due=counts.due, new=counts.new, learning=counts.learning))
     for name, t in topics.items():
         if t.total:
             click.echo(
-                f"  {name:<16}" + desk.words("cli.due_topic", due=t.due, new=t.new, learning=t.learning, total=t.total)
+                f"  {name:<16}" + context.t("cli.due_topic", due=t.due, new=t.new, learning=t.learning, total=t.total)
             )
 
 
 @cli.command()
 @click.argument("question_id", metavar="ID", shell_complete=complete.questions)
 @as_json
-@with_desk
-def show(desk: Desk, question_id: str, as_json: bool) -> None:
+@with_context
+def show(context: AppContext, question_id: str, as_json: bool) -> None:
     """Print a question with its answer, points and corrections."""
-    question = desk.question(question_id)
-    state = desk.store.card(question.card)
-    due_at = desk.due_at(state)
+    question = context.question(question_id)
+    state = context.store.card(question.card_id)
+    due_at = context.due_at(state)
     if as_json:
         import msgspec
 
@@ -71,11 +71,11 @@ def show(desk: Desk, question_id: str, as_json: bool) -> None:
         said.pop("path")
         say_json(said)
         return
-    language = desk.language
+    language = context.language
     if sys.stdout.isatty():
         from studyapp.render.page import page
 
-        click.echo(page(question, language, desk.words, shutil.get_terminal_size().columns), nl=False)
+        click.echo(page(question, language, context.t, shutil.get_terminal_size().columns), nl=False)
         return
     mark = {"proof": "✓", "toy": "≈", "cite": "·"}
     click.echo(
@@ -90,35 +90,35 @@ def show(desk: Desk, question_id: str, as_json: bool) -> None:
 @cli.command()
 @click.argument("words", nargs=-1, required=True)
 @as_json
-@with_desk
-def search(desk: Desk, words: tuple[str, ...], as_json: bool) -> None:
+@with_context
+def search(context: AppContext, words: tuple[str, ...], as_json: bool) -> None:
     """Find questions that hold all the words, in either language."""
     from studyapp.bank.search import Search
 
-    found = Search(desk.bank)(" ".join(words))
+    found = Search(context.bank)(" ".join(words))
     if as_json:
         say_json(
             [{"id": q.id, "topic": q.topic, "level": q.level, "ask": {"en": q.ask.en, "zh": q.ask.zh}} for q in found]
         )
         return
     for q in found:
-        click.echo(f"{click.style(q.id, bold=True)}\t{q.ask[desk.language]}")
+        click.echo(f"{click.style(q.id, bold=True)}\t{q.ask[context.language]}")
 
 
 @cli.command()
 @click.option("--proofs", is_flag=True, help="Print each point beside its claim's sentence and recorded numbers.")
 @as_json
-@with_desk
-def check(desk: Desk, proofs: bool, as_json: bool) -> None:
+@with_context
+def check(context: AppContext, proofs: bool, as_json: bool) -> None:
     """Check every rule of the bank; leaves with 1 where one is broken."""
     from studyapp.check import check_bank
     from studyapp.check import proofs as proof_lines
 
     if proofs:
-        for line in proof_lines(desk.bank, desk.catalog, desk.recordings):
+        for line in proof_lines(context.bank, context.catalog, context.recordings):
             click.echo(line)
         return
-    findings = list(check_bank(desk.bank, desk.catalog, today=desk.clock().date()))
+    findings = list(check_bank(context.bank, context.catalog, today=context.clock().date()))
     wrong = [f for f in findings if not f.warning]
     if as_json:
         say_json(
@@ -128,7 +128,7 @@ def check(desk: Desk, proofs: bool, as_json: bool) -> None:
                     "line": f.line,
                     "key": f.key,
                     "problem": f.problem,
-                    "mend": f.mend,
+                    "hint": f.hint,
                     "warning": f.warning,
                 }
                 for f in findings
@@ -136,12 +136,12 @@ def check(desk: Desk, proofs: bool, as_json: bool) -> None:
         )
     else:
         for finding in findings:
-            click.echo(f"{desk.words('cli.warning') if finding.warning else ''}{finding}")
+            click.echo(f"{context.t('cli.warning') if finding.warning else ''}{finding}")
         click.echo(
-            desk.words(
+            context.t(
                 "cli.check",
-                questions=len(desk.bank.questions),
-                demos=len(desk.catalog.demos),
+                questions=len(context.bank.questions),
+                demos=len(context.catalog.demos),
                 findings=len(wrong),
                 warnings=len(findings) - len(wrong),
             )
@@ -151,8 +151,8 @@ def check(desk: Desk, proofs: bool, as_json: bool) -> None:
 
 @cli.command()
 @as_json
-@with_desk
-def demos(desk: Desk, as_json: bool) -> None:
+@with_context
+def demos(context: AppContext, as_json: bool) -> None:
     """List the demos with their claims and parameters."""
     if as_json:
         say_json(
@@ -171,12 +171,12 @@ def demos(desk: Desk, as_json: bool) -> None:
                         for c in d.claims
                     ],
                 }
-                for d in desk.catalog.demos.values()
+                for d in context.catalog.demos.values()
             ]
         )
         return
-    for demo in desk.catalog.demos.values():
-        click.echo(f"{click.style(demo.name, bold=True)}  {demo.summary[desk.language]}")
+    for demo in context.catalog.demos.values():
+        click.echo(f"{click.style(demo.name, bold=True)}  {demo.summary[context.language]}")
         for claim in demo.claims:
             values = " ".join(f"{k}={v!r}" for k, v in claim.parameters.items())
             click.echo(f"  .{claim.name}  {values}".rstrip())
@@ -184,21 +184,21 @@ def demos(desk: Desk, as_json: bool) -> None:
 
 @cli.command()
 @as_json
-@with_desk
-def stats(desk: Desk, as_json: bool) -> None:
+@with_context
+def stats(context: AppContext, as_json: bool) -> None:
     """Retention, streak and the load of the days to come."""
-    from studyapp.memory import stats as numbers
-    from studyapp.memory.schedule import study_day
+    from studyapp.reviews import stats as numbers
+    from studyapp.reviews.scheduler import study_day
 
-    now = desk.clock()
-    today = study_day(now, desk.settings)
-    days = desk.store.days()
+    now = context.clock()
+    today = study_day(now, context.settings)
+    days = context.store.days()
     retention = numbers.retention(days).share
-    forecast = numbers.forecast(desk.store.cards(), now, 14, desk.settings)
+    forecast = numbers.forecast(context.store.cards(), now, 14, context.settings)
     reviews, streak = sum(day.reviews for day in days.values()), numbers.streak(days, today)
     if as_json:
         say_json({"reviews": reviews, "streak": streak, "retention": retention, "forecast": forecast})
         return
     share = "–" if retention is None else f"{retention:.0%}"
-    click.echo(desk.words("cli.stats", reviews=reviews, streak=streak, retention=share))
-    click.echo(desk.words("cli.forecast", days=len(forecast), counts=" ".join(map(str, forecast))))
+    click.echo(context.t("cli.stats", reviews=reviews, streak=streak, retention=share))
+    click.echo(context.t("cli.forecast", days=len(forecast), counts=" ".join(map(str, forecast))))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
 
-from studyapp.evidence.say import Listener, listening
+from studyapp.evidence.api import Listener, listening
 from studyapp.evidence.types import Check, Evidence, Outcome
 
 F = TypeVar("F", bound=Callable[..., Any])

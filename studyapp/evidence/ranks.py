@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from studyapp.evidence.say import unheard
+from studyapp.evidence.api import mute
 
 
 def on_ranks(work: Callable[..., Any], ranks: int, *args: Any) -> list[Any]:
@@ -53,7 +53,7 @@ def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...]
     try:
         import torch
 
-        unheard()
+        mute()
 
         torch.set_num_threads(1)
         torch.distributed.init_process_group(

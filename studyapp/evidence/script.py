@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from studyapp.evidence.claims import find_claims, parameters, run_claim
-from studyapp.evidence.types import Bars, Check, Evidence, Heatmap, Lines, Outcome, Table, text
+from studyapp.evidence.types import Bars, Check, Evidence, Heatmap, Lines, Outcome, Table, format_cell
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def as_text(item: Evidence) -> str:
         head = ("", *(item.x or tuple(str(i) for i in range(len(item.values[0]) if item.values else 0))))
         names = item.y or tuple(str(i) for i in range(len(item.values)))
         rows = tuple((n, *v) for n, v in zip(names, item.values, strict=True))
-    grid = [tuple(map(str, head)), *(tuple(text(c) for c in row) for row in thin(rows))]
+    grid = [tuple(map(str, head)), *(tuple(format_cell(c) for c in row) for row in thin(rows))]
     widths = [max(len(row[i]) for row in grid) for i in range(len(head))]
     body = "\n".join("  " + "  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in grid)
     return f"  {item.title}\n{body}" if item.title else body

@@ -79,21 +79,21 @@ class Check:
 
     def sentence(self) -> str:
         """Say the outcome: «Var(q·k/√d) is 8.98 at d = 16, not 1 ± 0.2»."""
-        at = f" at {self.place[0]} = {text(self.place[1])}" if self.place else ""
-        slack = f" ± {text(self.within)}" if self.within else ""
+        at = f" at {self.place[0]} = {format_cell(self.place[1])}" if self.place else ""
+        slack = f" ± {format_cell(self.within)}" if self.within else ""
         bound = {"equals": "", "at_least": "at least ", "at_most": "at most "}[self.relation]
         verdict = "as expected: " if self.held else "not "
-        return f"{self.what} is {text(self.got)}{at}, {verdict}{bound}{text(self.want)}{slack}"
+        return f"{self.what} is {format_cell(self.got)}{at}, {verdict}{bound}{format_cell(self.want)}{slack}"
 
 
-def text(value: Cell) -> str:
+def format_cell(value: Cell) -> str:
     """A cell as a person reads it: at most four significant digits."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value)
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Numbers and nested tuples of numbers from tensors, arrays, ranges and lists.
 
     Raises:
@@ -108,7 +108,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Sequence) or hasattr(value, "__iter__"):
-        return tuple(plain(v) for v in value)
+        return tuple(to_plain(v) for v in value)
     raise TypeError(f"evidence takes numbers, strings and sequences of them, not {type(value).__name__}")
 
 

@@ -15,10 +15,10 @@ import genanki
 
 from studyapp.bank.model import Bank
 from studyapp.export.card import FIELDS, evidence, fields, tags
-from studyapp.export.common import Job, chosen, replacing, titles
-from studyapp.export.edits import Edits
-from studyapp.export.pictures import Pictures
-from studyapp.lab.recorded import Recordings
+from studyapp.export.chart_cache import Pictures
+from studyapp.export.note_mtimes import NoteTimes
+from studyapp.export.options import ExportOptions, atomic_write, select_questions, titles
+from studyapp.lab.recordings import Recordings
 
 MODEL_ID = 1_604_117_351  # for ever: Anki knows the note type by it
 DECK_ID = 1_704_229_841
@@ -48,7 +48,7 @@ def guid(question: str) -> str:
     return str(genanki.guid_for("studyapp", question))
 
 
-def export(bank: Bank, recordings: Recordings | None, path: Path, job: Job) -> int:
+def export(bank: Bank, recordings: Recordings | None, path: Path, job: ExportOptions) -> int:
     """Write the package and return how many questions it holds; with a store the learner's progress goes along.
 
     The same bank gives the same notes with the same edit times, so importing again changes nothing that did not change.
@@ -56,8 +56,8 @@ def export(bank: Bank, recordings: Recordings | None, path: Path, job: Job) -> i
     Raises:
         ExportError: where there is nothing to export, the place cannot be written or the table of edits is damaged.
     """
-    questions = chosen(bank, job.topics, job.languages)
-    edits = Edits(job.edits_path)
+    questions = select_questions(bank, job.topics, job.languages)
+    edits = NoteTimes(job.edits_path)
     names = titles(bank, job.languages[0])
     pictures = job.pictures or Pictures()
     pictures.prepare(evidence(recordings, questions))
@@ -91,7 +91,7 @@ def export(bank: Bank, recordings: Recordings | None, path: Path, job: Job) -> i
                 from studyapp.export.progress import write_progress
 
                 write_progress(connection, job.store, ids, job.now)
-        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as package:
+        with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as package:
             media = dict(enumerate(sorted(pictures.media)))
             entries = {
                 "collection.anki2": database.read_bytes(),

@@ -6,11 +6,11 @@ from typing import Any
 
 from studyapp.bank.model import Bank, Point, Question
 from studyapp.evidence.types import Evidence
-from studyapp.export.common import MARKS, recorded, references, support
-from studyapp.export.pictures import Pictures
-from studyapp.lab.recorded import Recordings
+from studyapp.export.chart_cache import Pictures
+from studyapp.export.options import MARKS, recorded, references, support
+from studyapp.i18n import Translations
+from studyapp.lab.recordings import Recordings
 from studyapp.render.html import evidence_html, html, inline
-from studyapp.words import Words
 
 FIELDS = ("Ask", "Brief", "Points", "Answer", "Corrections", "Evidence", "References", "Id")
 
@@ -26,7 +26,7 @@ def fields(
 
     Without `pictures` evidence is tables only.
     """
-    words = {x: Words.load(x) for x in languages}
+    words = {x: Translations.load(x) for x in languages}
     first = words[languages[0]]
 
     def both(part: Callable[[str], str]) -> str:
@@ -75,7 +75,7 @@ def _points(points: Sequence[Point], language: str) -> str:
     return "<ul>" + "".join(f"<li>{_mark(p)} {inline(p[language])}</li>" for p in points) + "</ul>"
 
 
-def _corrections(question: Question, words: Words, language: str) -> str:
+def _corrections(question: Question, words: Translations, language: str) -> str:
     rows = [
         f"<li><p>{escape(words('export.wrong'))}: <s>{inline(c.wrong[language])}</s></p>"
         f"<p>{_mark(c)} {escape(words('export.right'))}: {inline(c.right[language])}</p></li>"
@@ -84,7 +84,7 @@ def _corrections(question: Question, words: Words, language: str) -> str:
     return f"<ul>{''.join(rows)}</ul>" if rows else ""
 
 
-def _evidence(recordings: Recordings | None, question: Question, words: Words, pictures: Pictures | None) -> str:
+def _evidence(recordings: Recordings | None, question: Question, words: Translations, pictures: Pictures | None) -> str:
     parts = []
     for claim in question.claims:
         if (found := recorded(recordings, claim)) is None:

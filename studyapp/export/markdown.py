@@ -3,19 +3,28 @@
 from pathlib import Path
 
 from studyapp.bank.model import Bank, Question
-from studyapp.evidence.types import Evidence, text
-from studyapp.export.common import MARKS, Job, chosen, recorded, references, support, titles, write_text
-from studyapp.lab.recorded import Recordings
+from studyapp.evidence.types import Evidence, format_cell
+from studyapp.export.options import (
+    MARKS,
+    ExportOptions,
+    recorded,
+    references,
+    select_questions,
+    support,
+    titles,
+    write_text,
+)
+from studyapp.i18n import Translations
+from studyapp.lab.recordings import Recordings
 from studyapp.render.html import as_table
-from studyapp.words import Words
 
 
-def export(bank: Bank, recordings: Recordings | None, path: Path, job: Job) -> int:
+def export(bank: Bank, recordings: Recordings | None, path: Path, job: ExportOptions) -> int:
     """Write the file and return how many questions it holds; languages come one after the other."""
-    questions = chosen(bank, job.topics, job.languages)
+    questions = select_questions(bank, job.topics, job.languages)
     out = [f"# {job.words('export.deck')}", job.words("export.legend")]
     for language in job.languages:
-        names, said = titles(bank, language), Words.load(language)
+        names, said = titles(bank, language), Translations.load(language)
         topic = None
         for question in questions:
             if question.topic != topic:
@@ -26,7 +35,7 @@ def export(bank: Bank, recordings: Recordings | None, path: Path, job: Job) -> i
     return len(questions)
 
 
-def _question(bank: Bank, recordings: Recordings | None, question: Question, words: Words, language: str) -> list[str]:
+def _question(bank: Bank, recordings: Recordings | None, question: Question, words: Translations, language: str) -> list[str]:
     out = [
         f"### {question.ask[language]}",
         f"**{words('export.brief')}**",
@@ -50,7 +59,7 @@ def _question(bank: Bank, recordings: Recordings | None, question: Question, wor
     return out
 
 
-def _claim(recordings: Recordings | None, claim: str, words: Words) -> list[str]:
+def _claim(recordings: Recordings | None, claim: str, words: Translations) -> list[str]:
     if (found := recorded(recordings, claim)) is None:
         return []
     demo, record = found
@@ -64,5 +73,5 @@ def _table(evidence: Evidence) -> str:
     table = as_table(evidence)
     rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
     return "\n".join(
-        "| " + " | ".join(text(c).replace("|", "\\|").replace("\n", " ") for c in row) + " |" for row in rows
+        "| " + " | ".join(format_cell(c).replace("|", "\\|").replace("\n", " ") for c in row) + " |" for row in rows
     )

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from studyapp.export.common import seconds
-from studyapp.memory.schedule import CardState, Event, Scheduler, effective, interval, study_day
+from studyapp.export.options import seconds
+from studyapp.reviews.scheduler import CardState, LogEvent, Scheduler, active_events, interval, study_day
 from studyapp.settings import Settings
 
 DAYS_SINCE_CREATION = 4000  # the package says that its collection is that old; due days count from there
@@ -28,7 +28,7 @@ class Progress(Protocol):
     @property
     def settings(self) -> Settings: ...
     def cards(self) -> Mapping[str, CardState]: ...
-    def events(self) -> Iterable[Event]: ...
+    def events(self) -> Iterable[LogEvent]: ...
 
 
 def write_progress(connection: sqlite3.Connection, store: Progress, ids: Mapping[str, int], now: datetime) -> None:
@@ -41,14 +41,14 @@ def write_progress(connection: sqlite3.Connection, store: Progress, ids: Mapping
         "rollover": settings.rollover_hour,
     }  # else Anki takes the log for one of its first scheduler
     connection.execute(
-        "UPDATE col SET crt = ?, conf = ?", (_turn(today - DAYS_SINCE_CREATION, settings), json.dumps(conf))
+        "UPDATE col SET crt = ?, conf = ?", (_append_reversal(today - DAYS_SINCE_CREATION, settings), json.dumps(conf))
     )
     scheduler = Scheduler(settings)
     by_card = {f"{question}#recall": number for question, number in ids.items()}
     for card, state in store.cards().items():
         if card in by_card:
             _card(connection, by_card[card], state, today, scheduler, now)
-    _log(connection, effective(store.events()), by_card, scheduler)
+    _log(connection, active_events(store.events()), by_card, scheduler)
 
 
 def _card(
@@ -59,8 +59,8 @@ def _card(
         if state.suspended:
             connection.execute("UPDATE cards SET queue = ? WHERE id = ?", (SUSPENDED, number))
         return
-    recipe = scheduler.recipe
-    memory: dict[str, float | int] = {"dr": recipe.desired_retention, "decay": round(recipe.parameters[-1], 4)}
+    config = scheduler.config
+    memory: dict[str, float | int] = {"dr": config.desired_retention, "decay": round(config.parameters[-1], 4)}
     if state.stability is not None and state.difficulty is not None:
         memory |= {"s": round(state.stability, 4), "d": round(state.difficulty, 3)}
     if state.last_at is not None:
@@ -71,7 +71,7 @@ def _card(
         due = DAYS_SINCE_CREATION + (state.due_day if state.due_day is not None else today) - today
     else:
         due = seconds(state.due_at or now)
-        steps = recipe.relearning_steps_minutes if kind == RELEARNING else recipe.learning_steps_minutes
+        steps = config.relearning_steps_minutes if kind == RELEARNING else config.learning_steps_minutes
         left = max(1, len(steps) - (state.step or 0))
         days = 1 if kind == RELEARNING else 0
     connection.execute(
@@ -93,7 +93,7 @@ def _card(
 
 
 def _log(
-    connection: sqlite3.Connection, events: Iterable[Event], by_card: Mapping[str, int], scheduler: Scheduler
+    connection: sqlite3.Connection, events: Iterable[LogEvent], by_card: Mapping[str, int], scheduler: Scheduler
 ) -> None:
     states: dict[str, CardState] = {}
     last: dict[str, int] = {}
@@ -125,7 +125,7 @@ def _log(
         last[event.card] = gap
 
 
-def _turn(day: int, settings: Settings) -> int:
+def _append_reversal(day: int, settings: Settings) -> int:
     """The second at which the study day `day` began."""
     date = datetime.fromtimestamp(0, UTC).date() + timedelta(days=day)
     zone = ZoneInfo(settings.timezone) if settings.timezone else None  # None is the zone of this machine

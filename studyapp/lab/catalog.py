@@ -6,10 +6,10 @@ from pathlib import Path
 from studyapp.bank.model import Finding
 from studyapp.errors import DemoError
 from studyapp.lab.demo import Claim, Demo, nearest
-from studyapp.lab.reading import read_demo
+from studyapp.lab.demo_parser import parse_demo
 
 
-class Shelf(Mapping[str, Demo]):
+class LazyDemos(Mapping[str, Demo]):
     """The demos of a folder by name, each read when it is first asked for: reading hundreds takes a second.
 
     One that cannot be read is not on the shelf; `findings` holds what is wrong with those read so far.
@@ -36,7 +36,7 @@ class Shelf(Mapping[str, Demo]):
 
     def _open(self, path: Path) -> Demo | None:
         try:
-            return read_demo(path, self.findings)
+            return parse_demo(path, self.findings)
         except SyntaxError as error:
             self.findings.append(Finding(path, error.lineno or 1, "", f"is not Python: {error.msg}"))
         except (OSError, ValueError, RecursionError) as error:
@@ -47,7 +47,7 @@ class Shelf(Mapping[str, Demo]):
 class Catalog:
     """The demos by name, and what is wrong with the files that could not be read as they should."""
 
-    def __init__(self, demos: Shelf) -> None:
+    def __init__(self, demos: LazyDemos) -> None:
         self.demos = demos
 
     @classmethod
@@ -55,7 +55,7 @@ class Catalog:
         """Every `<topic>/<name>.py` under `demos_dir`; one broken file is a finding, not an exception."""
         paths = sorted(demos_dir.glob("*/*.py"))
         kept = [p for p in paths if p.parent.name != "recorded" and not p.name.startswith((".", "_"))]
-        return cls(Shelf({f"{p.parent.name}/{p.stem}": p for p in kept}))
+        return cls(LazyDemos({f"{p.parent.name}/{p.stem}": p for p in kept}))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""Run demos and judge them: is every check there, does it hold, and by how much.
+"""DemoRun demos and judge them: is every check there, does it hold, and by how much.
 
 Raw numbers differ between processors and are never compared.
 """
@@ -15,10 +15,10 @@ from typing import Any
 
 from studyapp.evidence.types import Check, Evidence, Outcome
 from studyapp.lab.catalog import Catalog
+from studyapp.lab.client import LabClient
 from studyapp.lab.demo import Demo
-from studyapp.lab.events import Checked, Ended, Finished, Shown, Skipped, Started
-from studyapp.lab.recorded import Recordings
-from studyapp.lab.runner import Lab
+from studyapp.lab.protocol import Checked, Ended, Finished, Shown, Skipped, Started
+from studyapp.lab.recordings import Recordings
 
 TIMEOUT = 120.0
 THIN = 3.0  # standard deviations between seeds that a margin must be wide
@@ -76,7 +76,7 @@ class Verified:
 
 
 @dataclass
-class Runs:
+class DemoRuns:
     """What the runs of one demo gave, seed by seed."""
 
     demo: Demo
@@ -85,8 +85,8 @@ class Runs:
     machine: str = "cpu"
     torch: str = ""
 
-    async def add(self, lab: Lab, claims: Sequence[str], seeds: int, timeout: float) -> None:
-        """Run these claims with every seed."""
+    async def add(self, lab: LabClient, claims: Sequence[str], seeds: int, timeout: float) -> None:
+        """DemoRun these claims with every seed."""
         for seed in range(seeds) if claims else ():
             outcomes, ended = await run_once(lab, self.demo, claims, seed=seed, timeout=timeout)
             self.by_seed.setdefault(seed, []).extend(outcomes)
@@ -99,9 +99,9 @@ class Runs:
 
 
 async def run_once(
-    lab: Lab, demo: Demo, claims: Collection[str] | None = None, *, seed: int = 0, timeout: float = TIMEOUT
+    lab: LabClient, demo: Demo, claims: Collection[str] | None = None, *, seed: int = 0, timeout: float = TIMEOUT
 ) -> tuple[list[Outcome], Ended]:
-    """Run a demo to its end, and give what each claim came to."""
+    """DemoRun a demo to its end, and give what each claim came to."""
     outcomes: list[Outcome] = []
     checks: list[Check] = []
     evidence: list[Evidence] = []
@@ -129,7 +129,7 @@ async def run_once(
 
 
 async def verify(
-    lab: Lab,
+    lab: LabClient,
     catalog: Catalog,
     names: Iterable[str],
     seeds: int = 1,
@@ -140,21 +140,21 @@ async def verify(
     timeout: float = TIMEOUT,
     today: Date | None = None,
 ) -> AsyncIterator[Verified]:
-    """Run each demo and judge it, as many at once as there are cores; claims that are timed run alone, after all others.
+    """DemoRun each demo and judge it, as many at once as there are cores; claims that are timed run alone, after all others.
 
     With more than one seed, every seed must hold. With `record`, a demo that holds is written to `recordings`.
     """
-    every = [Runs(catalog.demo(name)) for name in dict.fromkeys(names)]
+    every = [DemoRuns(catalog.demo(name)) for name in dict.fromkeys(names)]
     day = today or datetime.now(UTC).date()
     room = asyncio.Semaphore(jobs or os.cpu_count() or 1)
 
-    async def untimed(runs: Runs) -> Runs:
+    async def untimed(runs: DemoRuns) -> DemoRuns:
         async with room:
             await runs.add(lab, [c.name for c in runs.demo.claims if not c.timed], seeds, timeout)
         return runs
 
     tasks = [asyncio.create_task(untimed(runs)) for runs in every]
-    timed: list[Runs] = []
+    timed: list[DemoRuns] = []
     try:
         for task in asyncio.as_completed(tasks):
             runs = await task
@@ -171,7 +171,7 @@ async def verify(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def judge(runs: Runs, recordings: Recordings | None, record: bool, today: Date) -> Verified:
+def judge(runs: DemoRuns, recordings: Recordings | None, record: bool, today: Date) -> Verified:
     """What the runs of a demo come to, beside what was recorded of it."""
     demo, problems = runs.demo, list(runs.problems)
     outcomes = {o.claim: o for o in runs.by_seed.get(0, [])}
@@ -222,7 +222,7 @@ def not_run(demo: Demo, outcome: Outcome, recordings: Recordings | None) -> tupl
     return said, [f"{outcome.claim}: changed since it was recorded on {best.machine}, {best.date}"] if stale else []
 
 
-def thin(runs: Runs) -> list[str]:
+def thin(runs: DemoRuns) -> list[str]:
     """The checks whose margin is thin against its spread over the seeds."""
     margins: dict[tuple[str, int], list[tuple[float, Check]]] = {}
     for found in runs.by_seed.values():

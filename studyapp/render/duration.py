@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from studyapp.words import Words
+from studyapp.i18n import Translations
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 MONTH, YEAR = 30.4375 * DAY, 365.25 * DAY
 
 
-def duration(words: Words, span: timedelta) -> str:
+def duration(words: Translations, span: timedelta) -> str:
     """`span` in one unit, coarse where it is long."""
     seconds = max(0.0, span.total_seconds())
     if seconds < MINUTE:

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, Table, text
+from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, Table, format_cell
 from studyapp.render.markdown import parser
 
 
@@ -21,7 +21,7 @@ def evidence_html(evidence: Evidence) -> str:
     table = as_table(evidence)
     title = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     head = "".join(f"<th>{escape(c)}</th>" for c in table.columns)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(text(c))}</td>" for c in row) + "</tr>" for row in table.rows)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(format_cell(c))}</td>" for c in row) + "</tr>" for row in table.rows)
     return f'<table class="evidence">{title}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 

@@ -18,12 +18,12 @@ KEY_SIGNS = {
 
 @dataclass(frozen=True)
 class Command:
-    """A wish of the learner: `room` is where it holds ("app" is everywhere), `keys` are Textual's names, first one shown.
+    """A wish of the learner: `scope` is where it holds ("app" is everywhere), `keys` are Textual's names, first one shown.
 
-    `when` names the moments in which the footer shows it; empty is always, "-" is never.
+    `when` names the phases in which the footer shows it; empty is always, "-" is never.
     """
 
-    room: str
+    scope: str
     action: str
     keys: str
     when: str = ""
@@ -31,7 +31,7 @@ class Command:
     @property
     def word(self) -> str:
         """The key of its name in the words: «keys.study_undo»."""
-        return f"keys.{self.room}_{self.action.replace('(', '_').rstrip(')')}"
+        return f"keys.{self.scope}_{self.action.replace('(', '_').rstrip(')')}"
 
     @property
     def sign(self) -> str:
@@ -41,7 +41,7 @@ class Command:
     @property
     def target(self) -> str:
         """The action in the namespace that runs it."""
-        return f"{'app' if self.room == 'app' else 'screen'}.{self.action}"
+        return f"{'app' if self.scope == 'app' else 'screen'}.{self.action}"
 
 
 def sign(key: str) -> str:
@@ -100,28 +100,28 @@ COMMANDS = (
     Command("app", "command_palette", "ctrl+p", "-"),
     Command("app", "quit", "ctrl+q", "-"),
 )
-ROOMS = ("home", "study", "lab", "browse", "stats", "help", "app")
+SCOPES = ("home", "study", "lab", "browse", "stats", "help", "app")
 
 
-def of_room(room: str) -> Iterator[Command]:
-    """The commands that hold in a room, without those that hold everywhere."""
-    return (c for c in COMMANDS if c.room == room)
+def of_scope(scope: str) -> Iterator[Command]:
+    """The commands that hold in a scope, without those that hold everywhere."""
+    return (c for c in COMMANDS if c.scope == scope)
 
 
-def bindings(room: str) -> list[BindingType]:
-    """Textual's bindings for a room."""
-    return [Binding(c.keys, c.action, c.word, show=False) for c in of_room(room)]
+def bindings(scope: str) -> list[BindingType]:
+    """Textual's bindings for a scope."""
+    return [Binding(c.keys, c.action, c.word, show=False) for c in of_scope(scope)]
 
 
-def shown(room: str, moment: str = "") -> list[Command]:
-    """What the footer shows in a room at a moment."""
-    return [c for c in COMMANDS if c.room in (room, "app") and (not c.when or moment in c.when.split())]
+def shown(scope: str, phase: str = "") -> list[Command]:
+    """What the footer shows in a scope at a phase."""
+    return [c for c in COMMANDS if c.scope in (scope, "app") and (not c.when or phase in c.when.split())]
 
 
-def key_table(words: Callable[[str], str]) -> str:
-    """The README's key table, in Markdown: a room a row."""
-    rows = [f"| {words('keys.room')} | {words('keys.does')} |", "| --- | --- |"]
-    for room in ROOMS:
-        said = [f"{' '.join(f'`{sign(k)}`' for k in c.keys.split(','))} {words(c.word)}" for c in of_room(room)]
-        rows.append(f"| {words(f'keys.room_{room}')} | {' · '.join(said)} |")
+def key_table(t: Callable[[str], str]) -> str:
+    """The README's key table, in Markdown: a scope a row."""
+    rows = [f"| {t('keys.scope')} | {t('keys.does')} |", "| --- | --- |"]
+    for scope in SCOPES:
+        said = [f"{' '.join(f'`{sign(k)}`' for k in c.keys.split(','))} {t(c.word)}" for c in of_scope(scope)]
+        rows.append(f"| {t(f'keys.scope_{scope}')} | {' · '.join(said)} |")
     return "\n".join(rows) + "\n"

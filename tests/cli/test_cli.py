@@ -11,9 +11,9 @@ from rich.cells import cell_len
 
 from studyapp.bank.load import load_bank
 from studyapp.cli import cli
+from studyapp.i18n import Translations
 from studyapp.paths import questions_dir
 from studyapp.render.page import page
-from studyapp.words import Words
 
 QUESTION = "softmax-overflow"
 
@@ -151,7 +151,7 @@ def test_a_terminal_gets_drawn_formulas_and_a_pipe_the_text(run, monkeypatch: py
     assert "\x1b" not in run("show", "kl-divergence").output
     question = load_bank(questions_dir()).questions["kl-divergence"]
     for language in ("en", "zh"):
-        shown = page(question, language, Words.load(language), 72)
+        shown = page(question, language, Translations.load(language), 72)
         assert "$$" not in shown and "\\log" not in shown and "\x1b[" in shown
         assert max(map(cell_len, re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines())) <= 72
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from studyapp.evidence.say import ExpectationError
+from studyapp.evidence.api import ExpectationError
 
 F64 = torch.float64
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from studyapp.evidence.say import ExpectationError
+from studyapp.evidence.api import ExpectationError
 
 
 @pytest.fixture

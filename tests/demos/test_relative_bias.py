@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from studyapp.evidence.say import ExpectationError
+from studyapp.evidence.api import ExpectationError
 
 CAUSAL_STARTS = [*range(17), 19, 21, 24, 27, 31, 35, 40, 46, 52, 59, 67, 77, 87, 99, 113]
 BOTH_STARTS = [*range(9), 12, 16, 23, 32, 46, 64, 91]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from studyapp.evidence.say import ExpectationError
+from studyapp.evidence.api import ExpectationError
 
 
 @pytest.fixture

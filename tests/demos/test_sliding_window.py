@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from studyapp.evidence.say import ExpectationError
+from studyapp.evidence.api import ExpectationError
 
 
 @pytest.fixture

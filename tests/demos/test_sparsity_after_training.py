@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from studyapp.evidence.say import ExpectationError
+from studyapp.evidence.api import ExpectationError
 
 
 @pytest.fixture

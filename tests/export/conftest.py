@@ -8,9 +8,9 @@ import pytest
 from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Text, Topic
 from studyapp.evidence.types import Check, Lines, Table
 from studyapp.export import FORMATS
-from studyapp.export.common import Job
-from studyapp.lab.recorded import RecordedClaim, RecordedDemo
-from studyapp.words import Words
+from studyapp.export.options import ExportOptions
+from studyapp.i18n import Translations
+from studyapp.lab.recordings import RecordedClaim, RecordedDemo
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CLAIM = "attention/score_scaling.variance_is_dk"
@@ -87,11 +87,11 @@ def write(tmp_path: Path) -> Any:
         given = {
             "languages": ("en", "zh"),
             "topics": (),
-            "words": Words.load("en"),
+            "words": Translations.load("en"),
             "now": NOW,
             "edits_path": tmp_path / "home" / "edits.json",
         } | changes
-        FORMATS[form](bank, Recordings(), path, Job(**given))
+        FORMATS[form](bank, Recordings(), path, ExportOptions(**given))
         return path
 
     return make

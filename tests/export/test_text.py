@@ -7,7 +7,7 @@ import pytest
 from studyapp.bank.model import Bank
 from studyapp.errors import ExportError
 from studyapp.export import FORMATS
-from studyapp.words import Words
+from studyapp.i18n import Translations
 
 
 def test_json_lines_hold_every_question_in_order(bank: Bank, write: Any) -> None:
@@ -30,7 +30,7 @@ def test_one_language_only(bank: Bank, write: Any) -> None:
 
 def test_markdown_reads_from_top_to_bottom(bank: Bank, write: Any) -> None:
     """Topic, question, points with their marks, correction, evidence as a table, reference in full."""
-    text = write(bank, "markdown", languages=("zh",), words=Words.load("zh")).read_text(encoding="utf-8")
+    text = write(bank, "markdown", languages=("zh",), words=Translations.load("zh")).read_text(encoding="utf-8")
     pieces = [
         "## 注意力",
         "### 为什么 first",

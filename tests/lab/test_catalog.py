@@ -80,7 +80,7 @@ def test_loading_imports_no_torch() -> None:
     """Reading the catalog of shipped demos leaves torch alone."""
     code = (
         "import sys; from studyapp.lab.catalog import Catalog; from studyapp.paths import demos_dir; "
-        "import studyapp.lab.recorded; Catalog.load(demos_dir()).findings; sys.exit('torch' in sys.modules)"
+        "import studyapp.lab.recordings; Catalog.load(demos_dir()).findings; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

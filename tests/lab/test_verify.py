@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from studyapp.evidence.types import Check, Outcome
-from studyapp.lab.catalog import Catalog, Shelf
+from studyapp.lab.catalog import Catalog, LazyDemos
+from studyapp.lab.client import LabClient
 from studyapp.lab.demo import Demo
-from studyapp.lab.recorded import Recordings
-from studyapp.lab.runner import Lab
+from studyapp.lab.recordings import Recordings
 from studyapp.lab.verify import Verified, verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,8 +21,8 @@ DAY = date(2026, 11, 24)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def lab() -> AsyncIterator[Lab]:
-    async with Lab() as made:
+async def lab() -> AsyncIterator[LabClient]:
+    async with LabClient() as made:
         yield made
 
 
@@ -30,12 +30,12 @@ def claim(body: str, name: str = "one", mark: str = "") -> str:
     return f'{mark}def claim_{name}():\n    """It is so.\n\n    如此。"""\n    {body}\n\n\n'
 
 
-async def judged(lab: Lab, *demos: Demo, **options: Any) -> list[Verified]:
-    catalog = Catalog(Shelf({d.name: d.path for d in demos}))
+async def judged(lab: LabClient, *demos: Demo, **options: Any) -> list[Verified]:
+    catalog = Catalog(LazyDemos({d.name: d.path for d in demos}))
     return [r async for r in verify(lab, catalog, catalog.demos, today=DAY, **options)]
 
 
-async def test_what_holds_is_recorded_once(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
+async def test_what_holds_is_recorded_once(lab: LabClient, write: Callable[..., Demo], tmp_path: Path) -> None:
     """A demo that holds passes and is recorded; a second time there is nothing new to record."""
     demo, kept = write(claim("expect('r', torch.rand(1), at_least=0)")), Recordings(tmp_path / "recorded")
     (first,) = await judged(lab, demo, recordings=kept, record=True)
@@ -59,7 +59,7 @@ async def test_what_holds_is_recorded_once(lab: Lab, write: Callable[..., Demo],
     ],
 )
 async def test_what_does_not_hold_fails(
-    lab: Lab, write: Callable[..., Demo], tmp_path: Path, body: str, said: str
+    lab: LabClient, write: Callable[..., Demo], tmp_path: Path, body: str, said: str
 ) -> None:
     """A broken check, an error, a death, a hang, or another seed fails the demo, says why, and records nothing."""
     demo, kept = write(claim(body)), Recordings(tmp_path / "recorded")
@@ -69,7 +69,7 @@ async def test_what_does_not_hold_fails(
     assert kept.get(demo.name) is None
 
 
-async def test_a_check_that_is_gone_fails(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
+async def test_a_check_that_is_gone_fails(lab: LabClient, write: Callable[..., Demo], tmp_path: Path) -> None:
     """A recorded check that the same source no longer makes is a problem; after a change of source it is not."""
     demo, kept = write(claim("expect('n', 1, equals=1)")), Recordings(tmp_path / "recorded")
     check = Check("m", "equals", 1, 1, 0, 0, True)
@@ -82,7 +82,7 @@ async def test_a_check_that_is_gone_fails(lab: Lab, write: Callable[..., Demo], 
     assert "changed since" in result.warnings[0]
 
 
-async def test_a_skipped_claim_says_when_it_ran(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
+async def test_a_skipped_claim_says_when_it_ran(lab: LabClient, write: Callable[..., Demo], tmp_path: Path) -> None:
     """What this machine lacks never fails; the date and card of its recording are told, and that it is stale."""
     demo = write(claim("1 / 0", mark="@needs('tpu')\n"))
     kept = Recordings(tmp_path / "recorded")
@@ -96,7 +96,7 @@ async def test_a_skipped_claim_says_when_it_ran(lab: Lab, write: Callable[..., D
     assert result.warnings
 
 
-async def test_thin_margins_are_named(lab: Lab, write: Callable[..., Demo]) -> None:
+async def test_thin_margins_are_named(lab: LabClient, write: Callable[..., Demo]) -> None:
     """Over several seeds a margin that nearly breaks is named; wide and fixed ones are not."""
     body = (
         "r = torch.rand(1).item()\n    expect('thin', r, at_least=0)\n    expect('wide', r, at_least=-99)\n"
@@ -107,7 +107,7 @@ async def test_thin_margins_are_named(lab: Lab, write: Callable[..., Demo]) -> N
     assert [t.split("«")[1].split("»")[0] for t in result.thin] == ["thin"]
 
 
-async def test_timed_claims_run_alone(lab: Lab, write: Callable[..., Demo], tmp_path: Path) -> None:
+async def test_timed_claims_run_alone(lab: LabClient, write: Callable[..., Demo], tmp_path: Path) -> None:
     """No claim of any demo runs beside a timed one."""
     log = tmp_path / "log"
     note = (

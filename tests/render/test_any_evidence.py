@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, Table
-from studyapp.render.chart import chart
+from studyapp.render.chart_text import chart
 from studyapp.render.html import evidence_html
 
 NUMBERS = st.one_of(

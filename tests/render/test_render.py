@@ -8,13 +8,13 @@ import pytest
 from rich.cells import cell_len
 
 from studyapp.evidence.types import Bars, Heatmap, Lines, Table
-from studyapp.render.chart import chart, table_text
+from studyapp.i18n import Translations
+from studyapp.render.chart_png import picture
+from studyapp.render.chart_text import chart, table_text
 from studyapp.render.duration import duration
 from studyapp.render.formula import formula, formula_problem
 from studyapp.render.html import evidence_html, html
 from studyapp.render.markdown import formulas, parser
-from studyapp.render.picture import picture
-from studyapp.words import Words
 
 CURVES = Lines("宽度 d", (16, 64, 256), {"方差": (1.0, "inf", 4.0), "raw": (16.0, 64.0, 256.0)}, "xy", "方差")
 BARS = Bars(("注意力", "MLP"), {"a": (1.0, 1000.0), "b": (10.0, "nan")}, "y", "成本")
@@ -27,7 +27,7 @@ def bare(text: str) -> str:
 
 def test_both_languages_say_the_same_keys_with_the_same_placeholders() -> None:
     """A text that one language lacks, or fills in differently, would break that language's screen."""
-    en, zh = Words.load("en"), Words.load("zh")
+    en, zh = Translations.load("en"), Translations.load("zh")
     assert en.keys() == zh.keys()
     for key in en:
         fields = [sorted({f for _, f, _, _ in string.Formatter().parse(w.raw(key)) if f is not None}) for w in (en, zh)]
@@ -37,7 +37,7 @@ def test_both_languages_say_the_same_keys_with_the_same_placeholders() -> None:
 def test_a_missing_word_raises() -> None:
     """A key that nobody wrote is a bug and is not shown to the reader."""
     with pytest.raises(KeyError):
-        Words.load("en")("no.such")
+        Translations.load("en")("no.such")
 
 
 def test_a_dollar_is_a_dollar_and_only_blocks_are_formulas() -> None:
@@ -181,13 +181,13 @@ def test_html_escapes_all_but_its_own_tags() -> None:
 )
 def test_a_duration_is_short_in_both_languages(span: timedelta, en: str, zh: str) -> None:
     """The words on the rating buttons."""
-    assert (duration(Words.load("en"), span), duration(Words.load("zh"), span)) == (en, zh)
+    assert (duration(Translations.load("en"), span), duration(Translations.load("zh"), span)) == (en, zh)
 
 
 def test_rendering_for_the_screen_imports_neither_torch_nor_matplotlib() -> None:
     """The interface starts fast."""
     code = (
-        "import sys, studyapp.render.chart, studyapp.render.markdown, studyapp.render.formula, studyapp.render.picture;"
+        "import sys, studyapp.render.chart_text, studyapp.render.markdown, studyapp.render.formula, studyapp.render.chart_png;"
         "print({'torch', 'matplotlib'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

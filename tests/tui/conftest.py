@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Text, Topic
+from studyapp.context import AppContext
 from studyapp.evidence.types import Check, Lines, Outcome, Table
-from studyapp.lab import events as e
+from studyapp.lab import protocol as e
 from studyapp.lab.catalog import Catalog
-from studyapp.lab.recorded import Recordings
-from studyapp.memory.store import Store
+from studyapp.lab.recordings import Recordings
+from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 from studyapp.tui.app import StudyApp
 
@@ -173,12 +174,24 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def make_app(bank: Bank, demos: Path, store: Store, clock: TestClock, lab: FakeLab) -> Callable[..., StudyApp]:
+def make_app(
+    bank: Bank, demos: Path, store: Store, clock: TestClock, lab: FakeLab, tmp_path: Path
+) -> Callable[..., StudyApp]:
     """Make the app with some settings."""
 
     def make(**changes: Any) -> StudyApp:
         settings = Settings(timezone="UTC", **changes)
         recordings = Recordings(demos / "recorded")
-        return StudyApp(bank, Catalog.load(demos), recordings, store, settings, clock, lambda: lab)
+        context = AppContext(
+            home=tmp_path,
+            bank=bank,
+            catalog=Catalog.load(demos),
+            recordings=recordings,
+            store=store,
+            settings=settings,
+            clock=clock,
+            lab=lab,
+        )
+        return StudyApp(context)
 
     return make

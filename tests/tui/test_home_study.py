@@ -8,14 +8,14 @@ import pytest
 from textual.widgets import OptionList, Static
 
 from studyapp.errors import SettingsError, StoreError
-from studyapp.lab.events import Ended
+from studyapp.lab.protocol import Ended
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.study import Study
-from studyapp.tui.widgets.bench import Bench
+from studyapp.tui.widgets.claim_view import ClaimView, EvidenceView
+from studyapp.tui.widgets.evidence_panel import EvidencePanel
 from studyapp.tui.widgets.outline import Outline
 from studyapp.tui.widgets.points import Points
-from studyapp.tui.widgets.proof import ClaimView, EvidenceView
 from studyapp.tui.widgets.prose import Formula
 from studyapp.tui.widgets.ratings import Ratings
 
@@ -159,7 +159,7 @@ async def test_a_demo_that_fails_is_a_message_on_the_card(make_app: Any, lab: An
         await pilot.press("enter", "space", "r")
         await settle(app, pilot)
         said = text(app, "#bench-state")
-        assert said == app.desk.words(f"lab.{reason}", message="killed by [SIGSEGV] [/x]")
+        assert said == app.context.t(f"lab.{reason}", message="killed by [SIGSEGV] [/x]")
         assert app.screen.query(ClaimView).first().runs[0].evidence
         await pilot.press("3")
         await pilot.pause()
@@ -176,8 +176,8 @@ async def test_escape_stops_a_run_before_it_leaves_the_card(make_app: Any, lab: 
         await pilot.press("escape")
         await pilot.pause(0.1)
         assert lab.cancelled and isinstance(app.screen, Study)
-        assert text(app, "#bench-state") == app.desk.words("lab.cancelled")
-        assert app.screen.query(ClaimView).first().runs[0].label == app.desk.words("lab.cancelled")
+        assert text(app, "#bench-state") == app.context.t("lab.cancelled")
+        assert app.screen.query(ClaimView).first().runs[0].label == app.context.t("lab.cancelled")
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, Home)
@@ -198,7 +198,7 @@ async def test_parameters_are_read_and_handed_to_the_lab(make_app: Any, lab: Any
         await pilot.press("enter")
         await settle(app, pilot)
         assert lab.asked[-1][2] == {"widths": (8, 32)}
-        assert "8" in str(app.screen.query_one(Bench).live["attention/score_scaling.variance_is_dk"][-1].label)
+        assert "8" in str(app.screen.query_one(EvidencePanel).live["attention/score_scaling.variance_is_dk"][-1].label)
 
 
 async def test_code_opens_and_closes(make_app: Any) -> None:
@@ -359,8 +359,8 @@ async def test_settings_that_cannot_be_kept_hold_for_the_sitting(make_app: Any) 
         raise SettingsError("settings.toml: cannot be written")
 
     app = make_app()
-    app.desk.saved = refuse
+    app.context.save = refuse
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("ctrl+l")
         await pilot.pause()
-        assert app.desk.language == "zh" and any("cannot be written" in n.message for n in app._notifications)
+        assert app.context.language == "zh" and any("cannot be written" in n.message for n in app._notifications)

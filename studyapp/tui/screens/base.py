@@ -1,4 +1,4 @@
-"""What all screens share: the desk, the words, the footer, and drawing again after a change of language."""
+"""What all screens share: the context, the words, the footer, and drawing again after a change of language."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
+from studyapp.context import AppContext
 from studyapp.errors import StudyError
 from studyapp.tui.commands import shown
-from studyapp.tui.desk import Desk
-from studyapp.tui.widgets.keyline import KeyLine, key_line
+from studyapp.tui.widgets.key_footer import KeyFooter, footer_content
 
 
 def tell_error(app: App[Any], error: StudyError) -> None:
@@ -20,25 +20,25 @@ def tell_error(app: App[Any], error: StudyError) -> None:
     app.notify("\n".join(filter(None, (error.message, error.hint))), severity="error", markup=False, timeout=10)
 
 
-class Room(Screen[Any]):
-    """A screen of the app; `room` names its commands, `moment` what the footer shows."""
+class BaseScreen(Screen[Any]):
+    """A screen of the app; `scope` names its commands, `phase` what the footer shows."""
 
-    room: ClassVar[str] = "app"
+    scope: ClassVar[str] = "app"
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]  # type: ignore[misc]
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, context: AppContext) -> None:
         super().__init__()
-        self.desk = desk
-        self.moment = ""
+        self.context = context
+        self.phase = ""
 
-    def say(self, key: str, **values: Any) -> str:
+    def t(self, key: str, **values: Any) -> str:
         """A word of this language."""
-        return self.desk.words(key, **values)
+        return self.context.t(key, **values)
 
     def footer(self) -> None:
         """Show the keys of the moment."""
         try:
-            self.query_one(KeyLine).update(key_line(shown(self.room, self.moment), self.desk.words))
+            self.query_one(KeyFooter).update(footer_content(shown(self.scope, self.phase), self.context.t))
         except NoMatches:
             return
 

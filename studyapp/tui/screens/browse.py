@@ -11,24 +11,24 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from studyapp.bank.model import LEVELS, Question
+from studyapp.context import AppContext
 from studyapp.tui.commands import bindings
-from studyapp.tui.desk import Desk
-from studyapp.tui.screens.base import Room
+from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.answers import Answer
-from studyapp.tui.widgets.keyline import KeyLine
+from studyapp.tui.widgets.key_footer import KeyFooter
 
 
-class Browse(Room):
+class Browse(BaseScreen):
     """The whole bank: a list, and the question under the cursor."""
 
-    room = "browse"
+    scope = "browse"
     BINDINGS: ClassVar = bindings("browse")
 
     def __init__(
-        self, desk: Desk, topic: str | None = None, searching: bool = False, reading: str | None = None
+        self, context: AppContext, topic: str | None = None, searching: bool = False, reading: str | None = None
     ) -> None:
-        super().__init__(desk)
+        super().__init__(context)
         self.topic, self.level, self.searching, self.reading = topic, "", searching, reading
         self.found: list[Question] = []
 
@@ -41,7 +41,7 @@ class Browse(Room):
             with VerticalScroll(id="reading"):
                 yield Static(id="ask", markup=False)
                 yield Answer(id="answer")
-        yield KeyLine()
+        yield KeyFooter()
 
     async def begin(self) -> None:
         """List first, or the search field."""
@@ -51,21 +51,21 @@ class Browse(Room):
     async def show(self) -> None:
         """Search, filter, list."""
         field = self.query_one("#search", Input)
-        field.placeholder = self.say("browse.search")
-        among = self.desk.search(field.value)
+        field.placeholder = self.t("browse.search")
+        among = self.context.search(field.value)
         self.found = [q for q in among if self.topic in (None, q.topic) and self.level in ("", q.level)]
-        topic = self.desk.title(self.topic) if self.topic else self.say("browse.all_topics")
-        level = self.say(f"study.{self.level}") if self.level else self.say("browse.all_levels")
-        count = self.say("browse.count", n=len(self.found))
-        self.query_one("#title", Static).update(self.title_line(self.say("browse.title"), topic, level, count))
-        listing, cards = self.query_one("#list", OptionList), self.desk.cards()
+        topic = self.context.title(self.topic) if self.topic else self.t("browse.all_topics")
+        level = self.t(f"study.{self.level}") if self.level else self.t("browse.all_levels")
+        count = self.t("browse.count", n=len(self.found))
+        self.query_one("#title", Static).update(self.title_line(self.t("browse.title"), topic, level, count))
+        listing, cards = self.query_one("#list", OptionList), self.context.cards()
         kept = listing.highlighted_option.id if listing.highlighted_option else self.reading
         listing.clear_options()
         for q in self.found:
-            card = cards.get(q.card)
+            card = cards.get(q.card_id)
             key = "suspended" if card and card.suspended else f"state_{card.state if card else 'new'}"
-            state = self.say(f"browse.{key}")
-            row = Content.assemble(q.ask[self.desk.language], "\n", Content.styled(f"{state} · {q.id}", "$foreground-muted"))
+            state = self.t(f"browse.{key}")
+            row = Content.assemble(q.ask[self.context.language], "\n", Content.styled(f"{state} · {q.id}", "$foreground-muted"))
             listing.add_option(Option(row, id=q.id))
         ids = [q.id for q in self.found]
         listing.highlighted = (ids.index(kept) if kept in ids else 0) if ids else None
@@ -81,10 +81,10 @@ class Browse(Room):
     async def _read(self) -> None:
         question, answer = self.question, self.query_one(Answer)
         answer.display = question is not None
-        text = question.ask[self.desk.language] if question else self.say("browse.none")
+        text = question.ask[self.context.language] if question else self.t("browse.none")
         self.query_one("#ask", Static).update(text)
         if question:
-            await answer.fill(self.desk, question, (), full=True)
+            await answer.fill(self.context, question, (), full=True)
 
     @on(OptionList.OptionHighlighted, "#list")
     async def _highlighted(self) -> None:
@@ -105,7 +105,7 @@ class Browse(Room):
 
     async def action_topic(self) -> None:
         """The next topic, then all of them."""
-        self.topic = _next(self.topic, [None, *(t.id for t in self.desk.topics())])
+        self.topic = _next(self.topic, [None, *(t.id for t in self.context.topics())])
         await self.show()
 
     async def action_level(self) -> None:
@@ -116,39 +116,39 @@ class Browse(Room):
     def action_study(self) -> None:
         """Study what is listed."""
         if self.found:
-            self.app.push_screen(Study(self.desk, only=[q.id for q in self.found]))
+            self.app.push_screen(Study(self.context, only=[q.id for q in self.found]))
 
     async def action_suspend(self) -> None:
         """Put the card away, or bring it back."""
         if question := self.question:
-            session, now = self.desk.session(only=[question.id]), self.desk.clock()
-            away = self.desk.store.card(question.card).suspended
+            session, now = self.context.session(only=[question.id]), self.context.clock()
+            away = self.context.store.card(question.card_id).suspended
             act = session.unsuspend if away else session.suspend
-            await self._change(lambda: act(question.card, now), "browse.unsuspended" if away else "study.suspended")
+            await self._change(lambda: act(question.card_id, now), "browse.unsuspended" if away else "study.suspended")
 
     async def action_reset(self) -> None:
         """Make the card new again; what was reviewed stays in the log."""
         if question := self.question:
-            session, now = self.desk.session(only=[question.id]), self.desk.clock()
-            await self._change(lambda: session.reset(question.card, now), "browse.reset")
+            session, now = self.context.session(only=[question.id]), self.context.clock()
+            await self._change(lambda: session.reset(question.card_id, now), "browse.reset")
 
     async def _change(self, act: Callable[[], object], done: str) -> None:
         with self.telling():
             act()
-            self.tell(self.say(done))
-            self.moment = "changed"
+            self.tell(self.t(done))
+            self.phase = "changed"
             await self.show()
 
     async def action_undo(self) -> None:
         """Take the last change back."""
         with self.telling():
-            event = self.desk.session(only=[]).undo(self.desk.clock())
-            self.tell(self.say("study.undone" if event else "study.nothing_to_undo"))
+            event = self.context.session(only=[]).undo(self.context.clock())
+            self.tell(self.t("study.undone" if event else "study.nothing_to_undo"))
             await self.show()
 
     async def action_tex(self) -> None:
         """Formulas as their TeX, and back."""
-        self.desk.as_tex = not self.desk.as_tex
+        self.context.as_tex = not self.context.as_tex
         await self._read()
 
     def action_leave(self) -> None:

@@ -9,36 +9,36 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from studyapp.context import AppContext
 from studyapp.errors import DemoError
 from studyapp.lab.demo import Claim, Demo
-from studyapp.tui.desk import Desk
-from studyapp.tui.widgets.knobs import Knobs
+from studyapp.tui.widgets.parameter_form import ParameterForm
 
 
-class ParameterForm(ModalScreen[dict[str, Any] | None]):
+class ParameterDialog(ModalScreen[dict[str, Any] | None]):
     """Ask for the values of a demo's parameters; None where the learner thought better of it."""
 
     AUTO_FOCUS = "Input"
     BINDINGS: ClassVar = [("escape", "dismiss_none", "")]
 
-    def __init__(self, desk: Desk, demo: Demo, given: Mapping[str, Any]) -> None:
+    def __init__(self, context: AppContext, demo: Demo, given: Mapping[str, Any]) -> None:
         super().__init__()
-        self.desk, self.demo, self.given = desk, demo, given
+        self.context, self.demo, self.given = context, demo, given
 
     def compose(self) -> ComposeResult:
         """A line a parameter."""
         with Vertical(id="form"):
-            yield Static(f"{self.desk.words('lab.parameters')} · {self.demo.name}", classes="heading", markup=False)
+            yield Static(f"{self.context.t('lab.parameters')} · {self.demo.name}", classes="heading", markup=False)
             with VerticalScroll(can_focus=False):
-                yield Knobs(self.demo, self.given)
+                yield ParameterForm(self.demo, self.given)
             yield Static(id="problem", markup=False)
-            yield Static(self.desk.words("lab.parameters_hint"), classes="note", markup=False)
+            yield Static(self.context.t("lab.parameters_hint"), classes="note", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter runs, if every value can be read."""
         event.stop()
         try:
-            self.dismiss(self.query_one(Knobs).values())
+            self.dismiss(self.query_one(ParameterForm).values())
         except DemoError as error:
             self.query_one("#problem", Static).update(f"{error.message}; {error.hint}")
 
@@ -52,16 +52,16 @@ class CodeView(ModalScreen[None]):
 
     BINDINGS: ClassVar = [("escape,q,c", "dismiss", "")]
 
-    def __init__(self, desk: Desk, demo: Demo, claim: Claim | None) -> None:
+    def __init__(self, context: AppContext, demo: Demo, claim: Claim | None) -> None:
         super().__init__()
-        self.desk, self.demo, self.claim = desk, demo, claim
+        self.context, self.demo, self.claim = context, demo, claim
 
     def compose(self) -> ComposeResult:
         """The path, then the code."""
         with Vertical(id="codeview"):
             yield Static(str(self.demo.path), classes="heading", markup=False)
             with VerticalScroll(id="code-scroll"):
-                yield Static(code(self.demo, self.claim, self.desk.settings.theme), id="code")
+                yield Static(code(self.demo, self.claim, self.context.settings.theme), id="code")
 
     def on_mount(self) -> None:
         """Go to the claim."""

@@ -7,19 +7,19 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from studyapp.tui.commands import ROOMS, bindings, of_room, sign
-from studyapp.tui.figures import pad
-from studyapp.tui.screens.base import Room
-from studyapp.tui.widgets.keyline import KeyLine
+from studyapp.tui.commands import SCOPES, bindings, of_scope, sign
+from studyapp.tui.dashboard import pad
+from studyapp.tui.screens.base import BaseScreen
+from studyapp.tui.widgets.key_footer import KeyFooter
 
 SIGNS = (("✓", "proof"), ("✓✓", "live"), ("≈", "toy"), ("·", "cite"), ("✗", "broken"))
 NUMBERS = ("due", "known", "recalled", "suggested")
 
 
-class Help(Room):
+class Help(BaseScreen):
     """A page to read."""
 
-    room = "help"
+    scope = "help"
     BINDINGS: ClassVar = bindings("help")
 
     def compose(self) -> ComposeResult:
@@ -27,27 +27,27 @@ class Help(Room):
         yield Static(id="title", markup=False)
         with VerticalScroll(id="page"):
             yield Static(id="numbers", markup=False)
-        yield KeyLine()
+        yield KeyFooter()
 
     async def show(self) -> None:
         """Write it in the language of now."""
-        self.query_one("#title", Static).update(self.title_line(self.say("help.title")))
+        self.query_one("#title", Static).update(self.title_line(self.t("help.title")))
         parts = [self._heading("help.marks")]
         parts += [
-            Content.assemble("  ", Content.styled(pad(m, 4), "bold"), self.say(f"help.mark_{k}")) for m, k in SIGNS
+            Content.assemble("  ", Content.styled(pad(m, 4), "bold"), self.t(f"help.mark_{k}")) for m, k in SIGNS
         ]
         parts += [
             Content(""),
             self._heading("help.numbers"),
-            *(Content(f"  {self.say(f'help.number_{k}')}") for k in NUMBERS),
+            *(Content(f"  {self.t(f'help.number_{k}')}") for k in NUMBERS),
         ]
-        for room in ROOMS:
-            parts += [Content(""), self._heading(f"keys.room_{room}")]
-            for command in of_room(room):
+        for scope in SCOPES:
+            parts += [Content(""), self._heading(f"keys.scope_{scope}")]
+            for command in of_scope(scope):
                 keys = pad(" ".join(map(sign, command.keys.split(","))), 16)
-                parts.append(Content.assemble("  ", Content.styled(keys, "bold"), self.say(command.word)))
+                parts.append(Content.assemble("  ", Content.styled(keys, "bold"), self.t(command.word)))
         self.query_one("#numbers", Static).update(Content("\n").join(parts))
         self.footer()
 
     def _heading(self, key: str) -> Content:
-        return Content.styled(self.say(key), "bold $accent")
+        return Content.styled(self.t(key), "bold $accent")

@@ -12,19 +12,19 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from studyapp.tui.commands import bindings
-from studyapp.tui.figures import Load, gauge, home_figures, pad, sparkline
-from studyapp.tui.screens.base import Room
-from studyapp.tui.widgets.keyline import KeyLine
+from studyapp.tui.dashboard import TopicLoad, gauge, home_stats, pad, sparkline
+from studyapp.tui.screens.base import BaseScreen
+from studyapp.tui.widgets.key_footer import KeyFooter
 
 ALL = ""
 
 
-class Home(Room):
+class Home(BaseScreen):
     """Topics with what waits in each, today's load, the days to come."""
 
-    room = "home"
+    scope = "home"
     BINDINGS: ClassVar = bindings("home")
-    drawn: tuple[list[Load], Load, int] | None = None
+    drawn: tuple[list[TopicLoad], TopicLoad, int] | None = None
 
     @dataclass
     class Study(Message):
@@ -49,7 +49,7 @@ class Home(Room):
             yield OptionList(id="topics", markup=False)
             yield Static(id="days", markup=False)
             yield Static(id="hint", markup=False)
-        yield KeyLine()
+        yield KeyFooter()
 
     async def on_screen_resume(self) -> None:
         """Come back to fresh numbers."""
@@ -63,34 +63,34 @@ class Home(Room):
 
     async def show(self) -> None:
         """Count and draw."""
-        figures = home_figures(self.desk)
-        today, words = figures.today, self.desk.words
-        date = f"{self.desk.local(self.desk.clock()):%Y-%m-%d}"
+        stats_now = home_stats(self.context)
+        today, words = stats_now.today, self.context.t
+        date = f"{self.context.local(self.context.clock()):%Y-%m-%d}"
         self.query_one("#title", Static).update(self.title_line(words("home.title"), date))
         parts = [(today.due, "home.due"), (today.new, "home.new"), (today.learn, "home.learning")]
         self.query_one("#today", Static).update(
             Content("   ").join(
                 [Content.assemble(Content.styled(str(n), "bold $accent"), f" {words(k)}") for n, k in parts]
-                + [Content(words("home.minutes", n=figures.minutes)), Content(words("home.streak", n=figures.streak))]
+                + [Content(words("home.minutes", n=stats_now.minutes)), Content(words("home.streak", n=stats_now.streak))]
             )
         )
-        await self._topics(figures.topics, today)
-        bars = sparkline(figures.forecast)
+        await self._topics(stats_now.topics, today)
+        bars = sparkline(stats_now.forecast)
         past = (
-            words("home.yesterday", n=figures.yesterday, percent=figures.yesterday_percent)
-            if figures.yesterday
+            words("home.yesterday", n=stats_now.yesterday, percent=stats_now.yesterday_percent)
+            if stats_now.yesterday
             else words("home.yesterday_none")
         )
         line = Content.assemble(words("home.forecast"), "  ", Content.styled(bars, "$accent"), f"   {past}")
         self.query_one("#days", Static).update(line)
-        hints = [words("home.first_run")] if not figures.seen else []
-        hints += self.desk.store.notices
-        hints += [words("home.findings", n=len(self.desk.bank.findings))] if self.desk.bank.findings else []
-        hints += [words("home.nothing")] if not self.desk.bank.questions else []
+        hints = [words("home.first_run")] if not stats_now.seen else []
+        hints += self.context.store.notices
+        hints += [words("home.findings", n=len(self.context.bank.findings))] if self.context.bank.findings else []
+        hints += [words("home.nothing")] if not self.context.bank.questions else []
         self.query_one("#hint", Static).update("\n".join(hints))
 
-    async def _topics(self, loads: list[Load], today: Load) -> None:
-        words = self.desk.words
+    async def _topics(self, loads: list[TopicLoad], today: TopicLoad) -> None:
+        words = self.context.t
         self.drawn = loads, today, self.size.width
         bar = 20 if self.size.width >= 100 else 10
         width = max(20, min(36, self.size.width - bar - 47))
@@ -103,7 +103,7 @@ class Home(Room):
         kept = topics.highlighted
         topics.clear_options()
         for load in [today, *loads]:
-            name = words("home.all") if load.topic == ALL else self.desk.title(load.topic, short=True)
+            name = words("home.all") if load.topic == ALL else self.context.title(load.topic, short=True)
             row = Content.assemble(
                 Content.styled(pad(name, width), "bold" if load.topic == ALL else ""),
                 *(

@@ -9,24 +9,24 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from studyapp.context import AppContext
 from studyapp.errors import DemoError
 from studyapp.lab.demo import Demo
 from studyapp.tui.commands import bindings
-from studyapp.tui.desk import Desk
-from studyapp.tui.screens.benchroom import BenchRoom
-from studyapp.tui.widgets.bench import Bench
-from studyapp.tui.widgets.keyline import KeyLine
-from studyapp.tui.widgets.knobs import Knobs
+from studyapp.tui.screens.demo_screen import DemoScreen
+from studyapp.tui.widgets.evidence_panel import EvidencePanel
+from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.parameter_form import ParameterForm
 
 
-class LabRoom(BenchRoom):
+class LabScreen(DemoScreen):
     """The demos and a bench."""
 
-    room = "lab"
+    scope = "lab"
     BINDINGS: ClassVar = bindings("lab")
 
-    def __init__(self, desk: Desk, demo: str | None = None) -> None:
-        super().__init__(desk)
+    def __init__(self, context: AppContext, demo: str | None = None) -> None:
+        super().__init__(context)
         self.name_of_demo = demo
 
     def compose(self) -> ComposeResult:
@@ -38,18 +38,18 @@ class LabRoom(BenchRoom):
                 yield Static(id="summary", markup=False)
                 yield Vertical(id="knobs")
                 yield Static(id="problem", markup=False)
-                yield Bench(self.desk, id="bench")
-        yield KeyLine()
+                yield EvidencePanel(self.context, id="bench")
+        yield KeyFooter()
 
     @property
     def demo(self) -> Demo | None:
         """The demo on the bench."""
-        return self.desk.catalog.demos.get(self.name_of_demo or "")
+        return self.context.catalog.demos.get(self.name_of_demo or "")
 
     async def show(self) -> None:
         """List the demos and lay one on the bench."""
         self.query_one("#title", Static).update(
-            self.title_line(self.say("lab.title"), self.name_of_demo or self.say("lab.pick"))
+            self.title_line(self.t("lab.title"), self.name_of_demo or self.t("lab.pick"))
         )
         self._list()
         await self._lay()
@@ -58,18 +58,18 @@ class LabRoom(BenchRoom):
     def _list(self) -> None:
         listing = self.query_one("#list", OptionList)
         listing.clear_options()
-        order = {t.id: i for i, t in enumerate(self.desk.bank.topics)}
+        order = {t.id: i for i, t in enumerate(self.context.bank.topics)}
         demos = sorted(
-            self.desk.catalog.demos.values(), key=lambda d: (order.get(d.topic, len(order)), d.topic, d.name)
+            self.context.catalog.demos.values(), key=lambda d: (order.get(d.topic, len(order)), d.topic, d.name)
         )
         topic, places = None, {}
         for demo in demos:
             if demo.topic != topic:
                 topic = demo.topic
-                listing.add_option(Option(Content.styled(self.desk.title(topic), "bold $accent"), disabled=True))
-            kept = self.desk.recordings.get(demo.name)
+                listing.add_option(Option(Content.styled(self.context.title(topic), "bold $accent"), disabled=True))
+            kept = self.context.recordings.get(demo.name)
             last = f"{kept.seconds:.2g} s · {kept.machine} · {kept.date}" if kept else "–"
-            row = Content.assemble(demo.summary[self.desk.language], "\n", Content.styled(last, "$foreground-muted"))
+            row = Content.assemble(demo.summary[self.context.language], "\n", Content.styled(last, "$foreground-muted"))
             listing.add_option(Option(row, id=demo.name))
             places[demo.name] = listing.option_count - 1
         self.name_of_demo = self.name_of_demo or next(iter(places), None)
@@ -81,18 +81,18 @@ class LabRoom(BenchRoom):
     async def _lay(self) -> None:
         demo = self.demo
         if demo is None:
-            self.query_one("#summary", Static).update(self.say("lab.pick"))
+            self.query_one("#summary", Static).update(self.t("lab.pick"))
             return
-        self.query_one("#title", Static).update(self.title_line(self.say("lab.title"), demo.name))
-        text = Content.assemble(Content.styled(demo.summary[self.desk.language], "bold"), "\n\n", demo.doc)
+        self.query_one("#title", Static).update(self.title_line(self.t("lab.title"), demo.name))
+        text = Content.assemble(Content.styled(demo.summary[self.context.language], "bold"), "\n\n", demo.doc)
         self.query_one("#summary", Static).update(text)
         self.query_one("#problem", Static).update("")
-        shown = self.query(Knobs)
+        shown = self.query(ParameterForm)
         if not shown or shown.first().demo is not demo:
             place = self.query_one("#knobs", Vertical)
             await place.remove_children()
-            await place.mount(Knobs(demo))
-        await self.query_one(Bench).fill([f"{demo.name}.{c.name}" for c in demo.claims])
+            await place.mount(ParameterForm(demo))
+        await self.query_one(EvidencePanel).fill([f"{demo.name}.{c.name}" for c in demo.claims])
 
     @on(OptionList.OptionHighlighted, "#list")
     async def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -111,18 +111,18 @@ class LabRoom(BenchRoom):
         self.action_run_demo()
 
     def action_run_demo(self) -> None:
-        """Run the demo with the values of the form."""
+        """ClaimRun the demo with the values of the form."""
         demo = self.demo
         if demo is None:
             return
         try:
-            values = self.query_one(Knobs).values()
+            values = self.query_one(ParameterForm).values()
         except DemoError as error:
             self.query_one("#problem", Static).update(f"{error.message}; {error.hint}")
             return
         self.query_one("#problem", Static).update("")
         self.run_claims([f"{demo.name}.{c.name}" for c in demo.claims], values)
-        self.query_one(Bench).scroll_visible(top=True, animate=False)  # below the form where the terminal is low
+        self.query_one(EvidencePanel).scroll_visible(top=True, animate=False)  # below the form where the terminal is low
 
     def action_code(self) -> None:
         """Read the demo."""
@@ -131,7 +131,7 @@ class LabRoom(BenchRoom):
 
     def action_reset(self) -> None:
         """All parameters back to their defaults."""
-        for knobs in self.query(Knobs):
+        for knobs in self.query(ParameterForm):
             knobs.reset()
 
     async def action_escape(self) -> None:

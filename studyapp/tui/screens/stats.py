@@ -8,24 +8,24 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from studyapp.memory import stats
+from studyapp.context import AppContext
+from studyapp.reviews import stats
 from studyapp.tui.commands import bindings
-from studyapp.tui.desk import Desk
-from studyapp.tui.figures import gauge, home_figures, pad, sparkline
-from studyapp.tui.screens.base import Room
-from studyapp.tui.widgets.keyline import KeyLine
+from studyapp.tui.dashboard import gauge, home_stats, pad, sparkline
+from studyapp.tui.screens.base import BaseScreen
+from studyapp.tui.widgets.key_footer import KeyFooter
 
 SHADES = " ░▒▓█"
 
 
-class Stats(Room):
+class Stats(BaseScreen):
     """Numbers about one's own study."""
 
-    room = "stats"
+    scope = "stats"
     BINDINGS: ClassVar = bindings("stats")
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
+    def __init__(self, context: AppContext) -> None:
+        super().__init__(context)
         self.days: dict[int, stats.Day] = {}
 
     def compose(self) -> ComposeResult:
@@ -33,12 +33,12 @@ class Stats(Room):
         yield Static(id="title", markup=False)
         with VerticalScroll(id="page"):
             yield Static(id="numbers", markup=False)
-        yield KeyLine()
+        yield KeyFooter()
 
     async def show(self) -> None:
         """Count and draw."""
-        self.query_one("#title", Static).update(self.title_line(self.say("stats.title")))
-        self.days = self.desk.store.days()
+        self.query_one("#title", Static).update(self.title_line(self.t("stats.title")))
+        self.days = self.context.store.days()
         parts = [self._retention(), self._forecast(), self._heatmap(), self._topics(), self._slipping()]
         self.query_one("#numbers", Static).update(Content("\n\n").join([p for p in parts if p]))
         self.footer()
@@ -49,61 +49,61 @@ class Stats(Room):
         )
 
     def _retention(self) -> Content:
-        days_of, today, lines = self.days, self.desk.today(), []
+        days_of, today, lines = self.days, self.context.today(), []
         for days in (7, 30, 365):
             kept = stats.retention(days_of, today - days + 1, today)
             if kept.share is not None:
-                of = self.say("stats.reviews", n=kept.reviews, recalled=kept.recalled)
+                of = self.t("stats.reviews", n=kept.reviews, recalled=kept.recalled)
                 bar = gauge(kept.share, 20)
                 lines.append(
-                    Content.assemble(pad(self.say("stats.days", n=days), 16), bar, f" {kept.share:4.0%}  {of}")
+                    Content.assemble(pad(self.t("stats.days", n=days), 16), bar, f" {kept.share:4.0%}  {of}")
                 )
-        streak = self.say("stats.streak", n=stats.streak(days_of, today))
+        streak = self.t("stats.streak", n=stats.streak(days_of, today))
         if not days_of:
-            lines.append(Content(self.say("stats.none")))
-        return self._part(f"{self.say('stats.retention')} · {streak}", list(lines))
+            lines.append(Content(self.t("stats.none")))
+        return self._part(f"{self.t('stats.retention')} · {streak}", list(lines))
 
     def _forecast(self) -> Content:
-        ahead = stats.forecast(self.desk.cards(), self.desk.clock(), 30, self.desk.settings)
+        ahead = stats.forecast(self.context.cards(), self.context.clock(), 30, self.context.settings)
         line = Content.assemble(Content.styled(sparkline(ahead), "$accent"), f"  {sum(ahead)}")
-        return self._part(self.say("stats.forecast", n=30), [line])
+        return self._part(self.t("stats.forecast", n=30), [line])
 
     def _heatmap(self) -> Content:
         weeks = max(8, min(52, (self.size.width - 12) // 2))
-        now = self.desk.local(self.desk.clock())
+        now = self.context.local(self.context.clock())
         days = weeks * 7 - (6 - now.weekday())
-        counts = stats.heatmap(self.days, days, self.desk.today())
+        counts = stats.heatmap(self.days, days, self.context.today())
         top = max(counts, default=0) or 1
         lines: list[Content | str] = [Content.styled(" " * 4 + months(now.date(), days), "$foreground-muted")]
-        for weekday, name in enumerate(self.say("stats.weekdays").split()):
+        for weekday, name in enumerate(self.t("stats.weekdays").split()):
             cells = [
                 Content.styled(SHADES[-(-4 * n // top)] * 2, "$accent") if n else Content.styled("· ", "$foreground-muted")
                 for n in counts[weekday::7]
             ]
             lines.append(Content.assemble(Content.styled(pad(name, 4), "$foreground-muted"), *cells))
-        return self._part(self.say("stats.heatmap", most=top), lines)
+        return self._part(self.t("stats.heatmap", most=top), lines)
 
     def _topics(self) -> Content:
-        loads = home_figures(self.desk).topics
+        loads = home_stats(self.context).topics
         lines: list[Content | str] = [
             Content.assemble(
-                f"{pad(self.desk.title(x.topic, short=True), 28)} ",
+                f"{pad(self.context.title(x.topic, short=True), 28)} ",
                 gauge(x.known / (x.total or 1), 20),
                 f" {x.known}/{x.total}",
             )
             for x in loads
         ]
-        return self._part(self.say("stats.topics"), lines)
+        return self._part(self.t("stats.topics"), lines)
 
     def _slipping(self) -> Content | None:
-        worst = sorted((c for c in self.desk.cards().values() if c.lapses), key=lambda c: -c.lapses)[:8]
-        named = [(c, q) for c in worst if (q := self.desk.question(c.card))]
+        worst = sorted((c for c in self.context.cards().values() if c.lapses), key=lambda c: -c.lapses)[:8]
+        named = [(c, q) for c in worst if (q := self.context.question_of(c.card))]
         if not named:
             return None
         lines: list[Content | str] = [
-            f"{self.say('stats.lapses', n=c.lapses)}  {q.ask[self.desk.language]}" for c, q in named
+            f"{self.t('stats.lapses', n=c.lapses)}  {q.ask[self.context.language]}" for c, q in named
         ]
-        return self._part(self.say("stats.hard"), lines)
+        return self._part(self.t("stats.hard"), lines)
 
 
 def months(today: date, days: int) -> str:

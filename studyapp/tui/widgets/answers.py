@@ -9,30 +9,30 @@ from textual.style import Style
 from textual.widgets import Static
 
 from studyapp.bank.model import Question, Support
-from studyapp.tui.desk import Desk
-from studyapp.tui.widgets.hanging import Hanging, Line
+from studyapp.context import AppContext
+from studyapp.tui.widgets.marked_list import Line, MarkedList
 from studyapp.tui.widgets.points import Points, Row
 from studyapp.tui.widgets.prose import Prose
 
 MARKS = {"proof": ("✓", "$success"), "toy": ("≈", "$warning"), "cite": ("·", "$foreground-muted")}
 
 
-def support_mark(desk: Desk, support: Support) -> tuple[str, str]:
+def support_mark(context: AppContext, support: Support) -> tuple[str, str]:
     """The mark of what carries a statement, and its style: ✓ recorded, ✓✓ seen here, ✗ broken here, ≈ toy, · source."""
-    ran = [desk.live[c] for c in support.claims if c in desk.live]
+    ran = [context.live[c] for c in support.claims if c in context.live]
     if ran and not all(ran):
         return "✗", "bold $error"
     mark, style = MARKS[support.kind]
     if support.claims and not ran:
-        kept = [desk.recorded(c) for c in support.claims]
+        kept = [context.recorded(c) for c in support.claims]
         if not all(k and (k[1].held or k[1].skipped) for k in kept):
             return "?", "$foreground-muted"
     return (mark * 2, style) if ran and len(ran) == len(support.claims) else (mark, style)
 
 
-def rows(desk: Desk, question: Question) -> list[Row]:
+def rows(context: AppContext, question: Question) -> list[Row]:
     """The points as rows."""
-    return [Row(p[desk.language], *support_mark(desk, p)) for p in question.points]
+    return [Row(p[context.language], *support_mark(context, p)) for p in question.points]
 
 
 class Answer(Vertical):
@@ -50,57 +50,57 @@ class Answer(Vertical):
         yield Static(id="points-heading", classes="heading", markup=False)
         yield Points(id="points")
         yield Prose(id="full")
-        yield Hanging(id="corrections")
-        yield Hanging(id="follow")
-        yield Hanging(id="sources")
+        yield MarkedList(id="corrections")
+        yield MarkedList(id="follow")
+        yield MarkedList(id="sources")
 
-    async def fill(self, desk: Desk, question: Question, ticked: Sequence[int], full: bool) -> None:
+    async def fill(self, context: AppContext, question: Question, ticked: Sequence[int], full: bool) -> None:
         """Show a question's answer; the second step too where `full`."""
-        language, words = desk.language, desk.words
+        language, words = context.language, context.t
         self.query_one("#points-heading", Static).update(words("study.points"))
         for prose in self.query(Prose):
-            prose.as_tex = desk.as_tex
+            prose.as_tex = context.as_tex
         await self.query_one("#brief", Prose).update(question.brief[language])
-        await self.query_one(Points).fill(rows(desk, question), ticked)
+        await self.query_one(Points).fill(rows(context, question), ticked)
         for name in ("#full", "#corrections", "#follow", "#sources"):
             self.query_one(name).display = full
         if full:
             await self.query_one("#full", Prose).update(question.answer[language])
-            await self._hang("follow", words("study.follow_ups"), follow_ups(desk, question))
-            await self._hang("sources", words("study.sources"), sources(desk, question))
-        await self.remark(desk, question)
+            await self._hang("follow", words("study.follow_ups"), follow_ups(context, question))
+            await self._hang("sources", words("study.sources"), sources(context, question))
+        await self.remark(context, question)
 
-    async def remark(self, desk: Desk, question: Question) -> None:
+    async def remark(self, context: AppContext, question: Question) -> None:
         """Draw the marks again after a run."""
-        self.query_one(Points).mark(rows(desk, question))
-        await self._hang("corrections", desk.words("study.corrections"), corrections(desk, question))
+        self.query_one(Points).mark(rows(context, question))
+        await self._hang("corrections", context.t("study.corrections"), corrections(context, question))
 
     async def _hang(self, name: str, heading: str, lines: Iterable[Line]) -> None:
-        await self.query_one(f"#{name}", Hanging).fill(heading, lines)
+        await self.query_one(f"#{name}", MarkedList).fill(heading, lines)
 
 
-def corrections(desk: Desk, question: Question) -> Iterator[Line]:
+def corrections(context: AppContext, question: Question) -> Iterator[Line]:
     """What is often said, then what is so and what shows it."""
     for one in question.corrections:
-        yield Content.styled("✗", "$error"), Content.styled(one.wrong[desk.language], "$foreground-muted")
-        mark, style = support_mark(desk, one)
-        yield "→", Content.assemble(one.right[desk.language], " ", Content.styled(mark, style))
+        yield Content.styled("✗", "$error"), Content.styled(one.wrong[context.language], "$foreground-muted")
+        mark, style = support_mark(context, one)
+        yield "→", Content.assemble(one.right[context.language], " ", Content.styled(mark, style))
 
 
-def follow_ups(desk: Desk, question: Question) -> Iterator[Line]:
+def follow_ups(context: AppContext, question: Question) -> Iterator[Line]:
     """The questions that come next; a click reads one."""
     for name in question.follow_ups:
-        other = desk.bank.questions.get(name)
+        other = context.bank.questions.get(name)
         if other is None:
-            yield "→", Content.styled(f"{name} ({desk.words('study.planned')})", "$foreground-muted")
+            yield "→", Content.styled(f"{name} ({context.t('study.planned')})", "$foreground-muted")
         else:
             click = Style.from_meta({"@click": f"app.read({other.id!r})"})
-            yield "→", Content(other.ask[desk.language]).stylize(click)
+            yield "→", Content(other.ask[context.language]).stylize(click)
 
 
-def sources(desk: Desk, question: Question) -> Iterator[Line]:
+def sources(context: AppContext, question: Question) -> Iterator[Line]:
     """Every source cited, in full."""
     for key, places in question.citations.items():
-        paper = desk.bank.papers.get(key)
+        paper = context.bank.papers.get(key)
         text = f"{paper.authors} {paper.year}, {paper.title} ({paper.id})" if paper else key
         yield "·", Content.styled(", ".join([text, *places]), "$foreground-muted")

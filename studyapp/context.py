@@ -1,0 +1,254 @@
+"""What both faces work with: settings, bank, demos, recordings, reviews and the lab, each opened when it is first asked for."""
+
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from studyapp.paths import data_home, demos_dir, questions_dir
+
+if TYPE_CHECKING:
+    from studyapp.bank.model import Bank, Question, Topic
+    from studyapp.bank.search import Search
+    from studyapp.i18n import Translations
+    from studyapp.lab.catalog import Catalog
+    from studyapp.lab.client import LabClient
+    from studyapp.lab.demo import Claim, Demo
+    from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
+    from studyapp.reviews.scheduler import CardState
+    from studyapp.reviews.sessions import Session
+    from studyapp.reviews.store import Store
+    from studyapp.settings import Settings
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+class AppContext:
+    """One invocation's settings, bank, demos, reviews and lab.
+
+    Attributes:
+        home: the learner's data folder; made when something is first written.
+        banks: folders of personal banks, read beside the bank that ships with the app.
+        live: the claims that ran in this sitting with their defaults, and whether they held.
+    """
+
+    def __init__(
+        self,
+        *,
+        home: Path | None = None,
+        banks: Sequence[Path] = (),
+        language: str | None = None,
+        clock: Clock = utc_now,
+        **opened: Any,
+    ) -> None:
+        """`opened` gives parts that are open already: settings, bank, catalog, recordings, store, lab."""
+        self.home = home or data_home()
+        self.banks = tuple(banks)
+        self.clock = clock
+        self.live: dict[str, bool] = {}
+        self.as_tex = False
+        self._language = language
+        self.__dict__.update(opened)
+
+    @cached_property
+    def settings(self) -> "Settings":
+        from studyapp.settings import load_settings
+
+        return load_settings(self.settings_path)
+
+    @cached_property
+    def bank(self) -> "Bank":
+        from studyapp.bank.load import load_bank
+
+        return load_bank(questions_dir(), self.banks)
+
+    @cached_property
+    def catalog(self) -> "Catalog":
+        from studyapp.lab.catalog import Catalog
+
+        return Catalog.load(demos_dir())
+
+    @cached_property
+    def recordings(self) -> "Recordings":
+        from studyapp.lab.recordings import Recordings
+
+        return Recordings(demos_dir() / "recorded")
+
+    @cached_property
+    def store(self) -> "Store":
+        from studyapp.reviews.store import Store
+
+        return Store.open(self.database, self.settings)
+
+    @cached_property
+    def lab(self) -> "LabClient":
+        """The lab, not started."""
+        from studyapp.lab.client import LabClient
+
+        return LabClient()
+
+    @cached_property
+    def search(self) -> "Search":
+        """The bank, ready for searching."""
+        from studyapp.bank.search import Search
+
+        return Search(self.bank)
+
+    @property
+    def settings_path(self) -> Path:
+        return self.home / "settings.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "reviews.db"
+
+    def close(self) -> None:
+        """Let go of the database, where it was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+    # ------------------------------------------------------------------ language and settings
+
+    @property
+    def language(self) -> str:
+        """ "en" or "zh"."""
+        return self._language or self.settings.language
+
+    @property
+    def t(self) -> "Translations":
+        """The texts of the interface in the learner's language."""
+        from studyapp.i18n import Translations
+
+        return Translations.load(self.language)
+
+    def change(self, **changes: Any) -> None:
+        """Change settings for this invocation, and keep those that changed in the settings file where there is one.
+
+        Raises:
+            SettingsError: where they cannot be kept; they hold for this invocation all the same.
+        """
+        self._language = None if "language" in changes else self._language
+        self.settings = replace(self.settings, **changes)
+        self.save(self.settings)
+
+    def save(self, settings: "Settings") -> None:
+        """Keep settings beyond this invocation."""
+        from studyapp.settings import save_settings
+
+        save_settings(self.settings_path, settings)
+
+    # ------------------------------------------------------------------ questions and topics
+
+    def title(self, topic: str, short: bool = False) -> str:
+        """A topic's title in the learner's language; where `short`, without what follows its colon."""
+        found = next((t for t in self.bank.topics if t.id == topic), None)
+        title = found.title[self.language] if found else topic
+        return re.split("[:：（]", title)[0].strip() if short else title
+
+    @cached_property
+    def _scheduled(self) -> "dict[str | None, list[Question]]":
+        by_topic: dict[str | None, list[Question]] = {None: []}
+        for question in self.bank.in_order():
+            if question.level != "reference":
+                by_topic[None].append(question)
+                by_topic.setdefault(question.topic, []).append(question)
+        return by_topic
+
+    def scheduled(self, topic: str | None = None) -> "list[Question]":
+        """The questions that are scheduled, in learning order; reference ones are not."""
+        return self._scheduled.get(topic, [])
+
+    def topics(self) -> "list[Topic]":
+        """The topics that hold at least one question."""
+        held = {q.topic for q in self.bank.questions.values()}
+        return [t for t in self.bank.topics if t.id in held]
+
+    def question(self, question_id: str) -> "Question":
+        """The question of an id, or of a card's id.
+
+        Raises:
+            BankError: where there is none; the hint names the nearest ids.
+        """
+        from studyapp.errors import BankError, did_you_mean
+
+        wanted = question_id.partition("#")[0]
+        if wanted in self.bank.questions:
+            return self.bank.questions[wanted]
+        hint = did_you_mean(wanted, self.bank.questions, most=3) or "`studyapp search WORDS` finds ids"
+        raise BankError(f"there is no question {wanted!r}", hint)
+
+    def question_of(self, card: str) -> "Question | None":
+        """The question of a card, None where the bank no longer holds it."""
+        return self.bank.questions.get(card.rpartition("#")[0])
+
+    # ------------------------------------------------------------------ reviews
+
+    def session(
+        self,
+        topic: str | None = None,
+        practice: bool = False,
+        only: Sequence[str] | None = None,
+        cards: "Mapping[str, CardState] | None" = None,
+    ) -> "Session":
+        """A sitting over a topic, over all, or over chosen questions; `cards` where they have been read just now."""
+        from studyapp.reviews.scheduler import Scheduler
+        from studyapp.reviews.sessions import Session
+
+        order = [q.card_id for q in self.scheduled(topic)]
+        if only is not None:
+            order = [self.bank.questions[i].card_id for i in only]
+        if practice and not only:
+            order = random.sample(order, len(order))
+        return Session(
+            self.store, Scheduler(self.settings), self.settings, order, self.clock(), practice=practice, cards=cards
+        )
+
+    def cards(self) -> "Mapping[str, CardState]":
+        """Every card that was ever answered."""
+        return self.store.cards()
+
+    def today(self) -> int:
+        """The study day that is now."""
+        from studyapp.reviews.scheduler import study_day
+
+        return study_day(self.clock(), self.settings)
+
+    def due_at(self, state: "CardState") -> datetime | None:
+        """The moment from which a card is due, in UTC: its minute while learning, the turn of its study day in review."""
+        if state.due_day is None:
+            return state.due_at
+        zone = ZoneInfo(self.settings.timezone) if self.settings.timezone else None
+        day = datetime(1970, 1, 1) + timedelta(days=state.due_day, hours=self.settings.rollover_hour)  # noqa: DTZ001
+        return (day.replace(tzinfo=zone) if zone else day).astimezone(UTC)
+
+    def local(self, moment: datetime) -> datetime:
+        """A moment as the learner's wall clock shows it."""
+        return moment.astimezone(ZoneInfo(self.settings.timezone) if self.settings.timezone else None)
+
+    # ------------------------------------------------------------------ demos and what was recorded of them
+
+    def demo(self, ref: str) -> "Demo | None":
+        """The demo of "topic/demo" or "topic/demo.claim"."""
+        return self.catalog.demos.get(ref.partition(".")[0])
+
+    def claim(self, ref: str) -> "Claim | None":
+        """The claim of "topic/demo.claim"."""
+        demo, name = self.demo(ref), ref.partition(".")[2]
+        return next((c for c in demo.claims if c.name == name), None) if demo else None
+
+    def recorded(self, ref: str) -> "tuple[RecordedDemo, RecordedClaim] | None":
+        """What was recorded for a claim on a CPU."""
+        name, _, claim = ref.partition(".")
+        record = self.recordings.get(name)
+        outcome = record.claims.get(claim) if record else None
+        return (record, outcome) if record and outcome else None

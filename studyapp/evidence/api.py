@@ -1,0 +1,232 @@
+"""What a claim says while it runs: `show`, `expect`, `progress`.
+
+They speak to the current Listener. The runner of claims sets one; a demo's function called from a test has none, and
+then nothing is kept and a broken expectation raises.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Protocol, TypeVar
+
+from studyapp.evidence.types import Bars, Check, Evidence, Heatmap, Lines, Table, to_plain
+
+T = TypeVar("T")
+PROGRESS_SECONDS = 0.1
+
+
+class Listener(Protocol):
+    """Who hears what a claim says, in the order it is said."""
+
+    def shown(self, item: Evidence) -> None: ...
+    def checked(self, check: Check) -> None: ...
+    def progressed(self, done: int, total: int) -> None: ...
+
+
+class ExpectationError(AssertionError):
+    """An expectation that broke while nobody was listening; the message is the check's sentence."""
+
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Send everything said inside to `listener`."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def mute() -> None:
+    """Speak to nobody from here on: a rank's pictures are not the claim's, and an expectation that breaks in one raises."""
+    _listener.set(None)
+
+
+def table(
+    columns: Mapping[str, Sequence[Any]] | Sequence[str],
+    rows: Iterable[Sequence[Any]] | None = None,
+    *,
+    title: str = "",
+) -> Table:
+    """Rows under named columns: either `{name: column}`, or names and rows.
+
+    Raises:
+        ValueError: where columns differ in length or a row has another number of cells.
+    """
+    if isinstance(columns, Mapping):
+        cells = [_column(v) for v in columns.values()]
+        _same_length(dict(zip(columns, cells, strict=True)))
+        made = tuple(zip(*cells, strict=True))
+    else:
+        made = tuple(tuple(_cell(c) for c in row) for row in rows or ())
+    names = tuple(columns)
+    if any(len(row) != len(names) for row in made):
+        raise ValueError(f"every row needs {len(names)} cells, one under each of {names}")
+    return Table(names, made, title)
+
+
+def lines(
+    x_label: str, x: Any, series: Mapping[str, Any], *, log: str = "", title: str = "", y_label: str = ""
+) -> Lines:
+    """Curves over one axis; `log` names the axes drawn in powers of ten: "", "x", "y" or "xy".
+
+    Raises:
+        ValueError: where a curve and x differ in length, or `log` is something else.
+    """
+    if log not in {"", "x", "y", "xy"}:
+        raise ValueError(f'log is "", "x", "y" or "xy", not {log!r}')
+    made = {name: _column(values) for name, values in series.items()}
+    _same_length({x_label: _column(x), **made})
+    return Lines(x_label, _column(x), made, log, title, y_label)
+
+
+def bars(
+    labels: Sequence[Any], series: Mapping[str, Any] | Any, *, log: str = "", title: str = "", y_label: str = ""
+) -> Bars:
+    """Bars over labels; `series` is one column or `{name: column}`; `log` is "" or "y"."""
+    made = {n: _column(v) for n, v in series.items()} if isinstance(series, Mapping) else {y_label: _column(series)}
+    names = tuple(str(v) for v in _column(labels))
+    _same_length({"labels": names, **made})
+    return Bars(names, made, log, title, y_label)
+
+
+def heatmap(
+    values: Any, *, x_label: str = "", y_label: str = "", x: Sequence[Any] = (), y: Sequence[Any] = (), title: str = ""
+) -> Heatmap:
+    """A matrix as colours, row 0 on top."""
+    rows = tuple(_column(row) for row in to_plain(values))
+    _same_length({f"row {i}": row for i, row in enumerate(rows)})
+    return Heatmap(rows, x_label, y_label, tuple(map(str, to_plain(x))), tuple(map(str, to_plain(y))), title)
+
+
+def show(*items: Evidence) -> None:
+    """Put evidence before the reader; call it before the expectations, so that a broken claim keeps its picture."""
+    listener = _listener.get()
+    for item in items:
+        if listener is not None:
+            listener.shown(item)
+
+
+def expect(
+    what: str,
+    got: Any,
+    *,
+    equals: Any = None,
+    at_least: Any = None,
+    at_most: Any = None,
+    within: Any = 0.0,
+    at: tuple[str, Any] | None = None,
+) -> None:
+    """State what must be so of a number, or of every number of a sequence, and keep it with its margin.
+
+    Args:
+        what: the quantity, as a reader would call it.
+        got: a number or a (nested) sequence or tensor of numbers, booleans or strings.
+        equals, at_least, at_most: exactly one of them; a number, or one for each of `got`.
+        within: the tolerance, absolute, in the unit of `got`; a number, or one for each of `got`.
+        at: (name, values): where along an axis each of `got` stands; the place of the thinnest margin is reported.
+
+    Raises:
+        ValueError: where not exactly one relation is given or the lengths differ.
+        ExpectationError: where it does not hold and nobody is listening.
+    """
+    given = {n: v for n, v in {"equals": equals, "at_least": at_least, "at_most": at_most}.items() if v is not None}
+    if len(given) != 1:
+        raise ValueError("expect takes exactly one of equals, at_least and at_most")
+    ((relation, wanted),) = given.items()
+    gots = _flat(to_plain(got))
+    if not gots:
+        raise ValueError(f"nothing to judge for «{what}»: give a parameter with which there is something")
+    wants, slacks = _spread(to_plain(wanted), len(gots)), _spread(to_plain(within), len(gots))
+    places = _spread(to_plain(at[1]), len(gots)) if at else [None] * len(gots)
+    checks = [
+        _judge(what, relation, g, w, s, (at[0], p) if at else None)
+        for g, w, s, p in zip(gots, wants, slacks, places, strict=True)
+    ]
+    worst = min(checks, key=lambda c: (c.held, _number(c.margin)))
+    listener = _listener.get()
+    if listener is not None:
+        listener.checked(worst)
+    elif not worst.held:
+        raise ExpectationError(worst.sentence())
+
+
+def progress(items: Iterable[T], total: int | None = None) -> Iterator[T]:
+    """Iterate and move the bar, at most ten times a second; silent where nobody listens."""
+    count = total if total is not None else len(items) if isinstance(items, Sized) else 0
+    told, done = 0.0, 0
+    for done, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - told >= PROGRESS_SECONDS:
+            told = time.monotonic()
+            _progressed(done, count)
+    if done:
+        _progressed(done, count or done)
+
+
+def _progressed(done: int, total: int) -> None:
+    listener = _listener.get()
+    if listener is not None:
+        listener.progressed(done, total)
+
+
+def _judge(what: str, relation: str, got: Any, want: Any, within: Any, place: tuple[str, Any] | None) -> Check:
+    if (isinstance(got, str) and _number(got) != _number(got) and got != want) or (
+        isinstance(want, str) and want not in SPECIAL
+    ):
+        return Check(what, relation, got, want, within, 0.0 if got == want else -1.0, got == want, place)
+    if isinstance(got, bool) or isinstance(want, bool) or got is None:
+        return Check(what, relation, got, want, within, 0.0 if got == want else -1.0, got == want, place)
+    s = _number(within)
+    g, w = (got, want) if isinstance(got, int) and isinstance(want, int) else (_number(got), _number(want))
+    if g == w or (g != g and w != w):
+        margin, held = s, True
+    else:
+        margin = s + _number({"equals": -abs(g - w), "at_least": g - w, "at_most": w - g}[relation])
+        held = margin >= 0
+    if relation == "equals" and w != w:
+        held = g != g
+    return Check(what, relation, got, want, within, to_plain(_number(margin)), held, place)
+
+
+SPECIAL = {"nan", "inf", "-inf"}
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+    except (TypeError, ValueError):
+        return float("nan")
+
+
+def _flat(value: Any) -> list[Any]:
+    return [leaf for v in value for leaf in _flat(v)] if isinstance(value, tuple) else [value]
+
+
+def _spread(value: Any, n: int) -> list[Any]:
+    flat = _flat(value)
+    if len(flat) not in {1, n}:
+        raise ValueError(f"{len(flat)} values stand beside {n}: give one, or one for each")
+    return flat * n if len(flat) == 1 and n != 1 else flat
+
+
+def _column(values: Any) -> tuple[Any, ...]:
+    made = to_plain(values)
+    return tuple(_cell(v) for v in made) if isinstance(made, tuple) else (made,)
+
+
+def _cell(value: Any) -> Any:
+    made = to_plain(value)
+    return ", ".join(map(str, made)) if isinstance(made, tuple) else made
+
+
+def _same_length(columns: Mapping[str, Sequence[Any]]) -> None:
+    lengths = {name: len(values) for name, values in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"these differ in length: {lengths}")

@@ -1,0 +1,67 @@
+"""Every word that the interface, the exports and the command line show, in both languages."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+LANGUAGES = ("en", "zh")
+
+
+class Translations:
+    """The words of one language: `words("home.due", n=3)`.
+
+    A key that is missing is a bug and raises KeyError; the tests compare the two languages, so that none is missing.
+    """
+
+    def __init__(self, language: str, texts: Mapping[str, str]) -> None:
+        self.language = language
+        self._texts = dict(texts)
+
+    @classmethod
+    @cache
+    def load(cls, language: str) -> "Translations":
+        """The words of `language`, from every file of its folder.
+
+        Raises:
+            KeyError: for a language that has no folder.
+            ValueError: where two files say the same key.
+        """
+        if language not in LANGUAGES:
+            raise KeyError(language)
+        texts: dict[str, str] = {}
+        folder = resources.files(__name__) / language
+        for file in sorted(folder.iterdir(), key=lambda f: f.name):
+            if file.name.endswith(".toml"):
+                found = dict(_flat(tomllib.loads(file.read_text(encoding="utf-8")), ""))
+                if twice := texts.keys() & found.keys():
+                    raise ValueError(f"{language}/{file.name} says again: {', '.join(sorted(twice))}")
+                texts |= found
+        return cls(language, texts)
+
+    def __call__(self, key: str, /, **values: Any) -> str:
+        text = self._texts[key]
+        return text.format(**values) if values else text
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def keys(self) -> list[str]:
+        """All keys, in order."""
+        return sorted(self._texts)
+
+    def raw(self, key: str) -> str:
+        """The text of `key` with its placeholders."""
+        return self._texts[key]
+
+
+def _flat(table: Mapping[str, Any], above: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in table.items():
+        key = f"{above}{name}"
+        found += _flat(value, f"{key}.") if isinstance(value, Mapping) else [(key, str(value))]
+    return found

@@ -1,0 +1,117 @@
+"""One run of a demo, in the process that the worker forked for it: the claims, one after the other, say what they show."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from studyapp.evidence.types import Check, Evidence, to_json
+
+EVIDENCE_BYTES = 4 << 20
+
+
+class ClaimProcess:
+    """One run: the demo's claims one after the other, and a Listener that writes what they say."""
+
+    def __init__(self, messages: int, request: Mapping[str, Any], threads: int, version: str) -> None:
+        self.messages, self.request, self.threads, self.version = messages, request, threads, version
+        self.leader, self.claim, self.room, self.full = os.getpid(), "", EVIDENCE_BYTES, False
+
+    def say(self, event: str, **what: Any) -> None:
+        """Write one message; a rank that was forked from here stays silent."""
+        if os.getpid() == self.leader:
+            self.write(json.dumps({"event": event, "claim": self.claim, **what}, ensure_ascii=False))
+
+    def write(self, line: str) -> None:
+        data = line.encode(errors="replace") + b"\n"
+        while data:
+            data = data[os.write(self.messages, data) :]
+
+    def shown(self, item: Evidence) -> None:
+        """Send evidence while there is room for it."""
+        if self.full or os.getpid() != self.leader:
+            return
+        line = json.dumps({"event": "shown", "claim": self.claim, "item": to_json(item)}, ensure_ascii=False)
+        self.room -= len(line)
+        if self.room < 0:
+            self.full = True
+            print(f"studyapp: evidence beyond {EVIDENCE_BYTES >> 20} MiB is left out", file=sys.stderr)
+        else:
+            self.write(line)
+
+    def checked(self, check: Check) -> None:
+        self.say("checked", check=to_json(check))
+
+    def progressed(self, done: int, total: int) -> None:
+        self.say("progress", done=done, total=total)
+
+    def run(self) -> int:
+        """DemoRun the claims asked for; 0 where the demo could be run at all."""
+        self.say("hello", pid=self.leader, torch=self.version)
+        sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
+        import torch
+
+        from studyapp.evidence.claims import find_claims, run_claim
+
+        torch.set_num_threads(1)
+        try:
+            module = load(Path(self.request["path"]))
+        except BaseException as error:
+            self.fail(error)
+            return 1
+        claims = find_claims(module)
+        given = {k: frozen(v) for k, v in self.request["parameters"].items()}
+        wanted = [c for c in claims if self.request["claims"] is None or c in self.request["claims"]]
+        if any("cuda" in getattr(claims[c], "needs", ()) for c in wanted) and torch.cuda.is_available():
+            self.say("machine", machine=slug(torch.cuda.get_device_name()))
+        for name in wanted:
+            self.claim = name
+            if getattr(claims[name], "timed", False):
+                torch.set_num_threads(self.threads)
+            self.say("started")
+            try:
+                outcome = run_claim(name, claims[name], given, seed=self.request["seed"], listener=self)
+            except BaseException as error:
+                self.fail(error)
+                return 1
+            if outcome.skipped:
+                self.say("skipped", why=outcome.skipped)
+            else:
+                self.say("finished", held=outcome.held, seconds=outcome.seconds, error=outcome.error or None)
+        self.claim = ""
+        self.say("done")
+        return 0
+
+    def fail(self, error: BaseException) -> None:
+        """Say why the demo could not go on."""
+        import traceback
+
+        self.say("error", message="".join(traceback.format_exception(error, limit=-4)))
+
+
+def slug(name: str) -> str:
+    """«NVIDIA H200» as a folder's name: nvidia-h200."""
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+
+
+def load(path: Path) -> ModuleType:
+    """The module in a file, known to sys.modules, without which dataclasses with future annotations break."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location(f"demo_{path.parent.name}_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.dont_write_bytecode = True
+    spec.loader.exec_module(module)
+    return module
+
+
+def frozen(value: Any) -> Any:
+    """JSON's lists as the tuples they were."""
+    return tuple(frozen(v) for v in value) if isinstance(value, list) else value

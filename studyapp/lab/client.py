@@ -1,0 +1,175 @@
+"""The app's side of the lab: start the worker, and begin runs in it."""
+
+import asyncio
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from studyapp.lab.demo import Demo
+from studyapp.lab.demo_run import GONE_SECONDS, DemoRun
+
+START_SECONDS = 60.0
+
+
+class LabClient:
+    """A worker process and the runs in it. Start it after the first frame; a run starts it where it is not yet."""
+
+    def __init__(self, python: str = sys.executable) -> None:
+        self.python = python
+        self.ready = False
+        self.torch = ""
+        self.why = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._link: socket.socket | None = None
+        self._stderr: Any = None
+        self._starting: asyncio.Task[None] | None = None
+        self._runs = itertools.count(1)
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process, where there is one."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> bool:
+        """Start the worker and wait until it is ready; False, and `why`, where it cannot be."""
+        if self.ready and self._process is not None and self._process.poll() is not None:
+            await self.close()
+        if self._starting is None or (self._starting.done() and not self.ready):
+            self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
+        return self.ready
+
+    async def _start(self) -> None:
+        await self._stop()
+        self.why = ""
+        if not hasattr(socket, "send_fds"):
+            self.why = "demos need a system that can fork: Linux, macOS or WSL"
+            return
+        mine, theirs = socket.socketpair()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
+        root = str(Path(__file__).parent.parent.parent)
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+        try:
+            self._process = subprocess.Popen(
+                [self.python, "-P", "-m", "studyapp.lab.fork_server", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._stderr,
+                start_new_session=True,
+                env=environment,
+            )
+        except OSError as error:
+            mine.close()
+            self.why = f"{self.python} cannot be started: {error.strerror}"
+            return
+        finally:
+            theirs.close()
+        mine.setblocking(False)
+        self._link = mine
+        hello = b""
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not hello.endswith(b"\n"):
+                    data = await asyncio.get_running_loop().sock_recv(mine, 65536)
+                    if not data:
+                        break
+                    hello += data
+        except (TimeoutError, ConnectionError) as error:
+            self.why = f"the worker did not start: {error or 'it took too long'}"
+            await self._stop()
+            return
+        said: dict[str, Any] = (
+            json.loads(hello) if hello.endswith(b"\n") else {"ready": False, "why": self._last_words()}
+        )
+        self.ready, self.torch, self.why = said["ready"], said.get("torch", ""), said.get("why", "")
+        if not self.ready:
+            await self._stop()
+
+    def _last_words(self) -> str:
+        self._stderr.seek(0)
+        said = self._stderr.read()[-2000:].decode(errors="replace").strip().splitlines()
+        return said[-1] if said else "the worker ended at once"
+
+    async def close(self) -> None:
+        """Kill every run and the worker."""
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        self._starting = None
+        await self._stop()
+
+    async def _stop(self) -> None:
+        self.ready = False
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        process, self._process = self._process, None
+        if process is not None:
+            until = time.monotonic() + GONE_SECONDS
+            while process.poll() is None and time.monotonic() < until:
+                await asyncio.sleep(0.01)
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if self._stderr is not None:
+            self._stderr.close()
+            self._stderr = None
+
+    async def __aenter__(self) -> "LabClient":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def run(
+        self,
+        demo: Demo,
+        claims: Collection[str] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        timeout: float = 30.0,
+        memory: int = 2 << 30,
+    ) -> DemoRun:
+        """A run of a demo's claims (all, or those named), as an async iterator of events; the last is Ended.
+
+        Raises:
+            DemoError: where a claim or parameter is unknown, or a parameter is of another type.
+        """
+        names = None if claims is None else [demo.claim(c).name for c in claims]
+        request = {
+            "path": str(demo.path.resolve()),
+            "claims": names,
+            "parameters": demo.settle(parameters or {}),
+            "seed": seed,
+            "memory": memory,
+        }
+        return DemoRun(self, request, timeout, memory)
+
+    def send(self, request: Mapping[str, Any], descriptors: Collection[int] = ()) -> None:
+        """Send one request to the worker.
+
+        Raises:
+            OSError: where the worker is gone.
+        """
+        if self._link is None:
+            raise BrokenPipeError("the worker is gone")
+        data = json.dumps(request).encode() + b"\n"
+        if descriptors:
+            sent = socket.send_fds(self._link, [data], list(descriptors))
+            data = data[sent:]
+        if data:
+            self._link.sendall(data)
+
+    def next_run(self) -> int:
+        """A number for a run."""
+        return next(self._runs)

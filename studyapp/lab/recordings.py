@@ -1,0 +1,193 @@
+"""What demos gave when they were last run, kept as files: `<machine>/<topic>/<name>.json`.
+
+Cards show it at once, also where torch or a GPU is missing. Numbers are kept to six digits; a file is rewritten only where the
+source or the outcome of a check changed, because raw numbers differ between processors.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date as Date
+from pathlib import Path
+from typing import Any
+
+from studyapp.errors import DemoError
+from studyapp.evidence.types import Check, Evidence, Outcome, from_json, to_json
+from studyapp.files import atomic_write
+from studyapp.lab.demo import Demo
+
+CPU = "cpu"
+
+
+@dataclass(frozen=True)
+class RecordedClaim:
+    """What one claim gave; `skipped` names what the machine lacked."""
+
+    name: str
+    held: bool
+    seconds: float
+    checks: tuple[Check, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    skipped: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    machine: str = CPU
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class RecordedDemo:
+    """One run of a demo on one machine; `hash` is that of the source it ran."""
+
+    machine: str
+    torch: str
+    date: str
+    seconds: float
+    hash: str
+    claims: Mapping[str, RecordedClaim] = field(default_factory=dict)
+
+    def stale(self, demo: Demo) -> bool:
+        """Whether the source has changed since."""
+        return self.hash != demo.hash
+
+
+class Recordings:
+    """The recorded runs under one folder: those that ship with the demos, or a reader's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[Path, tuple[int, RecordedDemo]] = {}
+
+    def machines(self) -> list[str]:
+        """The machines something was recorded on, the processor first."""
+        if not self.folder.is_dir():
+            return []
+        found = [p.name for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
+        return sorted(found, key=lambda name: (name != CPU, name))
+
+    def path(self, demo_name: str, machine: str = CPU) -> Path:
+        """Where a demo's run stands."""
+        return self.folder / machine / f"{demo_name}.json"
+
+    def get(self, demo_name: str, machine: str = CPU) -> RecordedDemo | None:
+        """The recorded run, or None where there is none that can be read. A file is read again only once it has changed."""
+        path = self.path(demo_name, machine)
+        try:
+            changed = path.stat().st_mtime_ns
+            known = self._read.get(path)
+            if known is None or known[0] != changed:
+                known = self._read[path] = (changed, _from_json(json.loads(path.read_text(encoding="utf-8"))))
+            return known[1]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def best(self, claim_ref: str) -> RecordedClaim | None:
+        """What was recorded of "topic/demo.claim": on the processor where it ran there, else on the newest card."""
+        demo_name, _, claim = claim_ref.partition(".")
+        runs = [r for m in self.machines() if (r := self.get(demo_name, m)) is not None and claim in r.claims]
+        runs.sort(key=lambda r: r.date, reverse=True)
+        runs.sort(key=lambda r: (bool(r.claims[claim].skipped), r.machine != CPU))
+        return runs[0].claims[claim] if runs else None
+
+    def write(
+        self,
+        demo: Demo,
+        outcomes: Iterable[Outcome],
+        *,
+        torch: str,
+        today: Date,
+        machine: str = CPU,
+        always: bool = False,
+    ) -> bool:
+        """Keep a run. True where a file was written: only where source or a check changed, unless `always`.
+
+        Raises:
+            DemoError: where the file cannot be written.
+        """
+        claims = {
+            o.claim: RecordedClaim(
+                o.claim,
+                o.held,
+                _digits(o.seconds),
+                tuple(_rounded(c) for c in o.checks),
+                tuple(_rounded(e) for e in o.evidence),
+                o.skipped,
+                dict(o.parameters),
+                machine,
+                today.isoformat(),
+            )
+            for o in outcomes
+        }
+        old = self.get(demo.name, machine)
+        if old is not None and old.hash == demo.hash:
+            claims = {**{n: c for n, c in old.claims.items() if any(n == k.name for k in demo.claims)}, **claims}
+        order = {c.name: i for i, c in enumerate(demo.claims)}
+        claims = dict(sorted(claims.items(), key=lambda pair: order.get(pair[0], len(order))))
+        seconds = _digits(sum(c.seconds for c in claims.values()))
+        new = RecordedDemo(machine, torch, today.isoformat(), seconds, demo.hash, claims)
+        if old is not None and not always and _essence(old) == _essence(new):
+            return False
+        path, hint = self.path(demo.name, machine), "is the folder yours, and is there room?"
+        with atomic_write(path, lambda e: DemoError(f"{path} cannot be written: {e.strerror}", hint)) as part:
+            part.write_text(_to_json(new), "utf-8")
+        return True
+
+
+def _essence(run: RecordedDemo) -> Any:
+    claims = {
+        n: (c.held, c.skipped, [(k.what, k.relation, k.held) for k in c.checks], dict(c.parameters))
+        for n, c in run.claims.items()
+    }
+    return run.hash, claims
+
+
+def _digits(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, tuple):
+        return tuple(_digits(v) for v in value)
+    if isinstance(value, Mapping):
+        return {k: _digits(v) for k, v in value.items()}
+    return value
+
+
+def _rounded(item: Any) -> Any:
+    return replace(item, **{name: _digits(value) for name, value in vars(item).items()})
+
+
+def _to_json(run: RecordedDemo) -> str:
+    """One claim, check and piece of evidence a line, so that a change reads well as a difference."""
+    head = {"machine": run.machine, "torch": run.torch, "date": run.date, "seconds": run.seconds, "hash": run.hash}
+    lines = [f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in head.items()]
+    claims = []
+    for claim in run.claims.values():
+        rows: dict[str, Any] = {"held": claim.held, "seconds": claim.seconds}
+        if claim.skipped:
+            rows["skipped"] = claim.skipped
+        if claim.parameters:
+            rows["parameters"] = dict(claim.parameters)
+        body = [f"   {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in rows.items()]
+        for key, items in (("checks", claim.checks), ("evidence", claim.evidence)):
+            inner = ",\n".join("    " + json.dumps(to_json(i), ensure_ascii=False, allow_nan=False) for i in items)
+            body.append(f'   "{key}": [\n{inner}\n   ]' if inner else f'   "{key}": []')
+        claims.append(f"  {json.dumps(claim.name)}: {{\n" + ",\n".join(body) + "\n  }")
+    lines.append(' "claims": {\n' + ",\n".join(claims) + "\n }")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _from_json(data: Mapping[str, Any]) -> RecordedDemo:
+    claims: dict[str, RecordedClaim] = {}
+    for name, c in data["claims"].items():
+        checks: list[Any] = [from_json(k) for k in c["checks"]]
+        evidence: list[Any] = [from_json(e) for e in c["evidence"]]
+        claims[name] = RecordedClaim(
+            name,
+            c["held"],
+            c["seconds"],
+            tuple(checks),
+            tuple(evidence),
+            c.get("skipped", ""),
+            c.get("parameters", {}),
+            data["machine"],
+            data["date"],
+        )
+    return RecordedDemo(data["machine"], data["torch"], data["date"], data["seconds"], data["hash"], claims)

@@ -1,0 +1,106 @@
+"""The numbers that Home and Stats show, and how a number is drawn in a line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+
+from studyapp.context import AppContext
+from studyapp.reviews import stats
+from studyapp.reviews.scheduler import Scheduler
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class TopicLoad:
+    """What waits in a topic, and how much of it stands."""
+
+    topic: str
+    new: int
+    learn: int
+    due: int
+    known: int
+    total: int
+    remembered: float
+
+
+@dataclass(frozen=True)
+class HomeStats:
+    """All of Home's numbers."""
+
+    today: TopicLoad
+    topics: list[TopicLoad]
+    minutes: int
+    streak: int
+    forecast: list[int]
+    yesterday: int
+    yesterday_percent: int
+    seen: bool
+
+
+def home_stats(context: AppContext) -> HomeStats:
+    """Count what Home shows; what waits today comes from the sitting itself, so that the two agree."""
+    cards, now, day = context.cards(), context.clock(), context.today()
+    days = context.store.days(day - 1, day)
+    scheduler = Scheduler(context.settings)
+    ids = {t.id: [q.card_id for q in context.scheduled(t.id)] for t in context.topics()}
+    ids[""] = [q.card_id for q in context.scheduled()]
+    recall = {name: r for name, c in cards.items() if c.reps and (r := scheduler.retrievability(c, day)) is not None}
+    loads = {}
+    for topic, wanted in ids.items():
+        counts = context.session(topic or None, cards=cards).counts(now)
+        recalled = [recall[c] for c in wanted if c in recall]
+        known = sum(c in cards and cards[c].state in ("review", "relearning") for c in wanted)
+        mean = sum(recalled) / len(recalled) if recalled else 0.0
+        loads[topic] = TopicLoad(topic, counts.new, counts.learning, counts.due, known, len(wanted), mean)
+    today = loads.pop("")
+    mine = [cards[c] for c in ids[""] if c in cards]
+    past = days.get(day - 1, stats.Day())
+    return HomeStats(
+        today=today,
+        topics=list(loads.values()),
+        minutes=minutes(context, today),
+        streak=streak(context),
+        forecast=stats.forecast(mine, now, 14, context.settings),
+        yesterday=past.reviews,
+        yesterday_percent=round(100 * past.recalled / past.reviews) if past.reviews else 0,
+        seen=bool(cards),
+    )
+
+
+def minutes(context: AppContext, load: TopicLoad) -> int:
+    """How long the load will take, from the learner's own pace; never nothing where something waits."""
+    cards = load.new + load.learn + load.due
+    return max(min(cards, 1), round(stats.minutes_estimate(context.store.latest_seconds(), cards)))
+
+
+def streak(context: AppContext) -> int:
+    """Study days in a row, read as far back as the row goes."""
+    today, back = context.today(), 64
+    while True:
+        days = context.store.days(today - back, today)
+        length = stats.streak(days, today)
+        if length < back - 1:
+            return length
+        back *= 4
+
+
+def sparkline(numbers: Sequence[float]) -> str:
+    """A row of blocks, the highest full."""
+    top = max(numbers, default=0)
+    return "".join(BLOCKS[round(n / top * (len(BLOCKS) - 1))] if top else BLOCKS[0] for n in numbers)
+
+
+def gauge(share: float, width: int) -> Content:
+    """A bar that is full at 1."""
+    full = round(max(0.0, min(1.0, share)) * width)
+    return Content.assemble(Content.styled("━" * full, "$accent"), Content.styled("─" * (width - full), "$foreground-muted"))
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """A text made exactly as many cells wide; what is cut ends in «…»."""
+    if right:
+        return " " * max(0, width - cell_len(text)) + text
+    return set_cell_size(text, width - 1) + "…" if cell_len(text) > width else set_cell_size(text, width)

@@ -1,0 +1,195 @@
+"""What a claim says is kept as plain values and judged as stated."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from studyapp.evidence import bars, expect, heatmap, lines, progress, show, table
+from studyapp.evidence.api import ExpectationError, listening
+from studyapp.evidence.claims import Recorder, run_claim
+from studyapp.evidence.types import Check, from_json, to_json, to_plain
+
+
+def check(got: Any, **relation: Any) -> Check:
+    """The check that an expectation leaves."""
+    heard = Recorder()
+    with listening(heard):
+        expect("x", got, **relation)
+    (made,) = heard.checks
+    return made
+
+
+@pytest.mark.parametrize(
+    ("got", "relation", "held", "margin"),
+    [
+        (1.1, {"equals": 1, "within": 0.25}, True, 0.15),
+        (1.5, {"equals": 1, "within": 0.25}, False, -0.25),
+        (3, {"at_least": 2}, True, 1),
+        (1, {"at_least": 2, "within": 1}, True, 0),
+        (3, {"at_most": 2}, False, -1),
+        (2, {"at_most": 2}, True, 0),
+        (True, {"equals": True}, True, 0),
+        (False, {"equals": True}, False, -1),
+        ("gloo", {"equals": "gloo"}, True, 0),
+        ("gloo", {"equals": "nccl"}, False, -1),
+        (2**60 + 1, {"equals": 2**60}, False, -1),
+        (10**400, {"equals": 10**400}, True, 0),
+    ],
+)
+def test_an_expectation_keeps_its_margin(got: Any, relation: dict[str, Any], held: bool, margin: float) -> None:
+    """Held or not, and how far `got` may still move, follow from the relation and the tolerance."""
+    made = check(got, **relation)
+    assert made.held is held
+    assert made.margin == pytest.approx(margin)
+
+
+@pytest.mark.parametrize(
+    ("got", "relation", "held"),
+    [
+        (math.nan, {"equals": 1}, False),
+        (math.nan, {"equals": 1, "within": math.inf}, False),
+        (math.nan, {"at_least": 0}, False),
+        (math.nan, {"at_most": 0}, False),
+        (1, {"equals": math.nan}, False),
+        (math.nan, {"equals": math.nan}, True),
+        (math.inf, {"equals": math.inf}, True),
+        (math.inf, {"equals": -math.inf}, False),
+        (math.inf, {"at_least": 1e300}, True),
+        (math.inf, {"at_most": 1e300}, False),
+    ],
+)
+def test_nan_and_inf_are_judged_as_they_are(got: float, relation: dict[str, float], held: bool) -> None:
+    """NaN satisfies nothing but equality with NaN, and the check is still JSON."""
+    made = check(got, **relation)
+    assert made.held is held
+    assert from_json(json.loads(json.dumps(to_json(made), allow_nan=False))) == made
+
+
+def test_of_a_sequence_the_thinnest_is_kept() -> None:
+    """The place with the least margin is reported, and a broken one before any that holds."""
+    made = check(torch.tensor([1.0, 1.25, 0.875]), equals=1, within=0.5, at=("d", (16, 64, 256)))
+    assert (made.got, made.margin, made.place, made.held) == (1.25, 0.25, ("d", 64), True)
+    assert check([5, 1], at_least=[6, -99]).got == 5
+    assert check([[1, 2], [3, 9]], at_most=[2, 2, 3, 4]).got == 9
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1), st.floats(0, 1e3))
+def test_a_sequence_holds_when_all_of_it_does(got: list[float], within: float) -> None:
+    """A check over many numbers holds exactly where each by itself would."""
+    assert check(got, equals=0, within=within).held == all(abs(g) <= within for g in got)
+
+
+@pytest.mark.parametrize(
+    ("got", "relation"),
+    [
+        (1, {}),
+        (1, {"equals": 1, "at_least": 1}),
+        ([], {"equals": 1}),
+        ([1, 2, 3], {"equals": [1, 2]}),
+        ([1, 2, 3], {"equals": 1, "at": ("d", (1, 2))}),
+    ],
+)
+def test_an_expectation_that_says_nothing_is_refused(got: Any, relation: dict[str, Any]) -> None:
+    """No relation, two of them, nothing to judge, or lengths that differ raise."""
+    with pytest.raises(ValueError, match=r"."):
+        check(got, **relation)
+
+
+def test_without_a_listener_a_broken_expectation_raises() -> None:
+    """Called from a test, a claim's function fails with the check's sentence, and showing does nothing."""
+    show(table({"a": [1]}))
+    expect("n", 1, equals=1)
+    with pytest.raises(ExpectationError, match=r"Var is 8\.98 at d = 16, not 1 ± 0\.2"):
+        expect("Var", 8.98, equals=1, within=0.2, at=("d", 16))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.tensor(3),
+        torch.tensor([True]),
+        torch.ones(2, requires_grad=True),
+        torch.ones(2, dtype=torch.bfloat16),
+        range(3),
+        [math.nan, math.inf],
+        torch.tensor([float("-inf")]),
+    ],
+)
+def test_tensors_and_ranges_become_plain(value: Any) -> None:
+    """Whatever a demo hands over is JSON afterwards, nan and inf as words."""
+    json.dumps(to_plain(value), allow_nan=False)
+    assert to_plain(torch.tensor([1.0, math.nan, -math.inf])) == (1.0, "nan", "-inf")
+
+
+def test_what_is_no_number_is_refused() -> None:
+    """A complex number or an object raises TypeError."""
+    for value in (1j, object()):
+        with pytest.raises(TypeError):
+            to_plain(value)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        table({"a": torch.arange(2), "b": ["x", None]}, title="t"),
+        table(["a"], [[True]]),
+        lines("d", (1, 2), {"y": torch.rand(2), "z": [math.inf, 0]}, log="xy"),
+        bars(torch.arange(2), {"s": [1, 2]}),
+        bars(["a"], [1]),
+        heatmap(torch.rand(2, 3), x=range(3), y="ab"),
+    ],
+)
+def test_evidence_survives_json(item: Any) -> None:
+    """Every kind of evidence comes back from JSON as it was."""
+    assert from_json(json.loads(json.dumps(to_json(item), allow_nan=False))) == item
+
+
+def test_columns_of_different_length_are_refused() -> None:
+    """Evidence whose parts do not fit is an error where it is made."""
+    for make in (
+        lambda: table({"a": [1], "b": [1, 2]}),
+        lambda: table(["a"], [[1, 2]]),
+        lambda: lines("x", [1], {"y": [1, 2]}),
+        lambda: lines("x", [1], {"y": [1]}, log="z"),
+        lambda: bars(["a"], [1, 2]),
+        lambda: heatmap([[1], [1, 2]]),
+    ):
+        with pytest.raises(ValueError, match=r"."):
+            make()
+
+
+def test_progress_passes_everything_on() -> None:
+    """Iterating is as without it, and the last step is always told."""
+
+    class Bar(Recorder):
+        seen: tuple[int, int] = (0, 0)
+
+        def progressed(self, done: int, total: int) -> None:
+            self.seen = (done, total)
+
+    bar = Bar()
+    with listening(bar):
+        assert list(progress(range(5))) == list(range(5))
+        assert bar.seen == (5, 5)
+        assert list(progress(iter("ab"))) == ["a", "b"]
+        assert bar.seen == (2, 2)
+    assert list(progress([])) == []
+
+
+def test_a_claim_keeps_evidence_and_threads() -> None:
+    """Evidence before a break stays, the thread count comes back, and parameters of other claims are left alone."""
+    threads = torch.get_num_threads()
+
+    def claim(n: int = 1) -> None:
+        show(table({"threads": [torch.get_num_threads()]}))
+        expect("n", n, equals=1)
+
+    outcome = run_claim("c", claim, {"n": 2, "other": 3})
+    assert (outcome.held, outcome.parameters, len(outcome.evidence)) == (False, {"n": 2}, 1)
+    assert to_json(outcome.evidence[0])["rows"] == ((1,),)
+    assert torch.get_num_threads() == threads

@@ -1,0 +1,243 @@
+"""Browse, Lab, Stats, Help, the palette and the one command table."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+from textual.widgets import Input, OptionList, Static
+
+from studyapp.i18n import Translations
+from studyapp.reviews.stats import Day
+from studyapp.tui.commands import COMMANDS, SCOPES, key_table, of_scope
+from studyapp.tui.dashboard import streak
+from studyapp.tui.screens.browse import Browse
+from studyapp.tui.screens.help import Help
+from studyapp.tui.screens.home import Home
+from studyapp.tui.screens.lab import LabScreen
+from studyapp.tui.screens.stats import Stats, months
+from studyapp.tui.screens.study import Study
+from studyapp.tui.widgets.claim_view import ClaimView
+
+SIZES = [(80, 24), (140, 45)]
+
+
+def text(app: Any, selector: str) -> str:
+    """What a Static on the screen on top says."""
+    return str(app.screen.query_one(selector, Static).content)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(("key", "screen"), [("b", Browse), ("l", LabScreen), ("s", Stats), ("question_mark", Help)])
+async def test_every_room_opens_from_home_and_speaks_both_languages(
+    make_app: Any, size: Any, language: str, key: str, screen: type
+) -> None:
+    """A key opens the room, ctrl+l says it in the other language, and leaving comes home."""
+    app = make_app(language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press(key)
+        await pilot.pause()
+        assert isinstance(app.screen, screen)
+        before = text(app, "#title")
+        await pilot.press("ctrl+l")
+        await pilot.pause()
+        assert text(app, "#title") != before
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Home)
+
+
+async def test_browse_finds_filters_reads_and_suspends(make_app: Any, store: Any) -> None:
+    """Typing narrows the list; v and t filter; s suspends and brings back; y studies what is listed."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("slash", *"third", "enter")
+        await pilot.pause()
+        assert app.screen.query_one("#list", OptionList).option_count == 1
+        assert "third" in text(app, "#ask")
+        await pilot.press("s")
+        await pilot.pause()
+        assert store.card("third#recall").suspended
+        await pilot.press("s")
+        await pilot.pause()
+        assert not store.card("third#recall").suspended
+        app.screen.query_one("#search", Input).value = ""
+        await pilot.pause()
+        await pilot.press("v", "v")
+        await pilot.pause()
+        assert [q.id for q in app.screen.found] == ["second"]
+        await pilot.press("y")
+        await pilot.pause()
+        assert isinstance(app.screen, Study) and "second" in text(app, "#ask")
+
+
+async def test_browse_makes_a_card_new_and_takes_that_back(make_app: Any, store: Any) -> None:
+    """n resets the card under the cursor, u gives back what it was."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "4", "escape", "b", "n")
+        await pilot.pause()
+        assert store.card("first#recall").state == "new"
+        await pilot.press("u")
+        await pilot.pause()
+        assert store.card("first#recall").state == "review"
+
+
+async def test_what_went_wrong_at_opening_is_said_at_home(make_app: Any, store: Any) -> None:
+    """A notice of the store, such as that no backup could be made, stands on Home."""
+    store.notices.append("No backup today: [the disk] is full")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert "[the disk] is full" in text(app, "#hint")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_topic_takes_one_line_however_well_it_is_known(make_app: Any, clock: Any, language: str) -> None:
+    """At 80 columns a row with 100 % still fits, and what waits takes at least a minute."""
+    app = make_app(language=language)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("a", "space")
+        clock.forward(seconds=1)
+        await pilot.press("4", "escape")
+        await pilot.pause()
+        topics = app.screen.query_one("#topics", OptionList)
+        row = topics.get_option_at_index(0).prompt
+        assert "100 %" in str(row) and row.cell_length <= topics.scrollable_content_region.width - 2
+        assert app.context.t("home.minutes", n=1) in text(app, "#today")
+
+
+def test_months_stand_above_their_weeks() -> None:
+    """Each month's number begins at the week that holds its first day, two cells a week."""
+    line = months(date(2026, 11, 24), 70)  # from 16 September; 1 October is in week 2, 1 November in week 6
+    assert line == " " * 4 + "10" + " " * 6 + "11"
+
+
+async def test_the_lab_runs_what_the_form_says_and_keeps_the_former_run(make_app: Any, lab: Any) -> None:
+    """r runs all claims; a turned value is handed on; each claim then shows the new run and the one before."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("l")
+        await pilot.pause()
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        field = app.screen.query(Input).first()
+        field.value = "8,32"
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert [a[2] for a in lab.asked] == [{}, {"widths": (8, 32)}]
+        runs = app.screen.query(ClaimView).first().runs
+        assert [dict(r.parameters) for r in runs] == [{"widths": (8, 32)}, {}]
+
+
+async def test_a_parameter_with_two_defaults_is_left_to_each_claim_until_turned(make_app: Any, lab: Any, demos: Any) -> None:
+    """Its field is empty and names both; untouched it hands nothing on, and either default can be asked for."""
+    file = demos / "attention" / "score_scaling.py"
+    source = file.read_text("utf-8")
+    file.write_text(source.replace("saturates(samples=128)", "saturates(samples=16)"), "utf-8")
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("l")
+        await pilot.pause()
+        field = next(i for i in app.screen.query(Input) if i.name == "samples")
+        assert (field.value, field.placeholder) == ("", "128 · 16")
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        field.value = "128"
+        await pilot.press("r")
+        await app.workers.wait_for_complete()
+        assert [a[2] for a in lab.asked] == [{}, {"samples": 128}]
+
+
+async def test_stats_count_what_was_answered(make_app: Any, clock: Any) -> None:
+    """After answers on two days, Stats tells the streak and the share recalled."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "4", "escape")
+        clock.forward(days=20)
+        await pilot.press("enter", "space", "3", "escape", "s")
+        await pilot.pause()
+        assert "100%" in text(app, "#numbers")
+
+
+async def test_light_and_dark_switch_and_are_kept(make_app: Any) -> None:
+    """f3 changes the theme and hands the changed settings on."""
+    app, kept = make_app(), []
+    app.context.save = kept.append
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("f3")
+        await pilot.pause()
+        assert app.theme == "studyapp-light" and kept[-1].theme == "light"
+
+
+async def test_the_palette_offers_the_commands_of_the_room(make_app: Any) -> None:
+    """Each command of the room stands in the palette by its word."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        titles = {c.title for c in app.get_system_commands(app.screen)}
+        assert {app.context.t(c.word) for c in of_scope("home")} <= titles
+
+
+async def test_a_footer_key_can_be_clicked(make_app: Any) -> None:
+    """A click on the footer's «lab» goes to the lab."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.pause()
+        line = app.screen.query_one("KeyFooter")
+        await pilot.click("KeyFooter", offset=(str(line.content).index("\u00a0lab") + 3, 0))
+        await pilot.pause()
+        assert isinstance(app.screen, LabScreen)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_command_has_a_word_and_an_action(language: str) -> None:
+    """Keys, palette, help and README can only name what exists."""
+    words = Translations.load(language)
+    rooms = {"home": Home, "study": Study, "lab": LabScreen, "browse": Browse, "stats": Stats, "help": Help}
+    for command in COMMANDS:
+        assert words(command.word)
+        if command.scope != "app":
+            assert hasattr(rooms[command.scope], f"action_{command.action.partition('(')[0]}"), command
+    assert key_table(words).count("`") == 2 * sum(len(c.keys.split(",")) for c in COMMANDS)
+    assert {c.scope for c in COMMANDS} == set(SCOPES)
+
+
+def test_no_key_means_two_things_in_a_room() -> None:
+    """Within a room, and against what holds everywhere, each key has one command."""
+    for scope in SCOPES:
+        keys = [k for c in COMMANDS if c.scope in {scope, "app"} for k in c.keys.split(",")]
+        assert len(keys) == len(set(keys)), scope
+
+
+def test_a_long_streak_is_read_to_its_beginning(make_app: Any, store: Any, monkeypatch: Any) -> None:
+    """A streak of two hundred days is two hundred, though the days are first read two months back."""
+    app = make_app()
+    today = app.context.today()
+    studied = dict.fromkeys(range(today - 199, today + 1), Day(1))
+    monkeypatch.setattr(store, "days", lambda first, last: {d: c for d, c in studied.items() if first <= d <= last})
+    assert streak(app.context) == 200
+
+
+async def test_home_is_laid_out_again_when_the_terminal_narrows(make_app: Any) -> None:
+    """A row drawn for a wide terminal fits once the terminal is 80 columns."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.pause()
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.2)
+        topics = app.screen.query_one("#topics", OptionList)
+        assert all(len(str(topics.get_option_at_index(i).prompt)) <= 76 for i in range(topics.option_count))
+
+
+async def test_what_runs_in_the_lab_is_brought_into_sight(make_app: Any, lab: Any) -> None:
+    """Where the terminal is low the claims lie below the parameters; r shows that something runs."""
+    lab.hang = True
+    app = make_app()
+    async with app.run_test(size=(80, 14)) as pilot:
+        await pilot.press("l", "r")
+        await pilot.pause(0.2)
+        state = app.screen.query_one("#bench-state", Static)
+        shown = state.parent.parent.region.intersection(state.region)
+        assert app.context.t("lab.running", claim="variance_is_dk") in str(state.content) and shown.height
