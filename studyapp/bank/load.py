@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin
 
 import msgspec
@@ -116,6 +117,9 @@ class BankBuilder:
             self.find(path, root.value["level"].line, "level", f"«{question.level}» is not a level", hint)
         if question.as_of and not MONTH.fullmatch(question.as_of):
             self.find(path, root.value["as_of"].line, "as_of", f"«{question.as_of}» is not a month", "write '2026-11'")
+        if question.today and not MONTH.fullmatch(question.today.as_of):
+            line = root.value["today"].value["as_of"].line
+            self.find(path, line, "today.as_of", f"«{question.today.as_of}» is not a month", "write '2026-11'")
         return question if len(self.findings) == before else None
 
     def take_topics(self, path: Path, name: str) -> None:
@@ -181,6 +185,8 @@ class BankBuilder:
 
 def _misfits(path: Path, node: yaml_nodes.Node, kind: Any) -> Iterable[Finding]:
     """Where a node is not of the form of `kind`: all of it at once, each with its line."""
+    if get_origin(kind) is UnionType:  # an optional part: where it is written, it is written whole
+        kind = next(part for part in get_args(kind) if part is not NoneType)
     if get_origin(kind) is tuple:
         if not isinstance(node.value, list):
             yield Finding(path, node.line, node.key, "is not a list", "put it in [brackets], or each line after `- `")

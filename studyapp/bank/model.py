@@ -49,14 +49,34 @@ class Point(Support, frozen=True, kw_only=True):
 
 
 class Correction(Support, frozen=True, kw_only=True):
-    """What is commonly said, what is so, and what shows it."""
+    """What is commonly said, what is so, what shows it, and where it is `heard`: a heading of a note, or a citation."""
 
     wrong: Text
     right: Text
+    heard: tuple[str, ...] = ()
+
+
+class Today(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What models and libraries do as of a month: the one place for «today», «most» and «recent».
+
+    `models` are ids of models.yaml, shown as a table beside the text.
+    """
+
+    as_of: str
+    en: str
+    zh: str
+    cites: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+    def __getitem__(self, language: str) -> str:
+        return self.zh if language == "zh" else self.en
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question; `id`, `topic` and `path` come from where its file stands."""
+    """A question; `id`, `topic` and `path` come from where its file stands.
+
+    `drills` name functions of demos that ask for a number ("topic/demo.name"), `write` those that a learner may write.
+    """
 
     id: str
     topic: str
@@ -65,12 +85,15 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     brief: Text
     answer: Text
     points: tuple[Point, ...]
+    today: Today | None = None
     corrections: tuple[Correction, ...] = ()
     follow_ups: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     cites: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     as_of: str = ""
+    drills: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
     supersedes: tuple[str, ...] = ()
     path: Path = Path()
 
@@ -88,7 +111,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def citations(self) -> dict[str, tuple[str, ...]]:
         """The papers that it or its statements cite, each with the places in it, once each, in order."""
         places: dict[str, dict[str, None]] = {}
-        for cite in (*self.cites, *(c for s in (*self.points, *self.corrections) for c in s.cite)):
+        current = self.today.cites if self.today else ()
+        for cite in (*self.cites, *current, *(c for s in (*self.points, *self.corrections) for c in s.cite)):
             paper, _, place = cite.partition(" ")
             places.setdefault(paper, {}).update({place: None} if place else {})
         return {paper: tuple(where) for paper, where in places.items()}

@@ -195,9 +195,21 @@ class QuestionChecker:
                 hint = did_you_mean(paper, self.bank.papers) or "look it up and add it"
                 self.find(f"{key}[{i}]", f"{paper} is not in papers.yaml", hint)
 
+    def heard(self, key: str, places: Sequence[str]) -> None:
+        """Where a belief stands: a heading of the notes, or a paper."""
+        for i, place in enumerate(places):
+            if "#" not in place:
+                self.cited(key, (place,))
+            elif place not in self.bank.sources:
+                self.find(f"{key}[{i}]", f"{place} is not in sources.yaml", did_you_mean(place, self.bank.sources))
+
     def references(self) -> None:
         q, questions = self.question, self.bank.questions
         self.cited("cites", q.cites)
+        if q.today:
+            self.cited("today.cites", q.today.cites)
+        for i, correction in enumerate(q.corrections):
+            self.heard(f"corrections[{i}].heard", correction.heard)
         planned = {i for t in self.bank.topics for i in t.questions}
         for i, other in enumerate(q.follow_ups):
             key = f"follow_ups[{i}]"
@@ -214,6 +226,8 @@ class QuestionChecker:
     def texts(self) -> Iterator[tuple[str, Text]]:
         q = self.question
         yield from (("ask", q.ask), ("brief", q.brief), ("answer", q.answer))
+        if q.today:
+            yield "today", Text(q.today.en, q.today.zh)
         for i, point in enumerate(q.points):
             yield f"points[{i}]", Text(point.en, point.zh)
         for i, correction in enumerate(q.corrections):
