@@ -364,3 +364,42 @@ async def test_settings_that_cannot_be_kept_hold_for_the_sitting(make_app: Any) 
         await pilot.press("ctrl+l")
         await pilot.pause()
         assert app.context.language == "zh" and any("cannot be written" in n.message for n in app._notifications)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_last_claim_can_be_scrolled_into_sight_with_keys(make_app: Any, size: Any) -> None:
+    """Whatever the terminal, the last line of the last claim's evidence can be reached with j alone."""
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("enter", "space")
+        await pilot.pause()
+        last = list(app.screen.query(ClaimView))[-1]
+        for _ in range(12):
+            await pilot.press("j")
+        await pilot.pause()
+        pane = app.screen.query_one("#right" if size[0] >= 110 else "#body")
+        assert last.region.height > 10, "the claim is laid out whole"
+        assert pane.region.contains_region(last.region.__class__(last.region.x, last.region.bottom - 1, 1, 1))
+
+
+@pytest.mark.parametrize("key", ["p", "c", "question_mark"])
+async def test_keys_reach_the_card_after_a_window_was_opened_over_an_outline(make_app: Any, store: Any, key: str) -> None:
+    """An outline written, the answer shown, a window opened and left: a digit rates, and nothing is typed into the outline."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "o", *"mine", "escape", "space", key)
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        await pilot.press("3")
+        await pilot.pause()
+    assert [(e.card, e.rating) for e in store.events() if e.kind == "review"] == [("first#recall", 3)]
+
+
+async def test_a_new_card_begins_with_the_cursor_on_its_first_point(make_app: Any) -> None:
+    """Where the cursor stood on the last card says nothing about this one: x ticks the first point."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "down", "down", "3", "space", "x")
+        await pilot.pause()
+        assert app.screen.query_one(Points).ticked == {0}

@@ -33,6 +33,7 @@ class Study(DemoScreen):
 
     scope = "study"
     BINDINGS: ClassVar = bindings("study")
+    AUTO_FOCUS = ""  # the only thing that could take it is the outline, hidden once the answer is shown
 
     def __init__(
         self, context: AppContext, topic: str | None = None, practice: bool = False, only: list[str] | None = None
@@ -74,9 +75,11 @@ class Study(DemoScreen):
         self.asked_at = self.context.clock()
         self.phase, self.revealed = ("ask" if self.question else "done"), False
         self.query_one(Outline).clear()
+        self.query_one(Points).cursor = 0
         await self.show()
         self.query_one("#body").scroll_home(animate=False)
         self.query_one("#left").scroll_home(animate=False)
+        self.query_one("#right").scroll_home(animate=False)
 
     async def show(self) -> None:
         """Draw the card as far as it is revealed, in the language of now."""
@@ -163,7 +166,7 @@ class Study(DemoScreen):
 
     def action_scroll(self, by: int) -> None:
         """Scroll half a screen."""
-        for pane in ("#body", "#left"):
+        for pane in ("#body", "#left", "#right"):
             self.query_one(pane).scroll_relative(y=by * max(3, self.size.height // 2), animate=False)
 
     @on(Points.Ticked)

@@ -21,6 +21,7 @@ class EvidencePanel(Vertical):
 
     DEFAULT_CSS = """
     EvidencePanel { height: auto; }
+    EvidencePanel #bench-claims { height: auto; }
     EvidencePanel #bench-heading { color: $accent; text-style: bold; }
     EvidencePanel #bench-state, EvidencePanel #bench-output { color: $text-muted; }
     """
