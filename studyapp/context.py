@@ -179,9 +179,10 @@ class AppContext:
         Raises:
             BankError: where there is none; the hint names the nearest ids.
         """
+        from studyapp.bank.refs import CardId
         from studyapp.errors import BankError, did_you_mean
 
-        wanted = question_id.partition("#")[0]
+        wanted = CardId.parse(question_id).question if "#" in question_id else question_id
         if wanted in self.bank.questions:
             return self.bank.questions[wanted]
         hint = did_you_mean(wanted, self.bank.questions, most=3) or "`studyapp search WORDS` finds ids"
@@ -189,7 +190,10 @@ class AppContext:
 
     def question_of(self, card: str) -> "Question | None":
         """The question of a card, None where the bank no longer holds it."""
-        return self.bank.questions.get(card.rpartition("#")[0])
+        from studyapp.bank.refs import CardId
+
+        card_id = CardId.try_parse(card)
+        return self.bank.questions.get(card_id.question) if card_id else None
 
     # ------------------------------------------------------------------ reviews
 
@@ -239,16 +243,22 @@ class AppContext:
 
     def demo(self, ref: str) -> "Demo | None":
         """The demo of "topic/demo" or "topic/demo.claim"."""
-        return self.catalog.demos.get(ref.partition(".")[0])
+        from studyapp.bank.refs import demo_and_claim
+
+        return self.catalog.demos.get(demo_and_claim(ref)[0])
 
     def claim(self, ref: str) -> "Claim | None":
         """The claim of "topic/demo.claim"."""
-        demo, name = self.demo(ref), ref.partition(".")[2]
+        from studyapp.bank.refs import demo_and_claim
+
+        demo, (_, name) = self.demo(ref), demo_and_claim(ref)
         return next((c for c in demo.claims if c.name == name), None) if demo else None
 
     def recorded(self, ref: str) -> "tuple[RecordedDemo, RecordedClaim] | None":
         """What was recorded for a claim on a CPU."""
-        name, _, claim = ref.partition(".")
+        from studyapp.bank.refs import demo_and_claim
+
+        name, claim = demo_and_claim(ref)
         record = self.recordings.get(name)
         outcome = record.claims.get(claim) if record else None
         return (record, outcome) if record and outcome else None

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from studyapp.bank.refs import RECALL, CardId, ClaimRef
+
 LANGUAGES = ("en", "zh")
 LEVELS = ("core", "deep", "frontier", "reference")
 
@@ -100,7 +102,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def card_id(self) -> str:
         """The id of its card."""
-        return f"{self.id}#recall"
+        return str(CardId(self.id, RECALL))
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -119,8 +121,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def demos(self) -> tuple[str, ...]:
-        """The demos of its claims, once each, in order."""
-        return tuple(dict.fromkeys(c.rpartition(".")[0] for c in self.claims))
+        """The demos of its claims, once each, in order; `check` tells of a claim that is no reference."""
+        return tuple(dict.fromkeys(ref.demo for ref in map(ClaimRef.try_parse, self.claims) if ref))
 
 
 class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

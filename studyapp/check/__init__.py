@@ -13,6 +13,7 @@ from pathlib import Path
 
 from studyapp.bank import yaml_nodes
 from studyapp.bank.model import Bank, Finding, Question, Support, Text
+from studyapp.bank.refs import demo_and_claim
 from studyapp.check.wording import text_problems
 from studyapp.errors import did_you_mean
 from studyapp.lab.catalog import Catalog
@@ -181,7 +182,7 @@ class QuestionChecker:
             self.cited(f"{name}[{i}].cite", one.cite)
 
     def claim(self, key: str, claim: str) -> None:
-        demo, _, name = claim.partition(".")
+        demo, name = demo_and_claim(claim)
         if demo not in self.catalog.demos:
             self.find(key, f"there is no demo {demo}", did_you_mean(demo, self.catalog.demos))
         elif name not in (known := [c.name for c in self.catalog.demos[demo].claims]):
@@ -259,7 +260,7 @@ def proofs(bank: Bank, catalog: Catalog, recordings: Recordings) -> Iterable[str
 
 
 def _shown(claim: str, catalog: Catalog, recordings: Recordings) -> Iterator[str]:
-    demo, _, name = claim.partition(".")
+    demo, name = demo_and_claim(claim)
     known = catalog.demos.get(demo)
     sentence = next((c.sentence.en for c in known.claims if c.name == name), None) if known else None
     yield f"{claim}: {sentence or 'there is no such claim'}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from studyapp.bank.refs import demo_and_claim
 from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
 from studyapp.context import AppContext
@@ -108,7 +109,7 @@ def run(context: AppContext, target: str, given: tuple[str, ...], seed: int) -> 
     from studyapp.lab import protocol as ev
     from studyapp.lab.client import LabClient
 
-    name, _, claim = target.partition(".")
+    name, claim = demo_and_claim(target)
     demo = context.catalog.demo(name)
     if claim:
         context.catalog.claim(target)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import click
 from click.shell_completion import CompletionItem
 
+from studyapp.bank.refs import ClaimRef, demo_and_claim
 from studyapp.paths import demos_dir, questions_dir
 
 
@@ -25,13 +26,13 @@ def demos(_ctx: click.Context, _param: click.Parameter, so_far: str) -> list[Com
 
 def claims(_ctx: click.Context, _param: click.Parameter, so_far: str) -> list[CompletionItem]:
     """Names of demos, and after a dot the claims of one."""
-    demo, dot, _ = so_far.partition(".")
-    if not dot:
+    demo, _ = demo_and_claim(so_far)
+    if demo == so_far:
         return _beginning(so_far, _names())
     from studyapp.lab.catalog import Catalog
 
     found = Catalog.load(demos_dir()).demos.get(demo)
-    return _beginning(so_far, (f"{demo}.{c.name}" for c in found.claims) if found else ())
+    return _beginning(so_far, (str(ClaimRef(demo, c.name)) for c in found.claims) if found else ())
 
 
 def _names() -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from studyapp import files
 from studyapp.bank.model import LANGUAGES, Bank, Question, Support
+from studyapp.bank.refs import demo_and_claim
 from studyapp.errors import ExportError
 from studyapp.i18n import Translations
 from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
@@ -70,7 +71,7 @@ def titles(bank: Bank, language: str) -> dict[str, str]:
 def recorded(recordings: Recordings | None, reference: str) -> tuple[RecordedDemo, RecordedClaim] | None:
     """The best record of the claim `topic/demo.claim`, with the run it belongs to; None where there is none."""
     claim = recordings.best(reference) if recordings is not None else None
-    run = recordings.get(reference.rpartition(".")[0], claim.machine) if recordings is not None and claim else None
+    run = recordings.get(demo_and_claim(reference)[0], claim.machine) if recordings is not None and claim else None
     return (run, claim) if run is not None and claim is not None else None
 
 

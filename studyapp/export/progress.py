@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from studyapp.bank.refs import RECALL, CardId
 from studyapp.export.options import seconds
 from studyapp.reviews.scheduler import CardState, LogEvent, Scheduler, active_events, interval, study_day
 from studyapp.settings import Settings
@@ -44,7 +45,7 @@ def write_progress(connection: sqlite3.Connection, store: Progress, ids: Mapping
         "UPDATE col SET crt = ?, conf = ?", (_append_reversal(today - DAYS_SINCE_CREATION, settings), json.dumps(conf))
     )
     scheduler = Scheduler(settings)
-    by_card = {f"{question}#recall": number for question, number in ids.items()}
+    by_card = {str(CardId(question, RECALL)): number for question, number in ids.items()}
     for card, state in store.cards().items():
         if card in by_card:
             _card(connection, by_card[card], state, today, scheduler, now)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from studyapp.bank.model import Finding
+from studyapp.bank.refs import ClaimRef
 from studyapp.errors import DemoError
 from studyapp.lab.demo import Claim, Demo, nearest
 from studyapp.lab.demo_parser import parse_demo
@@ -77,9 +78,7 @@ class Catalog:
         """The claim "attention/score_scaling.dot_product_variance_is_dk".
 
         Raises:
-            DemoError: where demo or claim is unknown; the hint names the nearest.
+            DemoError: where demo or claim is unknown, or it names none; the hint names the nearest.
         """
-        demo, dot, claim = reference.partition(".")
-        if not dot:
-            raise DemoError(f"{reference!r} names no claim", "write topic/demo.claim")
-        return self.demo(demo).claim(claim)
+        ref = ClaimRef.parse(reference)
+        return self.demo(ref.demo).claim(ref.claim)

@@ -11,6 +11,7 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Any
 
+from studyapp.bank.refs import demo_and_claim
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Check, Evidence, Outcome, from_json, to_json
 from studyapp.files import atomic_write
@@ -82,7 +83,7 @@ class Recordings:
 
     def best(self, claim_ref: str) -> RecordedClaim | None:
         """What was recorded of "topic/demo.claim": on the processor where it ran there, else on the newest card."""
-        demo_name, _, claim = claim_ref.partition(".")
+        demo_name, claim = demo_and_claim(claim_ref)
         runs = [r for m in self.machines() if (r := self.get(demo_name, m)) is not None and claim in r.claims]
         runs.sort(key=lambda r: r.date, reverse=True)
         runs.sort(key=lambda r: (bool(r.claims[claim].skipped), r.machine != CPU))

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from studyapp.bank.refs import demo_and_claim
 from studyapp.context import AppContext
 from studyapp.evidence.types import Check, Evidence
 from studyapp.lab import protocol as e
@@ -116,7 +117,8 @@ class EvidencePanel(Vertical):
         wanted: dict[str, list[str]] = {}
         for ref in claims:
             if self.context.claim(ref):
-                wanted.setdefault(ref.rpartition(".")[0], []).append(ref.rpartition(".")[2])
+                name, claim = demo_and_claim(ref)
+                wanted.setdefault(name, []).append(claim)
         self._state(self.context.t("lab.queued" if wanted else "lab.no_demo"))
         for name, chosen in wanted.items():
             self.turned[name] = dict(parameters)
