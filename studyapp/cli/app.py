@@ -1,13 +1,12 @@
 """Open the terminal interface."""
 
-import sys
-
 from studyapp.context import AppContext
 
 
 def open_app(context: AppContext) -> None:
     """Run the app; leaves with its return code, so that a crash is not a success."""
     from studyapp.tui.app import StudyApp
+    from studyapp.tui.exit_guard import leave_process
 
     context.store  # noqa: B018  what is wrong with the database is said before the terminal is taken over
     app = StudyApp(context)
@@ -15,4 +14,4 @@ def open_app(context: AppContext) -> None:
         app.run()
     finally:
         context.close()
-    sys.exit(app.return_code or 0)
+    leave_process(app.return_code or 0)

@@ -107,14 +107,20 @@ class LabClient:
         self._starting = None
         await self._stop()
 
+    def kill(self) -> None:
+        """End the worker at once, from any thread; its runs end with it."""
+        if self._process is not None:
+            self._process.kill()
+
     async def _stop(self) -> None:
+        patience = GONE_SECONDS if self.ready else 0.0  # one that is still importing torch has no run to end, and hears nothing
         self.ready = False
         if self._link is not None:
             self._link.close()
             self._link = None
         process, self._process = self._process, None
         if process is not None:
-            until = time.monotonic() + GONE_SECONDS
+            until = time.monotonic() + patience
             while process.poll() is None and time.monotonic() < until:
                 await asyncio.sleep(0.01)
             if process.poll() is None:

@@ -1,9 +1,5 @@
 """The app: hands each screen its context, obeys the screens' wishes, and starts the lab once the first frame stands."""
 
-import asyncio
-import contextlib
-import signal
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -16,6 +12,7 @@ from studyapp.context import AppContext
 from studyapp.errors import StudyError
 from studyapp.tui import wrap
 from studyapp.tui.commands import COMMANDS, bindings
+from studyapp.tui.exit_guard import ExitGuard
 from studyapp.tui.screens.base import BaseScreen, tell_error
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
@@ -51,16 +48,14 @@ class StudyApp(App[None]):
         super().__init__()
         wrap.install()
         self.context = context
+        self.guard = ExitGuard(self.exit, context.lab.kill)
 
     async def on_mount(self) -> None:
         """Home first; the lab after it is painted."""
         self.register_theme(LIGHT)
         self.theme = THEMES.get(self.context.settings.theme, THEMES["dark"])
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                asyncio.get_running_loop().add_signal_handler(number, self.exit)
-        if not self.is_headless and sys.__stdin__ is not None and sys.__stdin__.isatty():
-            self.set_interval(1, self._follow_the_terminal)
+        if not self.is_headless:
+            self.guard.watch()
         await self.push_screen(Home(self.context))
         self.call_after_refresh(self._start_lab)
 
@@ -68,10 +63,11 @@ class StudyApp(App[None]):
     async def _start_lab(self) -> None:
         await self.context.lab.start()
 
-    def _follow_the_terminal(self) -> None:
-        """Leave when the window is closed; under `make` no signal tells of it, and input that is at its end keeps a core busy."""
-        if sys.__stdin__ is not None and not sys.__stdin__.isatty():
-            self.exit()
+    def exit(self, *args: Any, **kwargs: Any) -> None:
+        """Leave; a second and a half later at the latest, whatever the terminal does."""
+        if not self.is_headless:
+            self.guard.leaving()
+        super().exit(*args, **kwargs)
 
     async def on_unmount(self) -> None:
         """Leave no process behind."""

@@ -62,6 +62,10 @@ class FakeLab:
         """Close."""
         self.closed = True
 
+    def kill(self) -> None:
+        """Kill."""
+        self.closed = True
+
     async def run(self, demo: Any, claims: Any = None, parameters: Any = None, **_: Any) -> AsyncIterator[Any]:
         """Play back."""
         chosen = tuple(claims or (c.name for c in demo.claims))
