@@ -151,13 +151,15 @@ class LabClient:
         Raises:
             DemoError: where a claim or parameter is unknown, or a parameter is of another type.
         """
-        names = None if claims is None else [demo.claim(c).name for c in claims]
+        chosen = demo.claims if claims is None else [demo.claim(c) for c in claims]
+        names = None if claims is None else [c.name for c in chosen]
+        on_a_card = any("cuda" in c.needs for c in chosen)
         request = {
             "path": str(demo.path.resolve()),
             "claims": names,
             "parameters": demo.settle(parameters or {}),
             "seed": seed,
-            "memory": memory,
+            "memory": 0 if on_a_card else memory,  # CUDA maps far more than it uses; the watch on real memory stays
         }
         return DemoRun(self, request, timeout, memory)
 

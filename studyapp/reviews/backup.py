@@ -1,6 +1,7 @@
 """Keeping the database of reviews safe: what SQLite's errors mean, its own check, backups thinned with age, the way back."""
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -11,6 +12,8 @@ from studyapp.files import atomic_write
 
 BUSY_SECONDS = 5.0
 KEPT_DAYS, KEPT_WEEKS, KEPT_MONTHS = 7, 8, 12
+KEPT_COUNT = 10
+JUMP_DAYS = 45
 ELSEWHERE = "Make the folder writable, or name another with STUDYAPP_HOME."
 
 
@@ -20,15 +23,26 @@ def backups_of(path: Path) -> list[Path]:
     return sorted(found, key=lambda file: (file.stat().st_mtime, file.name), reverse=True)
 
 
-def thinned(files: Sequence[Path], today: date) -> list[Path]:
-    """The daily backups that may go: one a day stays for a week, one a week for eight weeks, one a month for a year."""
+def thinned(files: Sequence[Path], today: date, stem: str, last_event: date | None = None) -> list[Path]:
+    """The daily backups that may go: one a day stays for a week, one a week for eight weeks, one a month for a year.
+
+    Only files named exactly as the daily backup of `stem` are looked at: a copy made by hand, or before a migration,
+    stays, and so does one of a day yet to come. The newest `KEPT_COUNT` stay whatever their age. Where the last backup
+    or the last event before today is more than `JUMP_DAYS` away, the clock may have jumped, and none may go.
+    """
+    daily = re.compile(re.escape(stem) + r"-(\d{4}-\d{2}-\d{2})\.db")
     dated: list[tuple[date, Path]] = []
     for file in files:
-        with contextlib.suppress(ValueError):  # a copy made by hand or before a migration is never thinned
-            dated.append((date.fromisoformat(file.stem[-10:]), file))
+        if named := daily.fullmatch(file.name):
+            with contextlib.suppress(ValueError):  # such as the 31st of February
+                dated.append((date.fromisoformat(named[1]), file))
+    dated = sorted((day, file) for day, file in dated if day <= today)
+    known = [*[day for day, _ in dated if day != today][-1:], last_event or today]
+    if any((today - day).days > JUMP_DAYS for day in known):
+        return []
     kept: set[tuple[str, int]] = set()
     gone = []
-    for day, file in sorted(dated):  # the oldest of a week or month stays, so that what is kept today stays kept
+    for day, file in dated[:-KEPT_COUNT]:  # the oldest of a week or month stays, so that what is kept today stays kept
         age = (today - day).days
         if age < KEPT_DAYS:
             continue

@@ -10,7 +10,7 @@ import platform
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -303,10 +303,15 @@ class Store:
             return
         try:
             self._copy(dest)
-            for old in thinned(self.backups(), now.date()):
+            for old in thinned(self.backups(), now.date(), self.path.stem, self._last_date()):
                 old.unlink(missing_ok=True)
         except (StoreError, OSError) as error:
             self.notices.append(f"No backup today: {error}")
+
+    def _last_date(self) -> date | None:
+        """The day of the newest event, by its own clock."""
+        row = self._connection.execute("SELECT max(at) FROM events").fetchone()
+        return datetime.fromisoformat(row[0]).date() if row[0] else None
 
     def _copy(self, dest: Path) -> Path:
         return backup.copy(self._connection, dest)

@@ -237,6 +237,13 @@ async def test_timed_claims_come_last(lab: LabClient, write: Callable[..., Demo]
     assert ended(events).ok
 
 
+async def test_no_limit_on_mapped_memory_where_a_claim_needs_a_card(lab: LabClient, write: Callable[[str], Demo]) -> None:
+    """CUDA maps far more than it uses: a run with such a claim gets no limit on mappings, one without it keeps the limit."""
+    demo = write(claim("1 / 0", mark="@needs('cuda')\n") + HOLDS)
+    assert lab.run(demo).request["memory"] == 0
+    assert lab.run(demo, ["holds"]).request["memory"] == 2 << 30
+
+
 async def test_what_the_machine_lacks_is_skipped(lab: LabClient, write: Callable[..., Demo]) -> None:
     """A claim that needs what is not here is skipped, and the run is still well."""
     events = await everything(lab, write(claim("1 / 0", mark="@needs('a quantum computer')\n") + HOLDS))
