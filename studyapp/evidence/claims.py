@@ -13,12 +13,30 @@ from studyapp.evidence.types import Check, Evidence, Outcome
 
 F = TypeVar("F", bound=Callable[..., Any])
 PREFIX = "claim_"
+CLAIM_SECONDS = 30.0
+MOST_SECONDS = 600.0
 
 
 def timed(claim: F) -> F:
     """Mark a claim that compares times: it runs alone, after the others, with all the machine's threads."""
     claim.__dict__["timed"] = True
     return claim
+
+
+def slow(seconds: float) -> Callable[[F], F]:
+    """Mark a claim that may take longer than CLAIM_SECONDS: the lab stops it only after `seconds`.
+
+    Raises:
+        ValueError: where that is not between 0 and MOST_SECONDS.
+    """
+    if not 0 < seconds <= MOST_SECONDS:
+        raise ValueError(f"a claim may take up to {MOST_SECONDS:g} s, not {seconds}")
+
+    def mark(claim: F) -> F:
+        claim.__dict__["slow"] = float(seconds)
+        return claim
+
+    return mark
 
 
 def needs(*what: str) -> Callable[[F], F]:

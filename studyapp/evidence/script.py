@@ -87,7 +87,7 @@ def verdict(outcome: Outcome) -> str:
     if outcome.skipped:
         return f"  – skipped ({outcome.skipped})"
     if outcome.error:
-        return f"  ✗ {outcome.error.rstrip()}"
+        return f"  ! could not run:\n{outcome.error.rstrip()}"
     return f"  {'held' if outcome.held else 'does not hold'} in {outcome.seconds:.2f} s"
 
 

@@ -7,7 +7,7 @@ torch), and numbers that JSON lacks are written as the strings "nan", "inf" and 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 Cell = float | int | str | bool | None
 
@@ -133,6 +133,22 @@ def _frozen(value: Any) -> Any:
     return value
 
 
+OutcomeState = Literal["held", "broken", "crashed", "skipped"]
+
+
+def outcome_state(held: bool, error: str | None, skipped: str = "") -> OutcomeState:
+    """What a run of a claim came to; «crashed»: it could not be run to its end, which refutes nothing."""
+    return "skipped" if skipped else "crashed" if error else "held" if held else "broken"
+
+
+def exception_line(error: str) -> str:
+    """The line of a traceback that names the exception: not a frame, nor what C++ adds below the message."""
+    lines = [line for line in error.splitlines() if line.strip()] or [""]
+    starts = [i for i, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    after = lines[starts[-1] + 1 :] if starts else lines
+    return next((line for line in after if not line.startswith((" ", "\t"))), lines[-1]).strip()
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What running one claim gave: `error` holds a traceback where it raised, `skipped` what it lacks."""
@@ -145,3 +161,8 @@ class Outcome:
     error: str = ""
     skipped: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> OutcomeState:
+        """What it came to."""
+        return outcome_state(self.held, self.error, self.skipped)

@@ -8,7 +8,7 @@ from typing import Any
 
 from studyapp.bank.model import Text
 from studyapp.errors import DemoError, did_you_mean
-from studyapp.evidence.claims import PREFIX
+from studyapp.evidence.claims import CLAIM_SECONDS, PREFIX
 from studyapp.evidence.script import parse
 from studyapp.lab.source import source_hash
 
@@ -17,7 +17,11 @@ FEW = 12
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence that a demo shows. `parameters` are its defaults; `needs` what it cannot do without; `line` where it stands."""
+    """A sentence that a demo shows.
+
+    `parameters` are its defaults; `needs` what it cannot do without; `line` where it stands; `limit` the seconds after which
+    the lab stops it.
+    """
 
     name: str
     sentence: Text
@@ -25,6 +29,7 @@ class Claim:
     timed: bool = False
     needs: tuple[str, ...] = ()
     line: int = 1
+    limit: float = CLAIM_SECONDS
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from studyapp.bank.model import Finding, Text
-from studyapp.evidence.claims import PREFIX
+from studyapp.evidence.claims import CLAIM_SECONDS, MOST_SECONDS, PREFIX
 from studyapp.lab.demo import Claim, Demo
 
 CHINESE = re.compile(r"[\u3400-\u9fff]")
@@ -105,14 +105,27 @@ def _claim(node: ast.FunctionDef, path: Path, findings: list[Finding]) -> Claim:
                 "name every parameter and give it a default",
             )
         )
-    timed, needs = False, []
+    timed, needs, limit = False, [], CLAIM_SECONDS
     for decorator in node.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
         timed |= name == "timed"
         if name == "needs" and isinstance(decorator, ast.Call):
             needs += [a.value for a in decorator.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    return Claim(node.name.removeprefix(PREFIX), sentence, parameters, timed, tuple(needs), node.lineno)
+        if name == "slow":
+            limit = _limit(decorator, node, path, findings)
+    return Claim(node.name.removeprefix(PREFIX), sentence, parameters, timed, tuple(needs), node.lineno, limit)
+
+
+def _limit(decorator: ast.expr, node: ast.FunctionDef, path: Path, findings: list[Finding]) -> float:
+    """The seconds of `@slow(seconds)`."""
+    arguments = [*decorator.args, *(k.value for k in decorator.keywords)] if isinstance(decorator, ast.Call) else []
+    value = arguments[0].value if len(arguments) == 1 and isinstance(arguments[0], ast.Constant) else None
+    if isinstance(value, int | float) and value is not True and 0 < value <= MOST_SECONDS:
+        return float(value)
+    hint = f"write @slow(seconds) with a number up to {MOST_SECONDS:g}"
+    findings.append(Finding(path, decorator.lineno, node.name, "is slow without a number of seconds", hint))
+    return CLAIM_SECONDS
 
 
 def _is_parameter(value: Any) -> bool:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from studyapp.evidence import bars, expect, heatmap, lines, progress, show, table
 from studyapp.evidence.api import ExpectationError, listening
-from studyapp.evidence.claims import Recorder, run_claim
-from studyapp.evidence.types import Check, from_json, to_json, to_plain
+from studyapp.evidence.claims import Recorder, needs, run_claim, slow
+from studyapp.evidence.types import Check, exception_line, from_json, to_json, to_plain
 
 
 def check(got: Any, **relation: Any) -> Check:
@@ -193,3 +193,52 @@ def test_a_claim_keeps_evidence_and_threads() -> None:
     assert (outcome.held, outcome.parameters, len(outcome.evidence)) == (False, {"n": 2}, 1)
     assert to_json(outcome.evidence[0])["rows"] == ((1,),)
     assert torch.get_num_threads() == threads
+
+
+def test_what_a_claim_came_to() -> None:
+    """A claim that raised could not be run, which is not the same as one that does not hold, whatever was judged before."""
+
+    def held() -> None:
+        expect("n", 1, equals=1)
+
+    def broken() -> None:
+        expect("n", 2, equals=1)
+
+    def crashed() -> None:
+        expect("n", 2, equals=1)
+        raise RuntimeError("negative dimension -5")
+
+    def silent() -> None:
+        """Judges nothing."""
+
+    @needs("a quantum computer")
+    def lacking() -> None:
+        """Cannot be run here."""
+
+    states = [run_claim("c", c).state for c in (held, broken, crashed, silent, lacking)]
+    assert states == ["held", "broken", "crashed", "crashed", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ('Traceback (most recent call last):\n  File "a.py", line 1\n    1 / 0\nZeroDivisionError: division by zero\n',
+         "ZeroDivisionError: division by zero"),
+        ("Traceback (most recent call last):\n  File x\nRuntimeError: no kernel\nException raised from f at g.cpp:9\nframe #0: c10",
+         "RuntimeError: no kernel"),
+        ("Traceback (most recent call last):\n  File x\nKeyError: 1\n\nDuring handling of the above exception:\n\n"
+         "Traceback (most recent call last):\n  File y\nValueError: mine\n", "ValueError: mine"),
+        ("the claim expected nothing", "the claim expected nothing"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_line_that_names_the_exception(error: str, line: str) -> None:
+    """Of a traceback the line with Python's exception is told, not a frame of C++ below it."""
+    assert exception_line(error) == line
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 601, float("nan")])
+def test_a_claim_is_slow_within_bounds(seconds: float) -> None:
+    """A time limit is more than nothing and at most ten minutes."""
+    with pytest.raises(ValueError, match="up to 600 s"):
+        slow(seconds)

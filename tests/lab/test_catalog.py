@@ -17,7 +17,7 @@ SOURCE = '''r"""Dividing keeps variance at 1.
 
 Turn `widths`.
 """
-from studyapp.evidence import expect, needs, timed
+from studyapp.evidence import expect, needs, slow, timed
 
 
 def claim_first(widths=(16, 64), rate=-1e-3, on=True, name="x"):
@@ -29,6 +29,7 @@ def claim_first(widths=(16, 64), rate=-1e-3, on=True, name="x"):
 
 
 @timed
+@slow(90)
 @needs("cuda")
 def claim_second(widths=(16, 64)):
     """It is fast.
@@ -61,6 +62,7 @@ def test_reads_all_that_a_demo_says(tmp_path: Path) -> None:
     assert first.parameters == {"widths": (16, 64), "rate": -1e-3, "on": True, "name": "x"}
     assert (first.timed, first.needs) == (False, ())
     assert (second.timed, second.needs) == (True, ("cuda",))
+    assert (first.limit, second.limit) == (30.0, 90.0)
     assert SOURCE.splitlines()[first.line - 1].startswith("def claim_first")
     assert catalog.claim("attention/scaling.second") is second
 
@@ -95,6 +97,9 @@ def test_loading_imports_no_torch() -> None:
         (("claim_second", "claim_first"), "claim_first", "twice"),
         (('expect("d", 1, equals=1)\n', "assert 1 == 1\n"), "", "asserts"),
         (("def claim_", "def other_"), "", "no claim"),
+        (("@slow(90)", "@slow(9000)"), "claim_second", "slow without a number"),
+        (("@slow(90)", "@slow(n)"), "claim_second", "slow without a number"),
+        (("@slow(90)", "@slow"), "claim_second", "slow without a number"),
         (("claim_second(widths=(16, 64))", "claim_second(widths=16)"), "claim_second(widths)", "another type"),
     ],
 )
