@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from studyapp.lab.client import LabClient
     from studyapp.lab.demo import Claim, Demo
     from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
+    from studyapp.render.document import Document
     from studyapp.reviews.scheduler import CardState
     from studyapp.reviews.sessions import Session
     from studyapp.reviews.store import Store
@@ -187,6 +188,14 @@ class AppContext:
             return self.bank.questions[wanted]
         hint = did_you_mean(wanted, self.bank.questions, most=3) or "`studyapp search WORDS` finds ids"
         raise BankError(f"there is no question {wanted!r}", hint)
+
+    def document(self, question: "Question") -> "Document":
+        """A question with its marks, evidence and references, ready to be drawn."""
+        from studyapp.render.document import document
+        from studyapp.render.marks import recorded_judge
+
+        judge = recorded_judge(self.catalog, self.recordings)
+        return document(question, self.bank, judge, catalog=self.catalog, recordings=self.recordings)
 
     def question_of(self, card: str) -> "Question | None":
         """The question of a card, None where the bank no longer holds it."""

@@ -1,14 +1,12 @@
-"""The commands that only read: due, show, search, check, demos, stats. Each has `--json`."""
+"""The commands that only read: due, search, check, demos, stats. Each has `--json`."""
 
 import json
-import shutil
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from studyapp.cli import cli, complete
+from studyapp.cli import cli
 from studyapp.context import AppContext
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -45,46 +43,6 @@ def due(context: AppContext, as_json: bool) -> None:
             click.echo(
                 f"  {name:<16}" + context.t("cli.due_topic", due=t.due, new=t.new, learning=t.learning, total=t.total)
             )
-
-
-@cli.command()
-@click.argument("question_id", metavar="ID", shell_complete=complete.questions)
-@as_json
-@with_context
-def show(context: AppContext, question_id: str, as_json: bool) -> None:
-    """Print a question with its answer, points and corrections."""
-    question = context.question(question_id)
-    state = context.store.card(question.card_id)
-    due_at = context.due_at(state)
-    if as_json:
-        import msgspec
-
-        said = msgspec.to_builtins(question, enc_hook=str)
-        said["card"] = {
-            "state": state.state,
-            "due_at": due_at.isoformat() if due_at else None,
-            "stability": state.stability,
-            "difficulty": state.difficulty,
-            "reps": state.reps,
-            "lapses": state.lapses,
-        }
-        said.pop("path")
-        say_json(said)
-        return
-    language = context.language
-    if sys.stdout.isatty():
-        from studyapp.render.page import page
-
-        click.echo(page(question, language, context.t, shutil.get_terminal_size().columns), nl=False)
-        return
-    mark = {"proof": "✓", "toy": "≈", "cite": "·"}
-    click.echo(
-        f"{question.ask[language]}\n\n{question.brief[language].rstrip()}\n\n{question.answer[language].rstrip()}\n"
-    )
-    for point in question.points:
-        click.echo(f"{mark[point.kind]} {point[language]}  ({', '.join(point.claims or point.cite)})")
-    for wrong in question.corrections:
-        click.echo(f"\n✗ {wrong.wrong[language]}\n✓ {wrong.right[language]}  ({', '.join(wrong.claims or wrong.cite)})")
 
 
 @cli.command()

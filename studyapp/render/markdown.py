@@ -1,5 +1,6 @@
 """The one Markdown dialect of the bank: GitHub's, with displayed formulas between `$$` on their own lines."""
 
+from collections.abc import Iterator
 from functools import cache
 from html import escape
 from typing import Any
@@ -24,6 +25,21 @@ def parser() -> MarkdownIt:
     made.core.ruler.push("chinese_lines", _join_chinese_lines)
     made.add_render_rule("math_block", _mathjax)
     return made
+
+
+def spans(sentence: str) -> Iterator[tuple[str, str]]:
+    """One sentence of inline Markdown as (kind, text): "", "strong", "em", "code" or "s", the innermost where nested.
+
+    For renderers that draw with styles of their own; an image is its description, a link its text.
+    """
+    kinds = [""]
+    for token in parser().parseInline(" ".join(sentence.split()))[0].children or []:
+        if token.nesting == 1:
+            kinds.append(token.tag if token.tag in ("strong", "em", "s") else kinds[-1])
+        elif token.nesting == -1:
+            kinds.pop()
+        elif token.content or token.type in ("softbreak", "hardbreak"):
+            yield ("code" if token.type == "code_inline" else kinds[-1]), token.content or " "
 
 
 def formulas(text: str) -> list[tuple[int, str]]:

@@ -1,10 +1,10 @@
-"""A question as a page for the terminal: formulas drawn, lines broken at the width, marks and headings in colour.
+"""A document as a page for the terminal: formulas drawn, lines broken at the width, marks and headings in colour.
 
-Only for people: what is piped gets the text as it was written.
+Only for people: a pipe gets Markdown (`document_markdown`).
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable
 from io import StringIO
 
 from rich.console import Console, Group, RenderableType
@@ -12,44 +12,105 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
-from studyapp.bank.model import Question, Support
+from studyapp.evidence.types import format_cell
+from studyapp.i18n import Translations
+from studyapp.render.document import (
+    Block,
+    ClaimEvidence,
+    Correction,
+    Document,
+    FollowUp,
+    Models,
+    Practice,
+    Prose,
+    Reference,
+    Statement,
+)
 from studyapp.render.formula import formula
+from studyapp.render.markdown import spans
+from studyapp.render.marks import colour, note, provenance, sign
 
 FORMULA = re.compile(r"^\$\$(.+?)\$\$$", re.MULTILINE | re.DOTALL)
-MARKS = {"proof": ("✓", "green"), "toy": ("≈", "yellow"), "cite": ("·", "dim")}
+STYLES = {"": "", "strong": "bold", "em": "italic", "code": "cyan", "s": "strike"}
 WIDEST = 100
+Row = tuple[Text, RenderableType]
 
 
-def page(question: Question, language: str, words: Callable[[str], str], width: int) -> str:
-    """The question with its answer, points and corrections, coloured by ANSI codes."""
+def page(document: Document, words: Translations, width: int) -> str:
+    """The document in the language of `words`, coloured by ANSI codes, at most `width` cells wide."""
+    question = document.question
     parts: list[RenderableType] = [
-        Text(question.ask[language], style="bold"),
-        Text(f"{question.topic} · {question.level} · {question.id}\n", style="dim"),
-        prose(question.brief[language]),
-        "",
-        prose(question.answer[language]),
-        Text(f"\n{words('cli.points')}", style="bold cyan"),
-        hanging((mark(p), said(p[language], p)) for p in question.points),
+        _sentence(document.ask[words.language], "bold"),
+        Text(f"{question.topic} · {question.level} · {question.id}", style="dim"),
     ]
-    if question.corrections:
-        rows = [
-            row
-            for c in question.corrections
-            for row in ((Text("✗", "red"), Text(c.wrong[language], "dim")), (mark(c), said(c.right[language], c)))
-        ]
-        parts += [Text(f"\n{words('study.corrections')}", style="bold cyan"), hanging(iter(rows))]
+    for section in document.sections:
+        if section.name == "ask":
+            continue
+        as_of = question.today.as_of if question.today else ""
+        parts.append(Text(f"\n{words(f'document.{section.name}', as_of=as_of)}", style="bold cyan"))
+        rows: list[Row] = []
+        for block in section.blocks:
+            if isinstance(block, Prose):
+                parts.append(_prose(block.text[words.language]))
+            elif isinstance(block, Models) and block.table:
+                parts.append(_table(block))
+            else:
+                rows += _rows(block, words)
+        parts += [_hanging(rows)] if rows else []
     paper = StringIO()
     console = Console(file=paper, width=min(width, WIDEST), force_terminal=True, color_system="standard")
     console.print(Group(*parts))
     return paper.getvalue()
 
 
-def prose(markdown: str) -> Markdown:
+def _prose(markdown: str) -> Markdown:
     """Markdown with its displayed formulas drawn in two dimensions."""
     return Markdown(FORMULA.sub(lambda m: "```text\n" + "\n".join(formula(m[1].strip())) + "\n```", markdown))
 
 
-def hanging(rows: Iterator[tuple[Text, Text]]) -> Table:
+def _rows(block: Block, words: Translations) -> list[Row]:
+    language = words.language
+    match block:
+        case Statement():
+            return [_statement(block, words)]
+        case Correction():
+            heard = f"  {words('document.heard', where=', '.join(block.heard))}" if block.heard else ""
+            wrong = Text.assemble(_sentence(block.wrong[language], "dim"), (heard, "dim"))
+            return [(Text("✗", "red"), wrong), _statement(block.right, words)]
+        case ClaimEvidence():
+            sentence = _sentence(block.sentence[language]) if block.sentence else Text(block.claim)
+            details = "; ".join([block.claim] * bool(block.sentence) + provenance(block, words))
+            return [(_mark(block), Text.assemble(sentence, "  ", (details, "dim")))]
+        case FollowUp():
+            if block.ask is None:
+                return [(Text("→", "dim"), Text(f"{block.id} ({words('document.planned')})", "dim"))]
+            return [(Text("→"), Text.assemble(_sentence(block.ask[language]), "  ", (block.id, "dim")))]
+        case Reference():
+            return [(Text("·", "dim"), Text(str(block), "dim"))]
+        case Models():
+            return [(Text("·", "dim"), Text(", ".join(block.ids)))]
+        case Practice():
+            lines = [words("document.drill", name=name) for name in block.drills]
+            lines += [words("document.write", name=name) for name in block.write]
+            return [(Text("→"), Text(line)) for line in lines]
+        case Prose():
+            return []
+
+
+def _statement(one: Statement, words: Translations) -> Row:
+    remark = ", ".join(filter(None, (one.support, note(one.mark, words))))
+    return _mark(one), Text.assemble(_sentence(one.text[words.language]), "  ", (remark, "dim"))
+
+
+def _mark(marked: Statement | ClaimEvidence) -> Text:
+    return Text(sign(marked.mark), colour(marked.mark))
+
+
+def _sentence(text: str, style: str = "") -> Text:
+    return Text.assemble(*((part, STYLES.get(kind, "")) for kind, part in spans(text)), style=style)
+
+
+def _hanging(rows: Iterable[Row]) -> Table:
     """Sentences beside their marks."""
     grid = Table.grid(padding=(0, 1))
     for row in rows:
@@ -57,11 +118,11 @@ def hanging(rows: Iterator[tuple[Text, Text]]) -> Table:
     return grid
 
 
-def mark(support: Support) -> Text:
-    """What kind of support it is."""
-    return Text(*MARKS[support.kind])
-
-
-def said(text: str, support: Support) -> Text:
-    """A sentence with what carries it."""
-    return Text.assemble(text, "  ", (", ".join(support.claims or support.cite), "dim"))
+def _table(block: Models) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    if block.table is not None:
+        for name in block.table.columns:
+            table.add_column(name)
+        for row in block.table.rows:
+            table.add_row(*(Text(format_cell(cell)) for cell in row))
+    return table

@@ -9,10 +9,9 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
-from studyapp.bank.load import load_bank
 from studyapp.cli import cli
+from studyapp.context import AppContext
 from studyapp.i18n import Translations
-from studyapp.paths import questions_dir
 from studyapp.render.page import page
 
 QUESTION = "softmax-overflow"
@@ -149,9 +148,10 @@ def test_a_terminal_gets_drawn_formulas_and_a_pipe_the_text(run, monkeypatch: py
     """Piped, an answer is as it was written; on a terminal its formulas are drawn within the width."""
     assert "\\frac" in run("show", "attention-scaling-sqrt-dk").output or "$$" in run("show", "kl-divergence").output
     assert "\x1b" not in run("show", "kl-divergence").output
-    question = load_bank(questions_dir()).questions["kl-divergence"]
+    context = AppContext()
+    document = context.document(context.question("kl-divergence"))
     for language in ("en", "zh"):
-        shown = page(question, language, Translations.load(language), 72)
+        shown = page(document, Translations.load(language), 72)
         assert "$$" not in shown and "\\log" not in shown and "\x1b[" in shown
         assert max(map(cell_len, re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines())) <= 72
 

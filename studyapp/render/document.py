@@ -1,0 +1,231 @@
+"""A question as a document: sections in reading order, each of typed blocks, between the bank and whatever draws it.
+
+The question is walked here and nowhere else. The terminal page, the plain text, HTML, JSON and the card in the app each
+draw the blocks of a `Document`; a new section is added once and reaches all of them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from studyapp.bank.model import Bank, Question, Support, Text
+from studyapp.bank.refs import ClaimRef
+from studyapp.errors import DemoError
+from studyapp.evidence.types import Table
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
+
+SECTIONS = (
+    "ask", "brief", "points", "answer", "today", "corrections", "evidence", "follow_ups", "references", "practice",
+)  # fmt: skip
+"""The names of the sections, in reading order; one that has nothing to show is left out of a document."""
+
+
+class Mark(Protocol):
+    """What is known of a statement: `kind` of its support, and the `state` in which that support is."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+
+
+Judge = Callable[[Support], Mark]
+ModelTable = Callable[[Question], Table | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """A text in Markdown."""
+
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence in inline Markdown with its mark, and what carries it: claims ("topic/demo.claim") or citations."""
+
+    text: Text
+    mark: Mark
+    claims: tuple[str, ...] = ()
+    cites: tuple[str, ...] = ()
+
+    @property
+    def support(self) -> str:
+        """What carries it, as text; empty where nothing does."""
+        return ", ".join(self.claims or self.cites)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is often said, what is so, and where the belief was `heard`."""
+
+    wrong: Text
+    right: Statement
+    heard: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimEvidence:
+    """A claim with what it showed when it was last recorded: `run` and `record` are None where it never was.
+
+    `sentence` is what the claim says; None where no demo has it. `mark` judges this claim alone.
+    """
+
+    claim: str
+    sentence: Text | None
+    mark: Mark
+    run: RecordedDemo | None = None
+    record: RecordedClaim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A question that comes next; without `ask` it is planned and has no file yet."""
+
+    id: str
+    ask: Text | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A source in full, with the places in it that are cited."""
+
+    key: str
+    text: str
+    places: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return ", ".join([self.text, *self.places])
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The named models of a question: their ids, and their facts under named columns where models.yaml has them."""
+
+    ids: tuple[str, ...]
+    table: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class Practice:
+    """What can be done beside the card: `drills` ask for a number, `write` names functions that a learner may write."""
+
+    drills: tuple[str, ...]
+    write: tuple[str, ...]
+
+
+Block = Prose | Statement | Correction | ClaimEvidence | FollowUp | Reference | Models | Practice
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Blocks under one heading; `name` is one of SECTIONS, the heading is the text `document.<name>`."""
+
+    name: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A question ready to be drawn; what the file says and no section shows is on `question`."""
+
+    question: Question
+    topic_title: Text
+    sections: tuple[Section, ...]
+
+    @property
+    def ask(self) -> Text:
+        """The question asked."""
+        return self.question.ask
+
+    def section(self, name: str) -> tuple[Block, ...]:
+        """The blocks of a section; empty where the document has none."""
+        return next((s.blocks for s in self.sections if s.name == name), ())
+
+    def evidence(self) -> Iterator[ClaimEvidence]:
+        """Every claim of the question, once each, in order."""
+        return (b for b in self.section("evidence") if isinstance(b, ClaimEvidence))
+
+
+def document(
+    question: Question,
+    bank: Bank,
+    judge: Judge,
+    *,
+    catalog: Catalog | None = None,
+    recordings: Recordings | None = None,
+    models: ModelTable | None = None,
+) -> Document:
+    """Walk `question`.
+
+    `judge` says what a statement's mark is. Without `catalog` claims have no sentences, without `recordings` nothing
+    they showed, without `models` no table of named models.
+    """
+    today = question.today
+    parts: dict[str, Iterable[Block]] = {
+        "ask": [Prose(question.ask)],
+        "brief": _prose(question.brief),
+        "points": [_statement(p, _text(p), judge) for p in question.points],
+        "answer": _prose(question.answer),
+        "today": [*_prose(_text(today)), *_models(question, models)] if today else [],
+        "corrections": [Correction(c.wrong, _statement(c, c.right, judge), c.heard) for c in question.corrections],
+        "evidence": _evidence(question, judge, catalog, recordings),
+        "follow_ups": [FollowUp(f, _ask(bank, f)) for f in question.follow_ups],
+        "references": _references(question, bank),
+        "practice": [Practice(question.drills, question.write)] if question.drills or question.write else [],
+    }
+    sections = tuple(Section(name, blocks) for name in SECTIONS if (blocks := tuple(parts[name])))
+    title = next((t.title for t in bank.topics if t.id == question.topic), Text(question.topic, question.topic))
+    return Document(question, title, sections)
+
+
+class _Both(Protocol):
+    def __getitem__(self, language: str, /) -> str: ...
+
+
+def _text(both: _Both) -> Text:
+    return Text(both["en"], both["zh"])
+
+
+def _prose(text: Text) -> list[Block]:
+    return [Prose(text)] if text["en"].strip() or text["zh"].strip() else []
+
+
+def _statement(support: Support, text: Text, judge: Judge) -> Statement:
+    return Statement(text, judge(support), support.claims, () if support.claims else support.cite)
+
+
+def _models(question: Question, models: ModelTable | None) -> list[Block]:
+    ids = question.today.models if question.today else ()
+    return [Models(ids, models(question) if models else None)] if ids else []
+
+
+def _evidence(
+    question: Question, judge: Judge, catalog: Catalog | None, recordings: Recordings | None
+) -> Iterator[ClaimEvidence]:
+    toys = {claim for s in (*question.points, *question.corrections) for claim in s.toy}
+    for claim in question.claims:
+        alone = Support(toy=(claim,)) if claim in toys else Support(proof=(claim,))
+        record = recordings.best(claim) if recordings is not None else None
+        run = recordings.get(ClaimRef.parse(claim).demo, record.machine) if recordings is not None and record else None
+        yield ClaimEvidence(claim, _sentence(claim, catalog), judge(alone), run, record if run else None)
+
+
+def _sentence(claim: str, catalog: Catalog | None) -> Text | None:
+    try:
+        return catalog.claim(claim).sentence if catalog is not None else None
+    except DemoError:
+        return None
+
+
+def _ask(bank: Bank, question: str) -> Text | None:
+    known = bank.questions.get(question)
+    return known.ask if known is not None else None
+
+
+def _references(question: Question, bank: Bank) -> Iterator[Reference]:
+    for key, places in question.citations.items():
+        paper = bank.papers.get(key)
+        full = f"{paper.authors} ({paper.year}). {paper.title}. {paper.id}" if paper else key
+        yield Reference(key, full, places)

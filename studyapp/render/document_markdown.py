@@ -1,0 +1,167 @@
+"""A document as Markdown: what `show` gives a pipe, the Markdown export and the printed sheet."""
+
+import re
+from collections.abc import Callable, Collection
+from itertools import groupby
+
+from studyapp.evidence.types import Evidence, Table, format_cell
+from studyapp.i18n import Translations
+from studyapp.render.document import (
+    SECTIONS,
+    Block,
+    ClaimEvidence,
+    Correction,
+    Document,
+    FollowUp,
+    Models,
+    Practice,
+    Prose,
+    Reference,
+    Statement,
+)
+from studyapp.render.markdown import parser
+from studyapp.render.marks import note, provenance, sign
+
+Shown = Callable[[Evidence], str | None]
+HTML_START = re.compile(r"(?<!\\)((?:\\\\)*)<(?=[A-Za-z/!?])")
+IMAGE_START = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
+BACKTICKS = re.compile("`+")
+CODE, FORMULA = ("fence", "code_block"), "math_block"
+IN_FORMULA = re.compile(r"<(?=[A-Za-z/!?])|!(?=\[)")
+
+
+def to_markdown(
+    document: Document,
+    words: Translations,
+    *,
+    level: int = 1,
+    sections: Collection[str] = SECTIONS,
+    shown: Shown | None = None,
+) -> str:
+    """The document in the language of `words`, its question a heading of `level`, its sections one below.
+
+    `shown` turns a piece of evidence into a block of Markdown, or None where it is left out; without it each claim is one
+    line. Raw HTML and images in a text come out as the characters they are.
+    """
+    out = [f"{'#' * level} {_line(document.ask[words.language])}"]
+    for section in document.sections:
+        if section.name not in sections or section.name == "ask":
+            continue
+        as_of = document.question.today.as_of if document.question.today else ""
+        out.append(f"{'#' * (level + 1)} {words(f'document.{section.name}', as_of=as_of)}")
+        listed: list[str] = []
+        for block in section.blocks:
+            line, *rest = _block(block, words, shown)
+            if line.startswith("- ") and not rest:
+                listed.append(line)
+                continue
+            out += ["\n".join(listed)] if listed else []
+            listed = []
+            out += [line, *rest]
+        out += ["\n".join(listed)] if listed else []
+    return "\n\n".join(out) + "\n"
+
+
+def _block(block: Block, words: Translations, shown: Shown | None) -> list[str]:
+    language = words.language
+    match block:
+        case Prose():
+            return [safe(block.text[language].strip())]
+        case Statement():
+            return [f"- {_statement(block, words)}"]
+        case Correction():
+            heard = f" ({words('document.heard', where=', '.join(block.heard))})" if block.heard else ""
+            wrong = f"- {words('document.wrong')}: {_line(block.wrong[language])}{heard}"
+            return [f"{wrong}\n  {words('document.right')}: {_statement(block.right, words)}"]
+        case ClaimEvidence():
+            return _claim(block, words, shown)
+        case FollowUp():
+            ask = _line(block.ask[language]) if block.ask else f"`{block.id}` ({words('document.planned')})"
+            return [f"- {ask}"]
+        case Reference():
+            return [f"- {safe(str(block))}"]
+        case Models():
+            return [table_markdown(block.table) if block.table else "- " + ", ".join(block.ids)]
+        case Practice():
+            drills = [f"- {words('document.drill', name=f'`{name}`')}" for name in block.drills]
+            return ["\n".join(drills + [f"- {words('document.write', name=f'`{name}`')}" for name in block.write])]
+
+
+def _statement(statement: Statement, words: Translations) -> str:
+    remark = ", ".join(filter(None, (statement.support, note(statement.mark, words))))
+    return f"{sign(statement.mark)} {_line(statement.text[words.language])}" + (f" ({remark})" if remark else "")
+
+
+def _claim(item: ClaimEvidence, words: Translations, shown: Shown | None) -> list[str]:
+    sentence = _line(item.sentence[words.language]) if item.sentence else f"`{item.claim}`"
+    details = [f"`{item.claim}`"] if item.sentence else []
+    details += provenance(item, words)
+    line = f"- {sign(item.mark)} {sentence}" + (f" ({'; '.join(details)})" if details else "")
+    if shown is None or item.record is None:
+        return [line]
+    return [line, *(block for evidence in item.record.evidence if (block := shown(evidence)) is not None)]
+
+
+def table_markdown(table: Table) -> str:
+    """A table in GitHub's form."""
+    rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
+    lines = ["| " + " | ".join(_cell(format_cell(c)) for c in row) + " |" for row in rows]
+    return "\n".join(([f"**{_line(table.title)}**", ""] if table.title else []) + lines)
+
+
+def safe(text: str) -> str:
+    """`text` in which nothing is raw HTML or an image to whoever reads it.
+
+    Such signs are escaped in prose and spaced out in formulas, which not every reader knows; code stays.
+    """
+    lines = text.split("\n")
+    kinds = ["prose"] * len(lines)
+    for token in parser().parse(text):
+        if token.map and (token.type in CODE or token.type == FORMULA):
+            for number in range(*token.map):
+                kinds[number] = "code" if token.type in CODE else "formula"
+    out = []
+    for kind, group in groupby(zip(kinds, lines, strict=True), key=lambda pair: pair[0]):
+        block = "\n".join(line for _, line in group)
+        if kind == "prose":
+            block = _outside_code(block)
+        elif kind == "formula":
+            block = IN_FORMULA.sub(lambda sign: f"{sign[0]} ", block)
+        out.append(block)
+    return "\n".join(out)
+
+
+def _outside_code(text: str) -> str:
+    """Escape all but code spans: a run of backticks opens one where a run of the same length follows."""
+    runs = [(m.start(), m.end()) for m in BACKTICKS.finditer(text)]
+    closing: dict[int, list[int]] = {}
+    for index in range(len(runs) - 1, -1, -1):
+        start, end = runs[index]
+        closing.setdefault(end - start, []).append(index)
+    out, at, index = [], 0, 0
+    while index < len(runs):
+        start, end = runs[index]
+        same = closing[end - start]
+        while same and same[-1] <= index:
+            same.pop()
+        if not same:
+            index += 1
+            continue
+        close = same[-1]
+        out += [_escape(text[at:start]), text[start : runs[close][1]]]
+        at, index = runs[close][1], close + 1
+    return "".join([*out, _escape(text[at:])])
+
+
+def _escape(text: str) -> str:
+    return IMAGE_START.sub(r"\1\\!", HTML_START.sub(r"\1\\<", text))
+
+
+def _line(text: str) -> str:
+    return safe(" ".join(text.split()))
+
+
+def _cell(text: str) -> str:
+    return _line(text).replace("|", "\\|")
+
+
