@@ -6,20 +6,21 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
 from studyapp.bank import yaml_nodes
-from studyapp.bank.model import LEVELS, Bank, Finding, Paper, Question, Source, Term, Text, Topic
+from studyapp.bank.model import LEVELS, Bank, Finding, Model, Paper, Question, Source, Term, Text, Topic
+from studyapp.bank.models import problems
 from studyapp.errors import BankError, did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-GIVEN = {Question: ("id", "topic", "path"), Paper: ("key",), Source: ("id",)}
+GIVEN = {Question: ("id", "topic", "path"), Paper: ("key",), Source: ("id",), Model: ("id",)}
 STEM = re.compile(r"[\w-]+")
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
-BANK_FILES = ("topics", "papers", "terms", "sources")
+BANK_FILES = ("topics", "papers", "terms", "sources", "models")
 
 
 def load_bank(questions_dir: Path, extra: Sequence[Path] = ()) -> Bank:
@@ -42,6 +43,7 @@ def load_bank(questions_dir: Path, extra: Sequence[Path] = ()) -> Bank:
         papers=shelf.papers,
         terms=tuple(shelf.terms),
         sources=shelf.sources,
+        models=shelf.models,
         findings=tuple(shelf.findings),
     )
 
@@ -55,6 +57,7 @@ class BankBuilder:
     papers: dict[str, Paper] = field(default_factory=dict)
     terms: list[Term] = field(default_factory=list)
     sources: dict[str, Source] = field(default_factory=dict)
+    models: dict[str, Model] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
     def find(self, path: Path, line: int, key: str, problem: str, hint: str = "") -> None:
@@ -71,6 +74,7 @@ class BankBuilder:
         if not name or (folder / "topics.yaml").exists():
             self.take_topics(folder / "topics.yaml", name)
         self.take_keyed(folder / "papers.yaml", Paper, "key", self.papers)
+        self.take_models(folder / "models.yaml")
         if not name:
             self.take_keyed(folder / "sources.yaml", Source, "id", self.sources)
         for term, _ in self.entries(folder / "terms.yaml", Term):
@@ -160,6 +164,20 @@ class BankBuilder:
             if entry is not None and into.setdefault(name, entry) != entry:
                 self.find(path, node.line, name, "means something else in another bank", "choose another key")
 
+    def take_models(self, path: Path) -> None:
+        """Read the rows of models; one that has no source or contradicts itself is set aside with a finding."""
+        rows: dict[str, Model] = {}
+        self.take_keyed(path, Model, "id", rows)
+        if not rows:
+            return
+        tree = yaml_nodes.read(path)[0]
+        for id, model in rows.items():
+            wrong = list(problems(model))
+            for key, problem, hint in wrong:
+                self.find(path, yaml_nodes.line_of(tree, f"{id}.{key}"), f"{id}.{key}", problem, hint)
+            if not wrong and self.models.setdefault(id, model) != model:
+                self.find(path, tree.value[id].line, id, "means something else in another bank", "choose another id")
+
     def read(self, path: Path) -> yaml_nodes.Node | None:
         """The tree of a file that is written as it must be, else None and findings."""
         try:
@@ -185,7 +203,7 @@ class BankBuilder:
 
 def _misfits(path: Path, node: yaml_nodes.Node, kind: Any) -> Iterable[Finding]:
     """Where a node is not of the form of `kind`: all of it at once, each with its line."""
-    if get_origin(kind) is UnionType:  # an optional part: where it is written, it is written whole
+    if get_origin(kind) in (UnionType, Union):  # an optional part: where it is written, it is written whole
         kind = next(part for part in get_args(kind) if part is not NoneType)
     if get_origin(kind) is tuple:
         if not isinstance(node.value, list):
@@ -197,8 +215,13 @@ def _misfits(path: Path, node: yaml_nodes.Node, kind: Any) -> Iterable[Finding]:
         yield from _misfit_keys(path, node, kind)
     elif not isinstance(node.value, str):
         yield Finding(path, node.line, node.key, "is not a single text", "quote it, or put a block after `|`")
-    elif kind is int and not re.fullmatch(r"[0-9]{1,9}", node.value):
+    elif kind is int and not re.fullmatch(r"[0-9]{1,15}", node.value):
         yield Finding(path, node.line, node.key, f"«{node.value}» is not a number", "write digits only")
+    elif kind is bool and node.value not in ("true", "false"):
+        yield Finding(path, node.line, node.key, f"«{node.value}» is neither true nor false", "write one of them")
+    elif get_origin(kind) is Literal and node.value not in get_args(kind):
+        hint = did_you_mean(node.value, get_args(kind)) or f"one of {', '.join(get_args(kind))}"
+        yield Finding(path, node.line, node.key, f"«{node.value}» is not known here", hint)
 
 
 @cache

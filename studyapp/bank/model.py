@@ -6,20 +6,16 @@ from pathlib import Path
 
 import msgspec
 
+from studyapp.bank.models import Model
 from studyapp.bank.refs import RECALL, CardId, ClaimRef
+from studyapp.bank.text import LANGUAGES, Text
 
-LANGUAGES = ("en", "zh")
 LEVELS = ("core", "deep", "frontier", "reference")
 
-
-class Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The same thing said in both languages."""
-
-    en: str
-    zh: str
-
-    def __getitem__(self, language: str) -> str:
-        return self.zh if language == "zh" else self.en
+__all__ = [
+    "LANGUAGES", "LEVELS", "Bank", "Correction", "Finding", "Model", "Paper", "Point", "Question", "Source", "Support",
+    "Term", "Text", "Today", "Topic",
+]  # fmt: skip
 
 
 class Support(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -187,6 +183,7 @@ class Bank:
     papers: Mapping[str, Paper] = field(default_factory=dict)
     terms: tuple[Term, ...] = ()
     sources: Mapping[str, Source] = field(default_factory=dict)
+    models: Mapping[str, Model] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
     def in_order(self) -> list[Question]:
