@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Cell = float | int | str | bool | None
+from studyapp.evidence.numbers import Cell, readable
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,8 @@ class Check:
 
 
 def format_cell(value: Cell) -> str:
-    """A cell as a person reads it: at most four significant digits."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
+    """A cell as a person reads it: at most four significant digits, thousands apart."""
+    return "None" if value is None else readable(value)
 
 
 def to_plain(value: Any) -> Any:
