@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from studyapp.evidence.numbers import Cell, readable
+from studyapp.evidence.numbers import Cell as Cell
+from studyapp.evidence.numbers import readable
 
 
 @dataclass(frozen=True)
