@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from studyapp.evidence.types import Bars, Check, Evidence, Heatmap, Lines, Table, to_plain
@@ -22,6 +23,10 @@ class Listener(Protocol):
     def shown(self, item: Evidence) -> None: ...
     def checked(self, check: Check) -> None: ...
     def progressed(self, done: int, total: int) -> None: ...
+
+
+class CannotJudgeError(ValueError):
+    """Nothing can be said of a claim: nothing was measured, or what was measured is no number."""
 
 
 class ExpectationError(AssertionError):
@@ -126,11 +131,12 @@ def expect(
     Args:
         what: the quantity, as a reader would call it.
         got: a number or a (nested) sequence or tensor of numbers, booleans or strings.
-        equals, at_least, at_most: exactly one of them; a number, or one for each of `got`.
+        equals, at_least, at_most: exactly one of them; a number, or one for each of `got`. `equals="nan"` asks for nan.
         within: the tolerance, absolute, in the unit of `got`; a number, or one for each of `got`.
         at: (name, values): where along an axis each of `got` stands; the place of the thinnest margin is reported.
 
     Raises:
+        CannotJudgeError: where there is nothing to compare, a nan that was not asked for, or no usable tolerance.
         ValueError: where not exactly one relation is given or the lengths differ.
         ExpectationError: where it does not hold and nobody is listening.
     """
@@ -140,7 +146,7 @@ def expect(
     ((relation, wanted),) = given.items()
     gots = _flat(to_plain(got))
     if not gots:
-        raise ValueError(f"nothing to judge for «{what}»: give a parameter with which there is something")
+        raise CannotJudgeError(f"nothing to judge for «{what}»: give a parameter with which there is something")
     wants, slacks = _spread(to_plain(wanted), len(gots)), _spread(to_plain(within), len(gots))
     places = _spread(to_plain(at[1]), len(gots)) if at else [None] * len(gots)
     checks = [
@@ -148,6 +154,7 @@ def expect(
         for g, w, s, p in zip(gots, wants, slacks, places, strict=True)
     ]
     worst = min(checks, key=lambda c: (c.held, _number(c.margin)))
+    worst = replace(worst, count=len(checks), failed=sum(not c.held for c in checks))
     listener = _listener.get()
     if listener is not None:
         listener.checked(worst)
@@ -175,25 +182,30 @@ def _progressed(done: int, total: int) -> None:
 
 
 def _judge(what: str, relation: str, got: Any, want: Any, within: Any, place: tuple[str, Any] | None) -> Check:
-    if (isinstance(got, str) and _number(got) != _number(got) and got != want) or (
-        isinstance(want, str) and want not in SPECIAL
-    ):
+    slack = _number(within)
+    if not slack >= 0:
+        raise CannotJudgeError(f"«{what}»: the tolerance is {within}, and one is never negative and always a number")
+    if not _is_number(got) or not _is_number(want):
+        if relation != "equals":
+            raise ValueError(f"«{what}»: {got!r} and {want!r} have no order; compare them with equals")
         return Check(what, relation, got, want, within, 0.0 if got == want else -1.0, got == want, place)
-    if isinstance(got, bool) or isinstance(want, bool) or got is None:
-        return Check(what, relation, got, want, within, 0.0 if got == want else -1.0, got == want, place)
-    s = _number(within)
+    where = f" at {place[0]} = {place[1]}" if place else ""
+    if want == NAN and relation == "equals":
+        return Check(what, relation, got, want, within, slack if got == NAN else -1.0, got == NAN, place)
+    if NAN in (got, want):
+        raise CannotJudgeError(f"«{what}» is {got}{where}, to be compared with {want}: nan is no measurement")
     g, w = (got, want) if isinstance(got, int) and isinstance(want, int) else (_number(got), _number(want))
-    if g == w or (g != g and w != w):
-        margin, held = s, True
-    else:
-        margin = s + _number({"equals": -abs(g - w), "at_least": g - w, "at_most": w - g}[relation])
-        held = margin >= 0
-    if relation == "equals" and w != w:
-        held = g != g
-    return Check(what, relation, got, want, within, to_plain(_number(margin)), held, place)
+    room = {"equals": -abs(g - w), "at_least": g - w, "at_most": w - g}[relation] if g != w else 0.0
+    margin = slack + _number(room)
+    return Check(what, relation, got, want, within, to_plain(_number(margin)), g == w or margin >= 0, place)
 
 
-SPECIAL = {"nan", "inf", "-inf"}
+NAN = "nan"  # as to_plain writes it
+SPECIAL = {NAN, "inf", "-inf"}
+
+
+def _is_number(value: Any) -> bool:
+    return value in SPECIAL if isinstance(value, str) else value is not None and not isinstance(value, bool)
 
 
 def _number(value: Any) -> float:

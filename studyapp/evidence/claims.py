@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeVar
 
-from studyapp.evidence.api import Listener, listening
+from studyapp.evidence.api import CannotJudgeError, Listener, listening
 from studyapp.evidence.types import Check, Evidence, Outcome
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +44,25 @@ def needs(*what: str) -> Callable[[F], F]:
 
     def mark(claim: F) -> F:
         claim.__dict__["needs"] = what
+        return claim
+
+    return mark
+
+
+def breaks(*, en: str, zh: str, **values: Any) -> Callable[[F], F]:
+    """Name parameters with which a claim does not hold, a known wrong way or the place where its idea ends, and say why.
+
+    `studyapp verify` runs each and demands that a check breaks. May be stacked; one that several claims share is given a
+    name: `UNDIVIDED = breaks(power=0.0, …)`, then `@UNDIVIDED`.
+
+    Raises:
+        ValueError: where no parameter is named, or a language says nothing.
+    """
+    if not values or not en.strip() or not zh.strip():
+        raise ValueError("breaks names a parameter with its value, and says in en and zh what happens")
+
+    def mark(claim: F) -> F:
+        claim.__dict__["breaks"] = (dict(values), *claim.__dict__.get("breaks", ()))
         return claim
 
     return mark
@@ -104,7 +123,8 @@ def run_claim(
 ) -> Outcome:
     """Run one claim with torch seeded and, unless it is timed, on one thread.
 
-    A claim holds when it said at least one expectation, every one held, and nothing was raised.
+    A claim holds when it said at least one expectation, every one held, and nothing was raised. One that raised could not
+    be judged, which is not the same as one whose check broke (`Outcome.state`).
     Parameters in `given` that the claim does not have are left to other claims of the file.
     """
     import torch
@@ -121,6 +141,9 @@ def run_claim(
     try:
         with listening(recorder):
             claim(**used)
+    except CannotJudgeError as nothing:
+        if all(c.held for c in recorder.checks):  # else a check broke before: the claim does not hold, and that is said
+            error = str(nothing)
     except (Exception, SystemExit):
         error = traceback.format_exc(limit=-4)
     finally:

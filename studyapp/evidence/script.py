@@ -2,18 +2,22 @@
 
 import argparse
 import ast
+import os
 import sys
 from functools import partial
 from typing import Any
 
 from studyapp.evidence.claims import find_claims, parameters, run_claim
+from studyapp.evidence.ranges import effective, refusal
 from studyapp.evidence.types import Bars, Check, Evidence, Heatmap, Lines, Outcome, Table, format_cell
+from studyapp.i18n import Translations
+from studyapp.settings import terminal_language
 
 
 def main() -> None:
     """Run the claims of the script that calls this; leaves with 1 where one does not hold."""
     module = sys.modules["__main__"]
-    claims = find_claims(module)
+    claims, ranges = find_claims(module), getattr(module, "RANGES", {})
     defaults: dict[str, list[Any]] = {}
     for claim in claims.values():
         for name, value in parameters(claim).items():
@@ -27,23 +31,23 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     for name, values in defaults.items():
         said: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS}  # what is not given leaves each claim its own default
-        help = f"default: {' or '.join(dict.fromkeys(map(str, values)))}".replace("%", "%%")
+        help = f"default: {' or '.join(dict.fromkeys(map(str, values)))}"
+        help += f"; {ranges[name].text(Translations.load('en'), {})}" if name in ranges else ""
         flag = "--" + name.replace("_", "-")
         if isinstance(values[0], bool):
-            parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=help, **said)
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=help.replace("%", "%%"), **said)
         else:
-            parser.add_argument(flag, type=partial(parse, default=values[0]), help=help, **said)
+            parser.add_argument(flag, type=partial(parse, default=values[0]), help=help.replace("%", "%%"), **said)
     options = vars(parser.parse_args())
+    given = {k: v for k, v in options.items() if k in defaults}
+    t = Translations.load(terminal_language(os.environ))
+    for name in options["claim"] or claims:
+        if problem := refusal(ranges, effective(parameters(claims[name]), given), t):
+            parser.error(problem)
     outcomes = []
     for name in options["claim"] or claims:
         print(f"\n{name}: {' '.join((claims[name].__doc__ or '').split())}", flush=True)
-        outcome = run_claim(
-            name,
-            claims[name],
-            {k: v for k, v in options.items() if k in defaults},
-            seed=options["seed"],
-            listener=Printer(),
-        )
+        outcome = run_claim(name, claims[name], given, seed=options["seed"], listener=Printer())
         print(verdict(outcome), flush=True)
         outcomes.append(outcome)
     sys.exit(0 if all(o.held or o.skipped for o in outcomes) else 1)

@@ -9,8 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from studyapp.evidence.numbers import Cell as Cell
-from studyapp.evidence.numbers import readable
+from studyapp.i18n import Translations
+
+DIGITS = 4
+GROUPED = 10_000  # from here on whole numbers are written 10,000
+
+Cell = float | int | str | bool | None
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,8 @@ class Check:
     """One expectation and its outcome, at the place where the margin is thinnest.
 
     `relation` is "equals", "at_least" or "at_most". `margin` is how far `got` may still move before the check breaks,
-    in the unit of `got`; negative where it is broken. `place` is ("d", 16) or None.
+    in the unit of `got`; negative where it is broken. `place` is ("d", 16) or None. `count` numbers were compared, and
+    `failed` of them broke it.
     """
 
     what: str
@@ -77,19 +82,51 @@ class Check:
     margin: Cell
     held: bool
     place: tuple[str, Cell] | None = None
+    count: int = 1
+    failed: int = 0
 
-    def sentence(self) -> str:
-        """Say the outcome: «Var(q·k/√d) is 8.98 at d = 16, not 1 ± 0.2»."""
-        at = f" at {self.place[0]} = {format_cell(self.place[1])}" if self.place else ""
-        slack = f" ± {format_cell(self.within)}" if self.within else ""
-        bound = {"equals": "", "at_least": "at least ", "at_most": "at most "}[self.relation]
-        verdict = "as expected: " if self.held else "not "
-        return f"{self.what} is {format_cell(self.got)}{at}, {verdict}{bound}{format_cell(self.want)}{slack}"
+    def sentence(self, t: Translations | None = None) -> str:
+        """Say the outcome in the language of `t`: «Var(q·k/√d): 1 of 4 not as expected; worst 8.98 at d = 16, …»."""
+        t = t or Translations.load("en")
+        digits = self._digits()
+        want = _number_text(self.want, digits) + (f" ± {format_cell(self.within)}" if self.within else "")
+        place = t("evidence.check_place", name=self.place[0], value=format_cell(self.place[1])) if self.place else ""
+        exact = self.held and self.count > 1 and self.got == self.want
+        form = "one" if self.count == 1 else "exact" if exact else "many"
+        return t(
+            f"evidence.check_{form}{'' if self.held else '_broken'}",
+            what=self.what,
+            got=_number_text(self.got, digits) + place,
+            wanted=t(f"evidence.check_{self.relation}", want=want),
+            count=self.count,
+            failed=self.failed,
+        )
+
+    def _digits(self) -> int:
+        """As many significant digits as tell what was measured from what was wanted, and from the edges around it."""
+        if not isinstance(self.got, int | float) or not isinstance(self.want, int | float):
+            return DIGITS
+        slack = self.within if isinstance(self.within, int | float) else 0
+        edges = {float(e) for e in (self.want, self.want - slack, self.want + slack)} - {float(self.got)}
+        for digits in range(DIGITS, 17):
+            if all(_number_text(float(self.got), digits) != _number_text(e, digits) for e in edges):
+                return digits
+        return 17
 
 
 def format_cell(value: Cell) -> str:
-    """A cell as a person reads it: at most four significant digits, thousands apart."""
-    return "None" if value is None else readable(value)
+    """A cell as a person reads it: at most four significant digits, whole numbers in full and in groups of three."""
+    return _number_text(value, DIGITS)
+
+
+def _number_text(value: Cell, digits: int) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= GROUPED else str(value)
+    if digits == DIGITS and GROUPED <= abs(value) < 1e7:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
 
 
 def to_plain(value: Any) -> Any:
@@ -150,7 +187,11 @@ def exception_line(error: str) -> str:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What running one claim gave: `error` holds a traceback where it raised, `skipped` what it lacks."""
+    """What running one claim gave.
+
+    `error` says why it could not be judged: its last line in a sentence, above it the traceback where it raised.
+    `skipped` is what the machine lacked.
+    """
 
     claim: str
     held: bool

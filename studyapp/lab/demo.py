@@ -9,10 +9,46 @@ from typing import Any
 from studyapp.bank.model import Text
 from studyapp.errors import DemoError, did_you_mean
 from studyapp.evidence.claims import CLAIM_SECONDS, PREFIX
+from studyapp.evidence.ranges import Range, effective, refusal
 from studyapp.evidence.script import parse
+from studyapp.i18n import Translations
 from studyapp.lab.source import source_hash
 
 FEW = 12
+
+
+@dataclass(frozen=True)
+class Break:
+    """Parameters with which a claim does not hold, and the sentence on what happens then."""
+
+    parameters: Mapping[str, Any]
+    sentence: Text
+
+
+@dataclass(frozen=True)
+class DrillSource:
+    """A numeric question that the demo can make; `proved_by` is the claim that its answer rests on."""
+
+    name: str
+    line: int = 1
+    proved_by: str = ""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A function that a learner may write.
+
+    `head` is its source up to the docstring, `body` the rest, which is hidden; `claims` judge what was written, and `wrong`
+    names wrong bodies that one of them refutes.
+    """
+
+    name: str
+    sentence: Text
+    claims: tuple[str, ...]
+    wrong: tuple[str, ...]
+    head: str
+    body: str
+    line: int = 1
 
 
 @dataclass(frozen=True)
@@ -20,7 +56,7 @@ class Claim:
     """A sentence that a demo shows.
 
     `parameters` are its defaults; `needs` what it cannot do without; `line` where it stands; `limit` the seconds after which
-    the lab stops it.
+    the lab stops it; `breaks` its known wrong ways.
     """
 
     name: str
@@ -30,11 +66,15 @@ class Claim:
     needs: tuple[str, ...] = ()
     line: int = 1
     limit: float = CLAIM_SECONDS
+    breaks: tuple[Break, ...] = ()
 
 
 @dataclass(frozen=True)
 class Demo:
-    """A demo file; `doc` is what its docstring says after the summary."""
+    """A demo file.
+
+    `doc` is what its docstring says after the summary; `ranges` what its parameters may be; `zh` the Chinese of its labels.
+    """
 
     name: str
     topic: str
@@ -43,6 +83,10 @@ class Demo:
     doc: str
     claims: tuple[Claim, ...]
     source: str
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+    zh: Mapping[str, str] = field(default_factory=dict)
+    drills: tuple[DrillSource, ...] = ()
+    exercises: tuple[Exercise, ...] = ()
 
     @cached_property
     def hash(self) -> str:
@@ -70,11 +114,39 @@ class Demo:
                 return claim
         raise DemoError(f"{self.name} has no claim {name!r}", nearest(name, (c.name for c in self.claims)))
 
-    def settle(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """`given` in the types of the defaults; text is read as it is on the command line («8,32»).
+    def drill(self, name: str) -> DrillSource:
+        """The drill of that name.
 
         Raises:
-            DemoError: where a parameter is unknown or of another type.
+            DemoError: where there is none; the hint names the nearest.
+        """
+        for drill in self.drills:
+            if drill.name == name:
+                return drill
+        raise DemoError(f"{self.name} has no drill {name!r}", nearest(name, (d.name for d in self.drills)))
+
+    def exercise(self, name: str) -> Exercise:
+        """The exercise of that name.
+
+        Raises:
+            DemoError: where there is none; the hint names the nearest.
+        """
+        for exercise in self.exercises:
+            if exercise.name == name:
+                return exercise
+        raise DemoError(f"{self.name} has no exercise {name!r}", nearest(name, (e.name for e in self.exercises)))
+
+    def settle(
+        self, given: Mapping[str, Any], *, claims: Iterable[str] | None = None, t: Translations | None = None
+    ) -> dict[str, Any]:
+        """`given` in the types of the defaults; text is read as it is on the command line («8,32»).
+
+        Args:
+            claims: the claims that will run with it; all without. Each is held to the ranges beside its own defaults.
+            t: the language that a value out of range is refused in; English without.
+
+        Raises:
+            DemoError: where a parameter is unknown, of another type or out of its range.
         """
         known = self.parameters
         settled = {}
@@ -84,10 +156,14 @@ class Demo:
             default = known[name]
             try:
                 read = parse(value, default) if isinstance(value, str) and not isinstance(default, str) else value
-                settled[name] = _like(read, default)
+                settled[name] = like(read, default)
             except (TypeError, ValueError, SyntaxError) as error:
                 wanted = f"give something like {default!r}"
                 raise DemoError(f"{self.name}: {name} cannot be {value!r}", wanted) from error
+        for claim in self.claims if claims is None else map(self.claim, claims):
+            values = effective(claim.parameters, settled)
+            if values != claim.parameters and (problem := refusal(self.ranges, values, t or Translations.load("en"))):
+                raise DemoError(problem)
         return settled
 
 
@@ -97,7 +173,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return did_you_mean(word, names, most=3) or (f"there are: {', '.join(names)}" if 0 < len(names) <= FEW else "")
 
 
-def _like(value: Any, default: Any) -> Any:
+def like(value: Any, default: Any) -> Any:
     """`value` as the type of `default`; TypeError where it is another."""
     if default is None:
         return tuple(value) if isinstance(value, list) else value
@@ -107,7 +183,7 @@ def _like(value: Any, default: Any) -> Any:
         if not default:
             return tuple(value)
         pattern = next((d for t in (str, float, int) for d in default if type(d) is t), default[0])
-        return tuple(_like(v, pattern) for v in value)
+        return tuple(like(v, pattern) for v in value)
     if isinstance(default, float) and type(value) is int:
         return float(value)
     if type(value) is not type(default):

@@ -1,21 +1,21 @@
 """A demo read from its source alone: nothing of it is run and no torch imported."""
 
 import ast
-import inspect
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from studyapp.bank.model import Finding, Text
+from studyapp.bank.model import Finding
+from studyapp.errors import did_you_mean
 from studyapp.evidence.claims import CLAIM_SECONDS, MOST_SECONDS, PREFIX
+from studyapp.evidence.ranges import Range, effective, refusal
+from studyapp.i18n import Translations
+from studyapp.lab.declarations import CONTRACT_IS_WARNING, Reader, called
 from studyapp.lab.demo import Claim, Demo
 
-CHINESE = re.compile(r"[\u3400-\u9fff]")
 ASSERT = re.compile(r"\bassert\b")
-BLANK_LINE = re.compile(r"\n\s*\n")
-JOINED = re.compile(r"(?<=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])\s+(?=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])")
 
 
 def parse_demo(path: Path, findings: list[Finding]) -> Demo:
@@ -26,51 +26,75 @@ def parse_demo(path: Path, findings: list[Finding]) -> Demo:
     """
     source = path.read_text(encoding="utf-8")
     tree = ast.parse(source, str(path))
+    reader = Reader(path, tree, source.splitlines(), findings)
     if path.stem in sys.stdlib_module_names:
-        findings.append(Finding(path, 1, "", f"hides Python's own module {path.stem!r}", "give the demo another name"))
+        reader.find(None, "", f"hides Python's own module {path.stem!r}", "give the demo another name")
     if not path.stem.isidentifier():
-        findings.append(Finding(path, 1, "", "has a name that is not one Python word", "use a-z, 0-9 and _"))
-    summary, doc = _texts(tree, path, "the demo", findings)
+        reader.find(None, "", "has a name that is not one Python word", "use a-z, 0-9 and _")
+    summary, doc = reader.texts(tree, "the demo")
     claims: dict[str, Claim] = {}
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith(PREFIX):
-            claim = _claim(node, path, findings)
-            if claim.name in claims:
-                findings.append(
-                    Finding(path, node.lineno, node.name, "is defined twice", "give each claim its own name")
-                )
-            claims[claim.name] = claim
+    for node in reader.functions(PREFIX):
+        claim = _claim(node, reader)
+        if claim.name in claims:
+            reader.find(node, node.name, "is defined twice", "give each claim its own name")
+        claims[claim.name] = claim
     if not claims:
-        findings.append(Finding(path, 1, "", "has no claim", f"write a function {PREFIX}…"))
+        reader.find(None, "", "has no claim", f"write a function {PREFIX}…")
     _same_defaults(claims, path, findings)
     for stray in ast.walk(tree) if ASSERT.search(source) else ():
         if isinstance(stray, ast.Assert):
-            findings.append(
-                Finding(path, stray.lineno, "", "asserts", "say it with expect(…), which keeps the numbers")
-            )
-    name = f"{path.parent.name}/{path.stem}"
-    return Demo(name, path.parent.name, path, summary, doc, tuple(claims.values()), source)
+            reader.find(stray, "", "asserts", "say it with expect(…), which keeps the numbers")
+    ranges = reader.ranges()
+    check_contract(reader, claims, ranges)
+    return Demo(
+        f"{path.parent.name}/{path.stem}",
+        path.parent.name,
+        path,
+        summary,
+        doc,
+        tuple(claims.values()),
+        source,
+        ranges,
+        reader.zh(),
+        reader.drills(claims),
+        reader.exercises(claims),
+    )
 
 
-def _texts(node: ast.Module | ast.FunctionDef, path: Path, what: str, findings: list[Finding]) -> tuple[Text, str]:
-    line, key = getattr(node, "lineno", 1), getattr(node, "name", "")
-    parts = [p for p in BLANK_LINE.split(inspect.cleandoc(ast.get_docstring(node) or "")) if p.strip()]
-    if not parts:
-        findings.append(
-            Finding(path, line, key, f"{what} has no docstring", "say it in English, a blank line, then Chinese")
-        )
-        return Text("", ""), ""
-    en = " ".join(parts[0].split())
-    if len(parts) < 2 or not CHINESE.search(parts[1]):
-        findings.append(
-            Finding(path, line, key, f"{what} is not said in Chinese", "put it after the English, past a blank line")
-        )
-        return Text(en, en), "\n\n".join(parts[1:])
-    return Text(en, JOINED.sub("", " ".join(parts[1].split()))), "\n\n".join(parts[2:])
+def check_contract(reader: Reader, claims: Mapping[str, Claim], ranges: Mapping[str, Range]) -> None:
+    """Whether wrong ways are named, and every parameter has a range that its defaults and wrong values lie in."""
+    if claims and not any(claim.breaks for claim in claims.values()):
+        hint = "put @breaks(name=value, en=…, zh=…) on the claims that a known wrong way refutes"
+        reader.find(None, "", "names no wrong way", hint, warning=CONTRACT_IS_WARNING)
+    wanted = {n: v for c in claims.values() for n, v in c.parameters.items() if not isinstance(v, bool) and v is not None}
+    if lacking := [name for name in wanted if name not in ranges]:
+        hint = 'add it to RANGES: "width": between(1, 4096)'
+        reader.find(None, "RANGES", f"has nothing on {', '.join(lacking)}", hint, warning=CONTRACT_IS_WARNING)
+    for name, one in ranges.items():
+        if name not in wanted:
+            reader.find(None, f"RANGES[{name}]", "is no parameter of a claim", did_you_mean(name, wanted) or "remove it")
+        for other in one.references() - set(wanted):
+            reader.find(None, f"RANGES[{name}]", f"names {other}, which is no parameter", did_you_mean(other, wanted))
+    english = Translations.load("en")
+    for claim in claims.values():
+        at = _Line(claim.line)
+        if problem := refusal(ranges, claim.parameters, english):
+            reader.find(at, PREFIX + claim.name, f"by default {problem}", "mend the range or the default")
+        for wrong in claim.breaks:
+            if problem := refusal(ranges, effective(claim.parameters, wrong.parameters), english):
+                hint = "a wrong way is in range, so that it can be tried"
+                reader.find(at, PREFIX + claim.name, f"breaks where {problem}", hint)
 
 
-def _claim(node: ast.FunctionDef, path: Path, findings: list[Finding]) -> Claim:
-    sentence, _ = _texts(node, path, "the claim", findings)
+class _Line(ast.AST):
+    """A place in the file."""
+
+    def __init__(self, lineno: int) -> None:
+        self.lineno = lineno
+
+
+def _claim(node: ast.FunctionDef, reader: Reader) -> Claim:
+    sentence, _ = reader.texts(node, "the claim")
     arguments = node.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     positional = len(arguments.posonlyargs) + len(arguments.args)
@@ -86,35 +110,22 @@ def _claim(node: ast.FunctionDef, path: Path, findings: list[Finding]) -> Claim:
                 raise ValueError
             parameters[argument.arg] = value
         except ValueError:
-            findings.append(
-                Finding(
-                    path,
-                    argument.lineno,
-                    f"{node.name}({argument.arg})",
-                    "has no literal default",
-                    "write a number, a string, True, False, None or a tuple of these",
-                )
-            )
+            hint = "write a number, a string, True, False, None or a tuple of these"
+            reader.find(argument, f"{node.name}({argument.arg})", "has no literal default", hint)
     for extra in filter(None, (arguments.vararg, arguments.kwarg)):
-        findings.append(
-            Finding(
-                path,
-                extra.lineno,
-                f"{node.name}({extra.arg})",
-                "takes any number of arguments",
-                "name every parameter and give it a default",
-            )
-        )
+        hint = "name every parameter and give it a default"
+        reader.find(extra, f"{node.name}({extra.arg})", "takes any number of arguments", hint)
     timed, needs, limit = False, [], CLAIM_SECONDS
     for decorator in node.decorator_list:
-        called = decorator.func if isinstance(decorator, ast.Call) else decorator
-        name = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
+        name = called(decorator)
         timed |= name == "timed"
         if name == "needs" and isinstance(decorator, ast.Call):
             needs += [a.value for a in decorator.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
         if name == "slow":
-            limit = _limit(decorator, node, path, findings)
-    return Claim(node.name.removeprefix(PREFIX), sentence, parameters, timed, tuple(needs), node.lineno, limit)
+            limit = _limit(decorator, node, reader.path, reader.findings)
+    name = node.name.removeprefix(PREFIX)
+    breaks = reader.breaks(node, parameters)
+    return Claim(name, sentence, parameters, timed, tuple(needs), node.lineno, limit, breaks)
 
 
 def _limit(decorator: ast.expr, node: ast.FunctionDef, path: Path, findings: list[Finding]) -> float:

@@ -4,10 +4,40 @@ import ast
 import hashlib
 from typing import Any
 
+BESIDE = {"ZH", "RANGES"}  # tables that no claim's outcome depends on
+MARKS = {"breaks", "exercise"}
+DECLARE = {*MARKS, "Drill", "between", "each", "one_of"}
+
 
 def source_hash(source: str) -> str:
-    """A fingerprint of what a demo does: comments, layout and docstrings left out; the same on every Python."""
-    return hashlib.sha256(_dump(ast.parse(source)).encode()).hexdigest()
+    """A fingerprint of what a demo's claims do by default, the same on every Python.
+
+    Left out are comments, layout, docstrings, and what stands beside the claims: ranges, wrong ways, Chinese labels, drills.
+    """
+    tree = ast.parse(source)
+    shared = {n.targets[0].id for n in tree.body if _assigns(n) and _called(n.value) == "breaks"}  # type: ignore[attr-defined]
+    body = []
+    for node in tree.body:
+        if _assigns(node) and node.targets[0].id in BESIDE | shared:  # type: ignore[attr-defined]
+            continue
+        if isinstance(node, ast.FunctionDef):
+            if node.name.startswith("drill_"):
+                continue
+            node.decorator_list = [d for d in node.decorator_list if _called(d) not in MARKS | shared]
+        if isinstance(node, ast.ImportFrom) and node.module == "studyapp.evidence":
+            node.names = [alias for alias in node.names if alias.name not in DECLARE]
+        body.append(node)
+    tree.body = body
+    return hashlib.sha256(_dump(tree).encode()).hexdigest()
+
+
+def _assigns(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+
+
+def _called(node: ast.expr) -> str:
+    function = node.func if isinstance(node, ast.Call) else node
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
 
 
 def _dump(node: Any) -> str:

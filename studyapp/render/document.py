@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from studyapp.bank.model import Bank, Model, Question, Support, Text
+from studyapp.bank.model import Bank, Question, Support, Text
 from studyapp.bank.refs import ClaimRef
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Table
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
-from studyapp.render.model_table import model_table
 
 SECTIONS = (
     "ask", "brief", "points", "answer", "today", "corrections", "evidence", "follow_ups", "references", "practice",
@@ -32,6 +31,7 @@ class Mark(Protocol):
 
 
 Judge = Callable[[Support], Mark]
+ModelTable = Callable[[Question], Table | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +101,10 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The named models of a question: all their ids, and those that models.yaml knows."""
+    """The named models of a question: their ids, and their facts under named columns where models.yaml has them."""
 
     ids: tuple[str, ...]
-    known: tuple[Model, ...]
-    topic: str
-
-    def table(self, language: str) -> Table | None:
-        """Their facts, in the columns that the topic needs; None where none is known."""
-        return model_table(self.known, self.topic, language) if self.known else None
+    table: Table | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +155,12 @@ def document(
     *,
     catalog: Catalog | None = None,
     recordings: Recordings | None = None,
+    models: ModelTable | None = None,
 ) -> Document:
     """Walk `question`.
 
     `judge` says what a statement's mark is. Without `catalog` claims have no sentences, without `recordings` nothing
-    they showed.
+    they showed, without `models` no table of named models.
     """
     today = question.today
     parts: dict[str, Iterable[Block]] = {
@@ -172,7 +168,7 @@ def document(
         "brief": _prose(question.brief),
         "points": [_statement(p, _text(p), judge) for p in question.points],
         "answer": _prose(question.answer),
-        "today": [*_prose(_text(today)), *_models(question, bank)] if today else [],
+        "today": [*_prose(_text(today)), *_models(question, models)] if today else [],
         "corrections": [Correction(c.wrong, _statement(c, c.right, judge), c.heard) for c in question.corrections],
         "evidence": _evidence(question, judge, catalog, recordings),
         "follow_ups": [FollowUp(f, _ask(bank, f)) for f in question.follow_ups],
@@ -200,10 +196,9 @@ def _statement(support: Support, text: Text, judge: Judge) -> Statement:
     return Statement(text, judge(support), support.claims, () if support.claims else support.cite)
 
 
-def _models(question: Question, bank: Bank) -> list[Block]:
+def _models(question: Question, models: ModelTable | None) -> list[Block]:
     ids = question.today.models if question.today else ()
-    known = tuple(bank.models[name] for name in ids if name in bank.models)
-    return [Models(ids, known, question.topic)] if ids else []
+    return [Models(ids, models(question) if models else None)] if ids else []
 
 
 def _evidence(

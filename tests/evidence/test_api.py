@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studyapp.evidence import bars, expect, heatmap, lines, progress, show, table
-from studyapp.evidence.api import ExpectationError, listening
+from studyapp.evidence.api import CannotJudgeError, ExpectationError, listening
 from studyapp.evidence.claims import Recorder, needs, run_claim, slow
 from studyapp.evidence.types import Check, exception_line, from_json, to_json, to_plain
+from studyapp.i18n import Translations
 
 
 def check(got: Any, **relation: Any) -> Check:
@@ -51,11 +52,8 @@ def test_an_expectation_keeps_its_margin(got: Any, relation: dict[str, Any], hel
 @pytest.mark.parametrize(
     ("got", "relation", "held"),
     [
-        (math.nan, {"equals": 1}, False),
-        (math.nan, {"equals": 1, "within": math.inf}, False),
-        (math.nan, {"at_least": 0}, False),
-        (math.nan, {"at_most": 0}, False),
-        (1, {"equals": math.nan}, False),
+        (1, {"equals": "nan"}, False),
+        (math.nan, {"equals": "nan"}, True),
         (math.nan, {"equals": math.nan}, True),
         (math.inf, {"equals": math.inf}, True),
         (math.inf, {"equals": -math.inf}, False),
@@ -64,10 +62,76 @@ def test_an_expectation_keeps_its_margin(got: Any, relation: dict[str, Any], hel
     ],
 )
 def test_nan_and_inf_are_judged_as_they_are(got: float, relation: dict[str, float], held: bool) -> None:
-    """NaN satisfies nothing but equality with NaN, and the check is still JSON."""
+    """NaN is judged where it is asked for, infinity as the number it is, and the check is still JSON."""
     made = check(got, **relation)
     assert made.held is held
     assert from_json(json.loads(json.dumps(to_json(made), allow_nan=False))) == made
+
+
+@pytest.mark.parametrize(
+    ("got", "relation"),
+    [
+        (math.nan, {"equals": 1}),
+        (math.nan, {"equals": 1, "within": math.inf}),
+        (math.nan, {"at_least": 0}),
+        ([1.0, math.nan], {"at_most": 5}),
+        (1, {"at_most": math.nan}),
+        (1, {"equals": 1, "within": -1e-9}),
+        (1, {"equals": 1, "within": math.nan}),
+        (torch.zeros(0), {"equals": 1}),
+    ],
+)
+def test_what_is_no_measurement_is_not_judged(got: Any, relation: dict[str, Any]) -> None:
+    """A nan that nobody asked for, a tolerance below zero and an empty tensor say nothing, true or false."""
+    with pytest.raises(CannotJudgeError, match="x"):
+        check(got, **relation)
+
+
+def test_words_have_no_order() -> None:
+    """Of a string or a truth only equality can be asked."""
+    for got in ("gloo", True, None):
+        with pytest.raises(ValueError, match="no order"):
+            check(got, at_least=0)
+
+
+ENGLISH, CHINESE = Translations.load("en"), Translations.load("zh")
+
+
+@pytest.mark.parametrize(
+    ("got", "relation", "en"),
+    [
+        (8.98, {"equals": 1, "within": 0.2, "at": ("d", 16)}, "x is 8.98 at d = 16, not 1 ± 0.2"),
+        (0.997, {"at_least": 0.99}, "x is 0.997, as expected: at least 0.99"),
+        ([1, 2.5, 3], {"at_most": 2, "at": ("d", (4, 5, 6))}, "x: 2 of 3 not as expected; worst 3 at d = 6, expected at most 2"),
+        ([0.99, 1.1], {"equals": 1, "within": 0.2}, "x: all 2 as expected; worst 1.1, expected 1 ± 0.2"),
+        ([[True, True], [True, True]], {"equals": True}, "x: all 4 exactly as expected, first True"),
+        ([65536, 2], {"equals": [65536, 2]}, "x: all 2 exactly as expected, first 65,536"),
+    ],
+)
+def test_a_check_says_how_many_were_compared(got: Any, relation: dict[str, Any], en: str) -> None:
+    """The sentence says how many numbers were compared, how many broke and which was worst."""
+    assert check(got, **relation).sentence(ENGLISH) == en
+
+
+@given(st.sampled_from(["equals", "at_least", "at_most"]), st.floats(0.5, 2), st.floats(-1e-9, 1e-9))
+def test_a_broken_check_never_reads_as_if_it_held(relation: str, want: float, off: float) -> None:
+    """However near it was, the number measured is not written like the bound that it broke: no «1, not at most 1»."""
+    made = check(want + off, **{relation: want})
+    if not made.held:
+        got, bound = made.sentence(ENGLISH).removeprefix("x is ").split(", not ")
+        far = float(got) - float(bound.removeprefix("at least ").removeprefix("at most "))
+        assert {"equals": far != 0, "at_least": far < 0, "at_most": far > 0}[relation]
+
+
+def test_a_tolerance_just_missed_is_seen() -> None:
+    """Beyond a tolerance the digits reach to where it was missed."""
+    assert check(1.200003, equals=1, within=0.2).sentence(ENGLISH) == "x is 1.200003, not 1 ± 0.2"
+
+
+def test_a_check_is_said_in_chinese() -> None:
+    """The words between the numbers are the reader's language."""
+    made = check([1, 3], at_most=2, at=("d", (4, 5)))
+    assert made.sentence(CHINESE) == "x：2 个中有 1 个不符合预期；最差为 3（d = 5），预期 不大于 2"
 
 
 def test_of_a_sequence_the_thinnest_is_kept() -> None:
@@ -215,8 +279,16 @@ def test_what_a_claim_came_to() -> None:
     def lacking() -> None:
         """Cannot be run here."""
 
-    states = [run_claim("c", c).state for c in (held, broken, crashed, silent, lacking)]
-    assert states == ["held", "broken", "crashed", "crashed", "skipped"]
+    def empty() -> None:
+        expect("n", [], equals=1)
+
+    def broken_then_empty() -> None:
+        expect("n", 2, equals=1)
+        expect("m", math.nan, equals=1)
+
+    states = [run_claim("c", c).state for c in (held, broken, crashed, silent, lacking, empty, broken_then_empty)]
+    assert states == ["held", "broken", "crashed", "crashed", "skipped", "crashed", "broken"]
+    assert run_claim("c", empty).error == "nothing to judge for «n»: give a parameter with which there is something"
 
 
 @pytest.mark.parametrize(

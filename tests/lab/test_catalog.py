@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from studyapp.errors import DemoError
+from studyapp.evidence import between, each, one_of
+from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.source import source_hash
 
@@ -17,9 +19,25 @@ SOURCE = '''r"""Dividing keeps variance at 1.
 
 Turn `widths`.
 """
-from studyapp.evidence import expect, needs, slow, timed
+from studyapp.evidence import Drill, between, breaks, each, exercise, expect, needs, one_of, slow, timed
+
+RANGES = {"widths": each(between(1, 4096), rising=True), "rate": between(-1.0, 1), "name": one_of("x", "y")}
+UNDIVIDED = breaks(name="y", en="Undivided.", zh="未除。")
 
 
+@exercise(claims=("first",), wrong=("whole",))
+def scaled(q,
+           k):
+    """Scores of q (n, d) and k (n, d).
+
+    q（n, d）与 k（n, d）的分数。"""
+    d = q.shape[-1]  # the width
+
+    return q @ k.T / d**0.5
+
+
+@breaks(rate=-1, en="Backwards.", zh="反向。")
+@UNDIVIDED
 def claim_first(widths=(16, 64), rate=-1e-3, on=True, name="x"):
     """Var(q·k) is
     d.
@@ -36,6 +54,13 @@ def claim_second(widths=(16, 64)):
 
     它很快。"""
     expect("d", 1, equals=1)
+
+
+def drill_width(rng) -> Drill:
+    return Drill(en="d?", zh="d？", answer=1, proved_by="first")
+
+
+ZH = {"d": "宽度", "d at {}": "{} 时的宽度"}
 '''
 
 
@@ -63,6 +88,17 @@ def test_reads_all_that_a_demo_says(tmp_path: Path) -> None:
     assert (first.timed, first.needs) == (False, ())
     assert (second.timed, second.needs) == (True, ("cuda",))
     assert (first.limit, second.limit) == (30.0, 90.0)
+    assert [(b.parameters, b.sentence.en, b.sentence.zh) for b in first.breaks] == [
+        ({"rate": -1.0}, "Backwards.", "反向。"),
+        ({"name": "y"}, "Undivided.", "未除。"),
+    ]
+    assert demo.ranges == {"widths": each(between(1, 4096), rising=True), "rate": between(-1.0, 1), "name": one_of("x", "y")}
+    assert demo.zh == {"d": "宽度", "d at {}": "{} 时的宽度"}
+    assert [(d.name, d.proved_by) for d in demo.drills] == [("width", "first")]
+    (scaled,) = demo.exercises
+    assert (scaled.claims, scaled.wrong, scaled.sentence.zh) == (("first",), ("whole",), "q（n, d）与 k（n, d）的分数。")
+    assert scaled.head.startswith("def scaled(q,\n") and scaled.head.endswith('分数。"""') and "width" not in scaled.head
+    assert scaled.body == "    d = q.shape[-1]  # the width\n\n    return q @ k.T / d**0.5"
     assert SOURCE.splitlines()[first.line - 1].startswith("def claim_first")
     assert catalog.claim("attention/scaling.second") is second
 
@@ -101,6 +137,29 @@ def test_loading_imports_no_torch() -> None:
         (("@slow(90)", "@slow(n)"), "claim_second", "slow without a number"),
         (("@slow(90)", "@slow"), "claim_second", "slow without a number"),
         (("claim_second(widths=(16, 64))", "claim_second(widths=16)"), "claim_second(widths)", "another type"),
+        (('breaks(name="y"', 'breaks(nam="y"'), "claim_first(nam)", "no parameter"),
+        (('breaks(name="y"', "breaks(name=3"), "claim_first(name)", "another type"),
+        (('breaks(name="y"', 'breaks(name="x"'), "claim_first", "with its defaults"),
+        (('breaks(name="y"', 'breaks(name="z"'), "claim_first", "name is z, outside its range: x | y"),
+        (('zh="未除。"', 'zh="undivided"'), "claim_first", "says too little"),
+        (("rate=-1, en", "rate=LOW, en"), "claim_first", "cannot be read"),
+        (('@breaks(rate=-1, en="Backwards.", zh="反向。")\n@UNDIVIDED\n', ""), "", "names no wrong way"),
+        (('"name": one_of', '"nme": one_of'), "RANGES", "has nothing on name"),
+        (('"name": one_of', '"nme": one_of'), "RANGES[nme]", "is no parameter"),
+        (("between(-1.0, 1)", 'between(-1.0, "with")'), "RANGES[rate]", "names with"),
+        (("between(-1.0, 1)", "between(1, -1.0)"), "RANGES[rate]", "nothing lies between"),
+        (("between(-1.0, 1)", "range(3)"), "RANGES[rate]", "makes no range"),
+        (("between(-1.0, 1)", "3"), "RANGES[rate]", "no range"),
+        (("between(-1.0, 1)", "between(-1.0, -0.5)"), "claim_first", "by default rate is -0.001"),
+        (('"{} 时的宽度"', '"宽度"'), "ZH[d at {}]", "another number of {}"),
+        (('"d": "宽度"', '"d": 3'), "ZH", "not a table of texts"),
+        (('proved_by="first"', 'proved_by="fist"'), "drill_width", "no claim of this file"),
+        ((', proved_by="first"', ""), "drill_width", "names no claim"),
+        (("drill_width(rng)", "drill_width()"), "drill_width", "one argument"),
+        (('claims=("first",)', 'claims=("third",)'), "scaled", "no claim of this file"),
+        (('wrong=("whole",)', "wrong=()"), "scaled", "no plausible wrong body"),
+        (('claims=("first",), wrong', "claims=CLAIMS, wrong"), "scaled", "cannot be read"),
+        (("q（n, d）与 k（n, d）的分数。", ""), "scaled", "Chinese"),
     ],
 )
 def test_what_is_amiss_is_a_finding(tmp_path: Path, change: tuple[str, str], key: str, problem: str) -> None:
@@ -165,8 +224,36 @@ def test_parameters_take_the_type_of_their_default(tmp_path: Path) -> None:
             demo.settle(given)
 
 
+def test_out_of_range_is_one_sentence_in_the_learners_language(tmp_path: Path) -> None:
+    """A value outside its range is refused before the run, with name, value and range, in English or in Chinese."""
+    demo = load(tmp_path).demos["attention/scaling"]
+    with pytest.raises(DemoError) as caught:
+        demo.settle({"widths": "64,16"})
+    assert caught.value.message == "widths is 64, 16, outside its range: 1 to 16 values, each 1 … 4096, rising"
+    with pytest.raises(DemoError) as caught:
+        demo.settle({"rate": 2}, t=Translations.load("zh"))
+    assert caught.value.message == "rate 为 2，超出范围：-1 … 1"
+    assert demo.settle({"rate": 2}, claims=["second"]) == {"rate": 2.0}  # a claim without it asks nothing
+
+
 def test_the_hash_is_of_what_a_demo_does() -> None:
     """Comments, layout and wording leave the hash alone; a changed number does not."""
     same = SOURCE.replace("  # a comment", "").replace("It is fast.", "It is quick.").replace("\n\n\n", "\n\n\n\n")
     assert source_hash(same) == source_hash(SOURCE)
     assert source_hash(SOURCE.replace("64", "65")) != source_hash(SOURCE)
+    assert source_hash(SOURCE.replace("d**0.5", "d")) != source_hash(SOURCE)
+
+
+def test_the_hash_is_not_of_what_stands_beside_the_claims() -> None:
+    """Ranges, wrong ways, Chinese labels, drills and exercises change no outcome, so recordings stay good."""
+    bare = """from studyapp.evidence import Drill, expect, timed
+def idea(x):
+    return x
+def claim_one(n=1):
+    expect("n", idea(n), equals=1)
+"""
+    full = bare.replace("Drill, expect, timed", "between, breaks, exercise, expect, timed")
+    full = full.replace("def idea", '@exercise(claims=("one",), wrong=("two",))\ndef idea')
+    full = full.replace("def claim", 'RANGES = {"n": between(1, 2)}\nTWO = breaks(n=2, en="a", zh="b")\n@TWO\n@breaks(n=3)\ndef claim')
+    full += 'def drill_n(rng):\n    return Drill(answer=1)\nZH = {"n": "数"}\n'
+    assert source_hash(full) == source_hash(bare)

@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 import pytest
 
-from studyapp.bank.model import Bank, Correction, Model, Paper, Point, Question, Support, Text, Today, Topic
+from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Support, Text, Today, Topic
+from studyapp.evidence.types import Table
 from studyapp.i18n import Translations
 from studyapp.render.document import SECTIONS, Document, Mark, Models, Statement, document
 from studyapp.render.document_json import as_dict
@@ -42,7 +43,6 @@ BANK = Bank(
     (Topic("attention", Text("Attention", "注意力"), ("first", "second")),),
     {"first": FULL, "second": SECOND},
     {"vaswani2017": Paper("vaswani2017", "Vaswani et al.", 2017, "Attention Is All You Need", "arXiv:1706.03762")},
-    models={"MODEL-1": Model(id="MODEL-1", name="MODEL-1", maker="m", date="2026-11", weights="open", sources=(), heads=97)},
 )
 
 
@@ -62,7 +62,8 @@ def judge(support: Support) -> Mark:
 @pytest.fixture
 def full() -> Document:
     """A question that has every section."""
-    return document(FULL, BANK, judge)
+    facts = Table(("model", "heads"), (("MODEL-1", 64),))
+    return document(FULL, BANK, judge, models=lambda question: facts)
 
 
 def test_sections_stand_in_reading_order_and_empty_ones_do_not_stand(full: Document) -> None:
@@ -87,7 +88,7 @@ def test_nothing_of_a_question_is_lost_on_the_way(full: Document, form: str, lan
     texts = ["ASK", "BRIEF", "POINT", "CITED", "BARE", "ANSWER", "TODAY", "WRONG", "RIGHT"]
     for piece in (
         *(f"{text} {language}" for text in texts),
-        *("MODEL-1", "97", "HEARD", "a/b.c", "a/b.d", "PLANNED", "a/b.DRILL", "a/b.WRITE", "2026-11"),
+        *("MODEL-1", "64", "HEARD", "a/b.c", "a/b.d", "PLANNED", "a/b.DRILL", "a/b.WRITE", "2026-11"),
         "Vaswani et al. (2017). Attention Is All You Need. arXiv:1706.03762, §3",
     ):
         assert piece in drawn, piece
@@ -122,11 +123,11 @@ def test_what_nothing_carries_is_no_citation(full: Document) -> None:
     }  # fmt: skip
 
 
-def test_models_that_nobody_looked_up_are_named(full: Document) -> None:
+def test_models_without_a_table_are_named(full: Document) -> None:
     """Where models.yaml knows nothing of them their ids stand."""
-    unknown = document(FULL, replace(BANK, models={}), judge)
-    assert [b.ids for b in unknown.section("today") if isinstance(b, Models)] == [("MODEL-1",)]
-    assert "MODEL-1" in to_markdown(unknown, WORDS["en"]) and as_dict(unknown)["today"]["table"] is None
+    plain = document(FULL, BANK, judge)
+    assert [b for b in plain.section("today") if isinstance(b, Models)] == [Models(("MODEL-1",), None)]
+    assert "MODEL-1" in to_markdown(plain, WORDS["en"])
 
 
 @pytest.mark.parametrize(
