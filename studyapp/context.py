@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 from studyapp.paths import data_home, demos_dir, questions_dir
 
 if TYPE_CHECKING:
-    from studyapp.bank.model import Bank, Question, Topic
+    from studyapp.bank.model import Bank, Question, Support, SupportKind, Topic
     from studyapp.bank.search import Search
     from studyapp.i18n import Translations
     from studyapp.lab.catalog import Catalog
     from studyapp.lab.client import LabClient
     from studyapp.lab.demo import Claim, Demo
     from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
+    from studyapp.lab.verdict import LiveRuns, Mark
     from studyapp.render.document import Document
     from studyapp.reviews.scheduler import CardState
     from studyapp.reviews.sessions import Session
@@ -40,7 +41,7 @@ class AppContext:
     Attributes:
         home: the learner's data folder; made when something is first written.
         banks: folders of personal banks, read beside the bank that ships with the app.
-        live: the claims that ran in this sitting with their defaults, and whether they held.
+        live: the claims that ran in this sitting with their defaults.
     """
 
     def __init__(
@@ -56,7 +57,6 @@ class AppContext:
         self.home = home or data_home()
         self.banks = tuple(banks)
         self.clock = clock
-        self.live: dict[str, bool] = {}
         self.as_tex = False
         self._language = language
         self.__dict__.update(opened)
@@ -97,6 +97,12 @@ class AppContext:
         from studyapp.lab.client import LabClient
 
         return LabClient()
+
+    @cached_property
+    def live(self) -> "LiveRuns":
+        from studyapp.lab.verdict import LiveRuns
+
+        return LiveRuns()
 
     @cached_property
     def search(self) -> "Search":
@@ -192,10 +198,8 @@ class AppContext:
     def document(self, question: "Question") -> "Document":
         """A question with its marks, evidence and references, ready to be drawn."""
         from studyapp.render.document import document
-        from studyapp.render.marks import recorded_judge
 
-        judge = recorded_judge(self.catalog, self.recordings)
-        return document(question, self.bank, judge, catalog=self.catalog, recordings=self.recordings)
+        return document(question, self.bank, self.verdict, catalog=self.catalog, recordings=self.recordings)
 
     def question_of(self, card: str) -> "Question | None":
         """The question of a card, None where the bank no longer holds it."""
@@ -264,10 +268,17 @@ class AppContext:
         return next((c for c in demo.claims if c.name == name), None) if demo else None
 
     def recorded(self, ref: str) -> "tuple[RecordedDemo, RecordedClaim] | None":
-        """What was recorded for a claim on a CPU."""
-        from studyapp.bank.refs import demo_and_claim
+        """The best that was recorded for a claim, on whatever machine."""
+        return self.recordings.best_run(ref, self.demo(ref))
 
-        name, claim = demo_and_claim(ref)
-        record = self.recordings.get(name)
-        outcome = record.claims.get(claim) if record else None
-        return (record, outcome) if record and outcome else None
+    def verdict(self, support: "Support") -> "Mark":
+        """What carries a statement, and whether it does."""
+        from studyapp.lab.verdict import verdict
+
+        return verdict(support, self.catalog, self.recordings, self.live)
+
+    def claim_verdict(self, ref: str, kind: "SupportKind" = "proof") -> "Mark":
+        """What a claim comes to, as support of that kind."""
+        from studyapp.lab.verdict import claim_verdict
+
+        return claim_verdict(ref, self.catalog, self.recordings, self.live, kind)

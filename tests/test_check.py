@@ -11,6 +11,7 @@ from studyapp.check import check_bank, proofs
 from studyapp.check.wording import numbers, text_problems
 from studyapp.errors import StudyError
 from studyapp.evidence.types import Check, Outcome
+from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import Recordings
 from studyapp.paths import demos_dir, questions_dir
@@ -290,20 +291,29 @@ def test_spacing_is_found(zh):
 
 
 def test_proofs_print_each_point_beside_what_was_recorded(content, tmp_path):
-    """For a person to read: the point, the claim's sentence, and the recorded number."""
+    """For a person to read: the point with its verdict, the claim's sentence, why, and the recorded number."""
     bank, catalog = load_bank(content.root / "questions"), Catalog.load(content.root / "demos")
     recordings = Recordings(tmp_path / "recorded")
     held = Check("Var(q·k)", "equals", 1.02, 1, 0.2, 0.18, True, ("d", 16))
     recordings.write(
         catalog.demos["attention/scaling"], [Outcome("variance", True, 0.1, (held,))], torch="2.13.0", today=TODAY
     )
-    lines = list(proofs(bank, catalog, recordings))
+    lines = list(proofs(bank, catalog, recordings, Translations.load("en")))
     assert "attention/first" in lines[0]
     assert "✓ One" in lines[1]
     assert "attention/scaling.variance: The variance is d." in lines[2]
-    assert "Var(q·k) is 1.02 at d = 16" in lines[3]
+    assert "held on cpu" in lines[3]
+    assert "Var(q·k) is 1.02 at d = 16" in lines[4]
     assert any("not recorded" in line for line in lines)
     assert any("vaswani2017 §3.2.1" in line for line in lines)
+    assert any("在 cpu 上成立" in line for line in proofs(bank, catalog, recordings, Translations.load("zh")))
+
+
+def test_proofs_give_no_tick_to_what_was_not_recorded(content, tmp_path):
+    """Without a recording no point that leans on a claim is ✓ or ≈."""
+    bank, catalog = load_bank(content.root / "questions"), Catalog.load(content.root / "demos")
+    lines = list(proofs(bank, catalog, Recordings(tmp_path / "recorded"), Translations.load("en")))
+    assert not any(line.startswith(("  ✓", "  ≈")) for line in lines)
 
 
 def test_the_shipped_bank_has_nothing_wrong():

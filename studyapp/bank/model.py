@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -10,25 +11,26 @@ from studyapp.bank.models import Model
 from studyapp.bank.refs import RECALL, CardId, ClaimRef
 from studyapp.bank.text import LANGUAGES, Text
 
+SupportKind = Literal["proof", "toy", "cite", "none"]
 LEVELS = ("core", "deep", "frontier", "reference")
 
 __all__ = [
     "LANGUAGES", "LEVELS", "Bank", "Correction", "Finding", "Model", "Paper", "Point", "Question", "Source", "Support",
-    "Term", "Text", "Today", "Topic",
+    "SupportKind", "Term", "Text", "Today", "Topic",
 ]  # fmt: skip
 
 
 class Support(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What carries a statement: exactly one of the three is given."""
+    """What carries a statement: exactly one of the three in the bank that ships, at most one in a personal bank."""
 
     proof: tuple[str, ...] = ()
     toy: tuple[str, ...] = ()
     cite: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> str:
-        """"proof", "toy" or "cite"."""
-        return "proof" if self.proof else "toy" if self.toy else "cite"
+    def kind(self) -> SupportKind:
+        """What carries it; "none" where nothing does, as in a personal bank."""
+        return "proof" if self.proof else "toy" if self.toy else "cite" if self.cite else "none"
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -104,6 +106,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def claims(self) -> tuple[str, ...]:
         """Every claim it leans on, once each, in order."""
         return tuple(dict.fromkeys(c for s in (*self.points, *self.corrections) for c in s.claims))
+
+    @property
+    def claim_kinds(self) -> dict[str, SupportKind]:
+        """As what it leans on each claim; one that carries one statement as proof and one as toy counts as toy."""
+        supports = (*self.points, *self.corrections)
+        return {c: kind for kind in ("proof", "toy") for s in supports if s.kind == kind for c in s.claims}
 
     @property
     def citations(self) -> dict[str, tuple[str, ...]]:

@@ -12,12 +12,14 @@ from functools import cached_property
 from pathlib import Path
 
 from studyapp.bank import yaml_nodes
-from studyapp.bank.model import Bank, Finding, Question, Support, Text
+from studyapp.bank.model import Bank, Finding, Question, Support, SupportKind, Text
 from studyapp.bank.refs import demo_and_claim
 from studyapp.check.wording import text_problems
 from studyapp.errors import did_you_mean
+from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import Recordings
+from studyapp.lab.verdict import claim_verdict, verdict
 from studyapp.render.formula import formula_problem as draws
 
 POINTS = (3, 6)
@@ -243,32 +245,33 @@ class QuestionChecker:
             self.find(where, problem, hint, line=line)
 
 
-def proofs(bank: Bank, catalog: Catalog, recordings: Recordings) -> Iterable[str]:
-    """Each point beside the claims that carry it and what was recorded, line by line, for a person to read."""
-    marks = {"proof": "✓", "toy": "≈", "cite": "·"}
+def proofs(bank: Bank, catalog: Catalog, recordings: Recordings, words: Translations) -> Iterable[str]:
+    """Each point beside the claims that carry it and what was recorded, line by line, in the language of `words`."""
+    language = words.language
     for q in bank.in_order():
-        yield f"{q.topic}/{q.id}  {q.ask.en}"
-        said: list[tuple[str, Support]] = [(p.en, p) for p in q.points]
-        said += [(f"not so: {c.wrong.en} → {c.right.en}", c) for c in q.corrections]
+        yield f"{q.topic}/{q.id}  {q.ask[language]}"
+        said: list[tuple[str, Support]] = [(p[language], p) for p in q.points]
+        said += [(f"✗ {c.wrong[language]} → {c.right[language]}", c) for c in q.corrections]
         for sentence, support in said:
-            yield f"  {marks[support.kind]} {sentence}"
+            mark = verdict(support, catalog, recordings)
+            yield f"  {mark.text} {sentence}"
             for claim in support.claims:
-                yield from (f"      {line}" for line in _shown(claim, catalog, recordings))
-            if support.cite:
-                yield f"      {'; '.join(support.cite)}"
+                yield from (f"      {line}" for line in _shown(claim, support.kind, catalog, recordings, words))
+            if not support.claims:
+                yield f"      {mark.why(words)}"
         yield ""
 
 
-def _shown(claim: str, catalog: Catalog, recordings: Recordings) -> Iterator[str]:
+def _shown(
+    claim: str, kind: SupportKind, catalog: Catalog, recordings: Recordings, words: Translations
+) -> Iterator[str]:
     demo, name = demo_and_claim(claim)
     known = catalog.demos.get(demo)
-    sentence = next((c.sentence.en for c in known.claims if c.name == name), None) if known else None
-    yield f"{claim}: {sentence or 'there is no such claim'}"
-    run = recordings.best(claim)
-    if run is None:
-        yield "    not recorded"
-    elif run.skipped:
-        yield f"    skipped ({run.skipped}), {run.date}"
-    else:
-        for one in run.checks:
-            yield f"    {'held' if one.held else 'BROKEN'}  {one.sentence()}"
+    sentence = next((c.sentence[words.language] for c in known.claims if c.name == name), "") if known else ""
+    mark = claim_verdict(claim, catalog, recordings, kind=kind)
+    yield f"{mark.text} {claim}: {sentence or mark.why(words)}"
+    if sentence:
+        yield f"    {mark.why(words)}"
+    run = recordings.best(claim, known)
+    for one in run.checks if run else ():
+        yield f"    {'✓' if one.held else '✗'}  {one.sentence()}"

@@ -73,7 +73,7 @@ def check(context: AppContext, proofs: bool, as_json: bool) -> None:
     from studyapp.check import proofs as proof_lines
 
     if proofs:
-        for line in proof_lines(context.bank, context.catalog, context.recordings):
+        for line in proof_lines(context.bank, context.catalog, context.recordings, context.t):
             click.echo(line)
         return
     findings = list(check_bank(context.bank, context.catalog, today=context.clock().date()))

@@ -17,7 +17,7 @@ from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
 if TYPE_CHECKING:
     from studyapp.export.chart_cache import Pictures
 
-MARKS = {"proof": "✓", "toy": "≈", "cite": "·"}
+MARKS = {"proof": "✓", "toy": "≈", "cite": "·", "none": "–"}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from studyapp.evidence.types import Check, Evidence
+from studyapp.evidence.types import Check, Evidence, OutcomeState, outcome_state
 
 Reason = Literal["done", "cancelled", "timeout", "memory", "crash", "unavailable"]
 
@@ -48,6 +48,11 @@ class Finished:
     held: bool
     seconds: float
     error: str | None = None
+
+    @property
+    def state(self) -> OutcomeState:
+        """Held, broken, or crashed: it could not be run to its end."""
+        return outcome_state(self.held, self.error)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Any
 
-from studyapp.bank.refs import demo_and_claim
+from studyapp.bank.refs import ClaimRef, demo_and_claim
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Check, Evidence, Outcome, from_json, to_json
 from studyapp.files import atomic_write
@@ -51,6 +51,15 @@ class RecordedDemo:
         return self.hash != demo.hash
 
 
+def turned(parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> bool:
+    """Whether one of a claim's own parameters is not at its default; those of other claims do not matter."""
+    return any(name in defaults and _tuples(value) != _tuples(defaults[name]) for name, value in parameters.items())
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list | tuple) else value
+
+
 class Recordings:
     """The recorded runs under one folder: those that ship with the demos, or a reader's own."""
 
@@ -81,13 +90,34 @@ class Recordings:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def best(self, claim_ref: str) -> RecordedClaim | None:
-        """What was recorded of "topic/demo.claim": on the processor where it ran there, else on the newest card."""
-        demo_name, claim = demo_and_claim(claim_ref)
-        runs = [r for m in self.machines() if (r := self.get(demo_name, m)) is not None and claim in r.claims]
-        runs.sort(key=lambda r: r.date, reverse=True)
-        runs.sort(key=lambda r: (bool(r.claims[claim].skipped), r.machine != CPU))
-        return runs[0].claims[claim] if runs else None
+    def runs(self, ref: ClaimRef | str, demo: Demo | None = None) -> list[tuple[RecordedDemo, RecordedClaim]]:
+        """What each machine recorded of a claim, the best first; with turned parameters recorded counts for nothing.
+
+        One that ran beats one that was skipped, then one of the source of `demo` one of older source, then the processor a
+        GPU (the GPU where the claim needs one), then the newer.
+        """
+        demo_name, claim = demo_and_claim(str(ref))
+        declared = next((c for c in demo.claims if c.name == claim), None) if demo else None
+        wants_gpu = declared is not None and bool(declared.needs)
+
+        def rank(pair: tuple[RecordedDemo, RecordedClaim]) -> tuple[bool, bool, bool]:
+            run, recorded = pair
+            return bool(recorded.skipped), demo is not None and run.stale(demo), (run.machine == CPU) == wants_gpu
+
+        every = [run for machine in self.machines() if (run := self.get(demo_name, machine)) is not None]
+        found = [(run, run.claims[claim]) for run in every if claim in run.claims]
+        if declared is not None:
+            found = [pair for pair in found if not turned(pair[1].parameters, declared.parameters)]
+        return sorted(sorted(found, key=lambda pair: pair[0].date, reverse=True), key=rank)
+
+    def best_run(self, ref: ClaimRef | str, demo: Demo | None = None) -> tuple[RecordedDemo, RecordedClaim] | None:
+        """The first of `runs`, None where nothing was recorded."""
+        return next(iter(self.runs(ref, demo)), None)
+
+    def best(self, ref: ClaimRef | str, demo: Demo | None = None) -> RecordedClaim | None:
+        """The claim of `best_run`."""
+        found = self.best_run(ref, demo)
+        return found[1] if found else None
 
     def write(
         self,

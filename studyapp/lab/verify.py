@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from datetime import date as Date
 from typing import Any
 
+from studyapp.bank.refs import ClaimRef
 from studyapp.evidence.types import Check, Evidence, Outcome
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.client import LabClient
@@ -213,13 +214,13 @@ def failures(outcome: Outcome) -> list[str]:
 
 def not_run(demo: Demo, outcome: Outcome, recordings: Recordings | None) -> tuple[str, list[str]]:
     """What to say of a claim that this machine cannot run, and a warning where its recording is of older source."""
-    best = recordings.best(f"{demo.name}.{outcome.claim}") if recordings else None
-    if best is None or best.skipped or recordings is None:
+    found = recordings.best_run(ClaimRef(demo.name, outcome.claim), demo) if recordings else None
+    if found is None or found[1].skipped:
         return f"{outcome.claim}: skipped ({outcome.skipped}), not recorded yet", []
-    run = recordings.get(demo.name, best.machine)
-    stale = run is not None and run.stale(demo)
-    said = f"{outcome.claim}: skipped ({outcome.skipped}), recorded {best.date} on {best.machine}"
-    return said, [f"{outcome.claim}: changed since it was recorded on {best.machine}, {best.date}"] if stale else []
+    run, _ = found
+    said = f"{outcome.claim}: skipped ({outcome.skipped}), recorded {run.date} on {run.machine}"
+    stale = [f"{outcome.claim}: changed since it was recorded on {run.machine}, {run.date}"] if run.stale(demo) else []
+    return said, stale
 
 
 def thin(runs: DemoRuns) -> list[str]:

@@ -9,25 +9,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from studyapp.bank.model import Bank, Question, Support, Text
-from studyapp.bank.refs import ClaimRef
+from studyapp.bank.refs import demo_and_claim
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Table
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
+from studyapp.lab.verdict import Mark
 
 SECTIONS = (
     "ask", "brief", "points", "answer", "today", "corrections", "evidence", "follow_ups", "references", "practice",
 )  # fmt: skip
 """The names of the sections, in reading order; one that has nothing to show is left out of a document."""
-
-
-class Mark(Protocol):
-    """What is known of a statement: `kind` of its support, and the `state` in which that support is."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def state(self) -> str: ...
 
 
 Judge = Callable[[Support], Mark]
@@ -207,9 +199,10 @@ def _evidence(
     toys = {claim for s in (*question.points, *question.corrections) for claim in s.toy}
     for claim in question.claims:
         alone = Support(toy=(claim,)) if claim in toys else Support(proof=(claim,))
-        record = recordings.best(claim) if recordings is not None else None
-        run = recordings.get(ClaimRef.parse(claim).demo, record.machine) if recordings is not None and record else None
-        yield ClaimEvidence(claim, _sentence(claim, catalog), judge(alone), run, record if run else None)
+        demo = catalog.demos.get(demo_and_claim(claim)[0]) if catalog is not None else None
+        found = recordings.best_run(claim, demo) if recordings is not None else None
+        run, record = found or (None, None)
+        yield ClaimEvidence(claim, _sentence(claim, catalog), judge(alone), run, record)
 
 
 def _sentence(claim: str, catalog: Catalog | None) -> Text | None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,7 +11,9 @@ import pytest
 from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Support, Text, Today, Topic
 from studyapp.evidence.types import Table
 from studyapp.i18n import Translations
-from studyapp.render.document import SECTIONS, Document, Mark, Models, Statement, document
+from studyapp.lab.catalog import Catalog
+from studyapp.lab.verdict import Mark, verdict
+from studyapp.render.document import SECTIONS, Document, Models, Statement, document
 from studyapp.render.document_json import as_dict
 from studyapp.render.document_markdown import safe, to_markdown
 from studyapp.render.markdown import spans
@@ -46,17 +48,12 @@ BANK = Bank(
 )
 
 
-@dataclass(frozen=True)
-class Judged:
-    kind: str
-    state: str
-
-
 def judge(support: Support) -> Mark:
     """Proofs hold, toys are broken, citations hold, and what has neither is unsupported."""
-    if not support.claims:
-        return Judged("cite", "held" if support.cite else "unsupported")
-    return Judged(support.kind, "broken" if support.toy else "held")
+    if support.kind in ("cite", "none"):
+        return verdict(support, Catalog.load(Path("nowhere")), None)
+    where = {"machine": "cpu", "date": "2026-11-24"}
+    return Mark(support.kind, "broken" if support.toy else "held", reason="broken" if support.toy else "held", values=where)
 
 
 @pytest.fixture
@@ -110,8 +107,8 @@ def test_a_mark_says_what_carries_the_statement(full: Document, form: str) -> No
     """A proof, a source, nothing at all and a broken claim each look different, and the latter two say why."""
     drawn = DRAWN[form](full, "en")
     assert re.search(r"✓ POINT en", drawn) and re.search(r"· CITED en", drawn)
-    assert re.search(r"– BARE en.*nothing carries this", drawn)
-    assert re.search(r"✗ RIGHT en.*does not hold", drawn, re.S)
+    assert re.search(r"– BARE en.*nothing carries it", drawn)
+    assert re.search(r"✗ RIGHT en.*did not hold on cpu, 2026-11-24", drawn, re.S)
 
 
 def test_what_nothing_carries_is_no_citation(full: Document) -> None:

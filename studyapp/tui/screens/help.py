@@ -7,12 +7,13 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from studyapp.lab.verdict import LEGEND
 from studyapp.tui.commands import SCOPES, bindings, of_scope, sign
 from studyapp.tui.dashboard import pad
+from studyapp.tui.marks import drawn
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.widgets.key_footer import KeyFooter
 
-SIGNS = (("✓", "proof"), ("✓✓", "live"), ("≈", "toy"), ("·", "cite"), ("✗", "broken"))
 NUMBERS = ("due", "known", "recalled", "suggested")
 
 
@@ -34,7 +35,7 @@ class Help(BaseScreen):
         self.query_one("#title", Static).update(self.title_line(self.t("help.title")))
         parts = [self._heading("help.marks")]
         parts += [
-            Content.assemble("  ", Content.styled(pad(m, 4), "bold"), self.t(f"help.mark_{k}")) for m, k in SIGNS
+            Content.assemble("  ", Content.styled(pad(m.text, 4), drawn(m)[1]), m.why(self.t)) for m in LEGEND
         ]
         parts += [
             Content(""),

@@ -97,7 +97,9 @@ class Study(DemoScreen):
             if self.phase != "ask":
                 self.query_one(Outline).reveal(self.t("study.you_said"))
             await self.query_one(Answer).fill(self.context, question, ticked, full=self.phase == "full")
-            await self.query_one(EvidencePanel).fill(question.claims if self.phase != "ask" else ())
+            await self.query_one(EvidencePanel).fill(
+                question.claims if self.phase != "ask" else (), question.claim_kinds
+            )
             self._ratings()
         self.footer()
 

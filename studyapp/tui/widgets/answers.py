@@ -8,31 +8,17 @@ from textual.content import Content
 from textual.style import Style
 from textual.widgets import Static
 
-from studyapp.bank.model import Question, Support
+from studyapp.bank.model import Question
 from studyapp.context import AppContext
+from studyapp.tui.marks import drawn
 from studyapp.tui.widgets.marked_list import Line, MarkedList
 from studyapp.tui.widgets.points import Points, Row
 from studyapp.tui.widgets.prose import Prose
 
-MARKS = {"proof": ("✓", "$success"), "toy": ("≈", "$warning"), "cite": ("·", "$foreground-muted")}
-
-
-def support_mark(context: AppContext, support: Support) -> tuple[str, str]:
-    """The mark of what carries a statement, and its style: ✓ recorded, ✓✓ seen here, ✗ broken here, ≈ toy, · source."""
-    ran = [context.live[c] for c in support.claims if c in context.live]
-    if ran and not all(ran):
-        return "✗", "bold $error"
-    mark, style = MARKS[support.kind]
-    if support.claims and not ran:
-        kept = [context.recorded(c) for c in support.claims]
-        if not all(k and (k[1].held or k[1].skipped) for k in kept):
-            return "?", "$foreground-muted"
-    return (mark * 2, style) if ran and len(ran) == len(support.claims) else (mark, style)
-
 
 def rows(context: AppContext, question: Question) -> list[Row]:
     """The points as rows."""
-    return [Row(p[context.language], *support_mark(context, p)) for p in question.points]
+    return [Row(p[context.language], *drawn(context.verdict(p))) for p in question.points]
 
 
 class Answer(Vertical):
@@ -83,7 +69,7 @@ def corrections(context: AppContext, question: Question) -> Iterator[Line]:
     """What is often said, then what is so and what shows it."""
     for one in question.corrections:
         yield Content.styled("✗", "$error"), Content.styled(one.wrong[context.language], "$foreground-muted")
-        mark, style = support_mark(context, one)
+        mark, style = drawn(context.verdict(one))
         yield "→", Content.assemble(one.right[context.language], " ", Content.styled(mark, style))
 
 

@@ -10,10 +10,12 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from studyapp.bank.refs import demo_and_claim
+from studyapp.bank.model import SupportKind
+from studyapp.bank.refs import ClaimRef, demo_and_claim
 from studyapp.context import AppContext
 from studyapp.evidence.types import Check, Evidence
 from studyapp.lab import protocol as e
+from studyapp.tui.marks import drawn
 from studyapp.tui.widgets.claim_view import ClaimRun, ClaimView
 
 
@@ -31,6 +33,7 @@ class EvidencePanel(Vertical):
         super().__init__(id=id)
         self.context = context
         self.claims: tuple[str, ...] = ()
+        self.kinds: Mapping[str, SupportKind] = {}
         self.live: dict[str, list[ClaimRun]] = {}
         self.turned: dict[str, Mapping[str, Any]] = {}
 
@@ -46,8 +49,9 @@ class EvidencePanel(Vertical):
         """The claims on show by reference."""
         return {v.ref: v for v in self.query(ClaimView)}
 
-    async def fill(self, claims: Sequence[str]) -> None:
-        """Show these claims with what was recorded of them."""
+    async def fill(self, claims: Sequence[str], kinds: Mapping[str, SupportKind] | None = None) -> None:
+        """Show these claims with what was recorded of them; `kinds` says which carry their statements as toys."""
+        self.kinds = kinds or {}
         words = self.context.t
         if tuple(claims) != self.claims:
             self.live.clear()
@@ -66,7 +70,7 @@ class EvidencePanel(Vertical):
     def _view(self, ref: str) -> ClaimView:
         claim = self.context.claim(ref)
         if claim is None:
-            return ClaimView(ref, self.context.t("lab.missing", claim=ref), "?", "$warning")
+            return ClaimView(ref, self.context.t("lab.missing", claim=ref), *self._mark(ref))
         return ClaimView(ref, claim.sentence[self.context.language], *self._mark(ref), self._runs(ref))
 
     def _runs(self, ref: str) -> list[ClaimRun]:
@@ -92,15 +96,12 @@ class EvidencePanel(Vertical):
         label = words(
             "lab.recorded", machine=demo.machine, torch=demo.torch, date=demo.date, seconds=f"{claim.seconds:.2g}"
         )
-        return ClaimRun(label, claim.held, claim.evidence, claim.checks)
+        mark = self.context.claim_verdict(ref)
+        problem = mark.why(words) if mark.state == "stale" else ""
+        return ClaimRun(label, claim.held, claim.evidence, claim.checks, problem)
 
     def _mark(self, ref: str) -> tuple[str, str]:
-        runs = [r for r in self._runs(ref) if r.held is not None]
-        if not runs:
-            return "·", "$foreground-muted"
-        if not runs[0].held:
-            return "✗", "bold $error"
-        return ("✓✓" if ref in self.live else "✓"), "$success"
+        return drawn(self.context.claim_verdict(ref, self.kinds.get(ref, "proof")))
 
     async def _refresh(self, ref: str) -> None:
         view = self.views.get(ref)
@@ -184,8 +185,8 @@ class EvidencePanel(Vertical):
             run.problem = words("lab.error", what=event.error.strip().splitlines()[-1])
         turned = ", ".join(f"{k}={v}" for k, v in run.parameters.items())
         run.label = words("lab.live", seconds=f"{event.seconds:.2g}") + (f" · {turned}" if turned else "")
-        if not run.parameters:
-            self.context.live[ref] = event.held
+        if claim_ref := ClaimRef.try_parse(ref):
+            self.context.live.note(self.context.catalog.demo(claim_ref.demo), event, run.parameters)
         if view := self.views.get(ref):
             view.progress(None, None)
         await self._keep(ref, run)
