@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from studyapp.paths import data_home, demos_dir, questions_dir
+from studyapp.paths import cache_home, data_home, demos_dir, questions_dir
 
 if TYPE_CHECKING:
     from studyapp.bank.model import Bank, Question, Support, SupportKind, Topic
@@ -40,6 +40,7 @@ class AppContext:
 
     Attributes:
         home: the learner's data folder; made when something is first written.
+        cache: where what can be made anew is kept; None where there is no place for it.
         banks: folders of personal banks, read beside the bank that ships with the app.
         live: the claims that ran in this sitting with their defaults.
     """
@@ -55,6 +56,7 @@ class AppContext:
     ) -> None:
         """`opened` gives parts that are open already: settings, bank, catalog, recordings, store, lab."""
         self.home = home or data_home()
+        self.cache = home / "cache" if home else cache_home()
         self.banks = tuple(banks)
         self.clock = clock
         self.as_tex = False
@@ -69,9 +71,9 @@ class AppContext:
 
     @cached_property
     def bank(self) -> "Bank":
-        from studyapp.bank.load import load_bank
+        from studyapp.bank.compiled import load_compiled
 
-        return load_bank(questions_dir(), self.banks)
+        return load_compiled(questions_dir(), self.banks, self.cache)
 
     @cached_property
     def catalog(self) -> "Catalog":

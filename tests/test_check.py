@@ -128,6 +128,7 @@ RULES = {
     "not bold": ("softmax 会饱和。", "**注意（重点）**下文会饱和。", "answer.zh", "is not bold"),
     "old": ("level: core", "level: core\nas_of: '2025-10'", "as_of", "2025-10"),
     "a model without a month": ("Softmax saturates.", "Llama 3 saturates.", "answer", "Llama 3"),
+    "bold in a point": ("en: 'One'", "en: 'One **and** only'", "points[0]", "has no bold"),
     "superseded and still there": (
         "level: core",
         "level: core\nsupersedes: [first]",
@@ -314,6 +315,30 @@ def test_proofs_give_no_tick_to_what_was_not_recorded(content, tmp_path):
     bank, catalog = load_bank(content.root / "questions"), Catalog.load(content.root / "demos")
     lines = list(proofs(bank, catalog, Recordings(tmp_path / "recorded"), Translations.load("en")))
     assert not any(line.startswith(("  ✓", "  ≈")) for line in lines)
+
+
+def test_a_personal_bank_is_judged_softly(content):
+    """Of twelve real cards in one language nothing is demanded that only the shipped bank demands of itself."""
+    bank = load_bank(content.root / "questions", [Path(__file__).parent / "bank" / "foreign"])
+    findings = check_bank(bank, Catalog.load(content.root / "demos"), today=TODAY)
+    assert [str(f) for f in findings if not f.warning] == []
+
+
+PERSONAL = {
+    "unknown claim": ("points: [{en: 'a', proof: [attention/scaling.varianc]}]\n", "points[0].proof[0]", False),
+    "two supports": ("points: [{en: 'a', proof: [attention/scaling.variance], cite: ['vaswani2017']}]\n", "points[0]", False),
+    "unknown paper": ("cites: [vaswani2018]\n", "cites[0]", False),
+    "formula that cannot be drawn": ("brief: |\n  $$\\frac{1$$\n", "brief", True),
+}
+
+
+@pytest.mark.parametrize(("more", "key", "warning"), PERSONAL.values(), ids=PERSONAL)
+def test_what_leads_nowhere_is_found_in_a_personal_bank_too(content, more, key, warning):
+    """A reference that leads nowhere fails; what can only be shown as it stands warns."""
+    content.write("mine/a.yaml", "ask: 'A'\nanswer: 'B'\n" + more)
+    bank = load_bank(content.root / "questions", [content.root / "mine"])
+    findings = check_bank(bank, Catalog.load(content.root / "demos"), today=TODAY)
+    assert [(f.key, f.warning) for f in findings] == [(key, warning)], [str(f) for f in findings]
 
 
 def test_the_shipped_bank_has_nothing_wrong():

@@ -184,7 +184,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Bank:
-    """Everything that could be read, and the findings for what could not."""
+    """Everything that could be read, and the findings for what could not.
+
+    Attributes:
+        unread: the files that were set aside, by the id that their question would have.
+        folded: what `search.Search` looks in, made once by the cache; empty where it is to be made anew.
+    """
 
     topics: tuple[Topic, ...] = ()
     questions: Mapping[str, Question] = field(default_factory=dict)
@@ -193,6 +198,8 @@ class Bank:
     sources: Mapping[str, Source] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    unread: Mapping[str, Path] = field(default_factory=dict)
+    folded: bytes = field(default=b"", repr=False, compare=False)
 
     def in_order(self) -> list[Question]:
         """Every question that has a file, in learning order; unlisted ones last."""

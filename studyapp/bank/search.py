@@ -3,9 +3,13 @@
 import re
 import unicodedata
 
+import msgspec
+
 from studyapp.bank.model import Bank, Question
 
 WEIGHTS = (8, 6, 5, 2, 1)
+Fields = tuple[str, str, str, str, str]
+"""The texts of a question, folded, in the order of `WEIGHTS`."""
 CJK = r"\u3400-\u4dbf\u4e00-\u9fff"
 WORD = re.compile(rf"[{CJK}]+|[^\s{CJK}]+")
 JOINERS = str.maketrans("", "", "_^{}$\\")
@@ -20,7 +24,8 @@ class Search:
     """A bank made ready for searching: every text folded once."""
 
     def __init__(self, bank: Bank) -> None:
-        self._pages = [(_fields(q), q) for q in bank.in_order()]
+        folded = kept_pages(bank)
+        self._pages = [(folded.get(q.id) or _fields(q), q) for q in bank.in_order()]
 
     def __call__(self, words: str) -> list[Question]:
         """The questions in which every word occurs, best first: hits in id, tags and the question itself count most.
@@ -33,7 +38,20 @@ class Search:
         return [q for score, q in sorted(scored, key=lambda pair: -pair[0]) if score or not wanted]
 
 
-def _score(fields: tuple[str, ...], wanted: list[str]) -> int:
+def folded_pages(bank: Bank) -> bytes:
+    """Every question's texts, folded, by its id: for `Bank.folded`."""
+    return msgspec.msgpack.encode({q.id: _fields(q) for q in bank.questions.values()})
+
+
+def kept_pages(bank: Bank) -> dict[str, Fields]:
+    """What `folded_pages` made of the bank, nothing where it was not called."""
+    try:
+        return msgspec.msgpack.decode(bank.folded, type=dict[str, Fields]) if bank.folded else {}
+    except msgspec.MsgspecError:
+        return {}
+
+
+def _score(fields: Fields, wanted: list[str]) -> int:
     """The sum of each word's best field; nothing where a word is missing."""
     best = [max((w for w, field in zip(WEIGHTS, fields, strict=True) if word in field), default=0) for word in wanted]
     return sum(best) if all(best) else 0
@@ -43,7 +61,7 @@ def _folded(*texts: str) -> str:
     return "\n".join(fold(t) for t in texts)
 
 
-def _fields(q: Question) -> tuple[str, ...]:
+def _fields(q: Question) -> Fields:
     """The text of a question, from what says most about it to what says least."""
     rest = [t for c in q.corrections for t in (c.wrong.en, c.wrong.zh, c.right.en, c.right.zh)]
     return (

@@ -7,6 +7,7 @@ anchors, aliases and tags.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from studyapp.bank.model import Finding
 
 LONGEST_FILE = 256 * 1024
 DEEPEST = 6
-PROSE_KEYS = frozenset({"en", "zh", "authors", "title", "heading", "note", "left_out"})
+PROSE_KEYS = frozenset(
+    {"en", "zh", "authors", "title", "heading", "note", "left_out", "ask", "brief", "answer", "wrong", "right"}
+)
 WORD = re.compile(r"[\w./#:§-]+", re.ASCII)
-CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+LINE_BREAK = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 
 
 @dataclass
@@ -56,8 +60,10 @@ class Refused(Exception):
         self.finding = finding
 
 
-def read(path: Path, longest: int = LONGEST_FILE) -> tuple[Node, list[Finding]]:
+def read(path: Path, longest: int = LONGEST_FILE, *, plain: bool = False) -> tuple[Node, list[Finding]]:
     """The file's tree, and what is wrong with the way it is written.
+
+    Where `plain`, prose may stand unquoted as long as YAML keeps all of it.
 
     Raises:
         Refused: where there is no tree: not UTF-8, not YAML, too long, too deep, an anchor, an alias or a tag.
@@ -75,19 +81,23 @@ def read(path: Path, longest: int = LONGEST_FILE) -> tuple[Node, list[Finding]]:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise Refused(Finding(path, line, "", "is not UTF-8", "save it as UTF-8")) from error
-    return _Builder(path).build(text)
+    return _Builder(path, text, plain).build()
 
 
 class _Builder:
     """Makes the tree from the parser's events, so that nothing is resolved on the way."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, text: str, plain: bool) -> None:
+        self.path, self.text, self.plain = path, text, plain
         self.findings: list[Finding] = []
 
-    def build(self, text: str) -> tuple[Node, list[Finding]]:
+    @cached_property
+    def lines(self) -> list[str]:
+        return LINE_BREAK.split(self.text)
+
+    def build(self) -> tuple[Node, list[Finding]]:
         try:
-            self.events = iter(yaml.parse(text, Loader=yaml.CBaseLoader))
+            self.events = iter(yaml.parse(self.text, Loader=yaml.CBaseLoader))
             root: Node | None = None
             for event in self.events:
                 if isinstance(event, yaml.DocumentStartEvent):
@@ -146,12 +156,27 @@ class _Builder:
             value = value.strip("\n")
         if not value.strip():
             self.find(line, key, "is empty", "write it, or leave the key out where it is not required")
-        elif plain and (key.rpartition(".")[2] in PROSE_KEYS or not WORD.fullmatch(value)):
-            self.find(line, key, "is unquoted text", "put it in single quotes, or in a block after `|`")
+        elif plain and (_is_prose(key) or not WORD.fullmatch(value)):
+            if not self.plain:
+                self.find(line, key, "is unquoted text", "put it in single quotes, or in a block after `|`")
+            elif self.cut(event):
+                self.find(line, key, "is cut at a #", "put it in single quotes, or in a block after `|`")
         for bad in sorted(set(CONTROL.findall(value))):
             hint = "remove it" + ("; in double quotes a backslash is an escape" if event.style == '"' else "")
             self.find(line, key, f"holds the control character U+{ord(bad):04X}", hint)
         return Node(value, line, key, event.style in ("|", ">"))
+
+    def cut(self, event: Any) -> bool:
+        """Whether a comment follows: what unquoted text says after ` #` is lost."""
+        end = event.end_mark
+        rest: str = self.lines[end.line][end.column :]
+        return rest.lstrip().startswith("#")
+
+
+def _is_prose(key: str) -> bool:
+    """Whether what stands at `key` is for people, one word though it may be."""
+    last = key.rpartition(".")[2]
+    return last in PROSE_KEYS or last.startswith("points[")
 
 
 def _line(event: yaml.Event) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from studyapp.bank import yaml_nodes
 from studyapp.bank.model import Bank, Finding, Question, Support, SupportKind, Text
 from studyapp.bank.refs import demo_and_claim
-from studyapp.check.wording import text_problems
+from studyapp.check.wording import markdown, text_problems
 from studyapp.errors import did_you_mean
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
@@ -27,6 +27,7 @@ ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PAPER_ID = re.compile(r"arXiv:(\d{4}\.\d{4,5}|[a-z-]+(\.[A-Z]{2})?/\d{7})|doi:10\.\d{4,9}/\S+|https?://\S+")
 MODEL = re.compile(r"\b(?:GPT-[3-9]|Llama[ -]?\d|Qwen[ -]?\d|DeepSeek-[VR]\d|Gemini|Claude|Mistral|Mixtral|Gemma|Kimi)")
 MONTHS_FRESH = 12
+SENTENCES = ("ask", "points", "corrections")
 
 
 def check_bank(
@@ -126,13 +127,18 @@ class QuestionChecker:
     @cached_property
     def tree(self) -> yaml_nodes.Node:
         try:
-            return yaml_nodes.read(self.question.path)[0]
+            return yaml_nodes.read(self.question.path, plain=self.own)[0]
         except yaml_nodes.Refused:
             return yaml_nodes.Node({}, 1)
 
     def find(self, key: str, problem: str, hint: str = "", *, line: int = 0, warning: bool = False) -> None:
         place = line or yaml_nodes.line_of(self.tree, key)
         self.findings.append(Finding(self.question.path, place, key, problem, hint, warning))
+
+    @property
+    def own(self) -> bool:
+        """Whether it is of a personal bank: that need not keep the rules that the shipped bank sets itself."""
+        return ":" in self.question.id
 
     def check(self) -> None:
         self.identity()
@@ -146,9 +152,9 @@ class QuestionChecker:
     def identity(self) -> None:
         q = self.question
         name = q.id.rpartition(":")[2]
-        if not ID.fullmatch(name):
-            self.find("", f"«{name}» is not an id", "use small letters, digits and hyphens")
-        if ":" not in q.id:
+        if not self.own:
+            if not ID.fullmatch(name):
+                self.find("", f"«{name}» is not an id", "use small letters, digits and hyphens")
             topics = {t.id: t for t in self.bank.topics}
             if q.topic not in topics:
                 self.find("", f"there is no topic {q.topic}", did_you_mean(q.topic, topics) or "add it to topics.yaml")
@@ -162,7 +168,7 @@ class QuestionChecker:
     def age(self) -> None:
         q = self.question
         if not q.as_of:
-            if named := MODEL.search(q.answer.en + q.brief.en):
+            if not self.own and (named := MODEL.search(q.answer.en + q.brief.en)):
                 self.find("answer", f"names {named[0]} and has no as_of", "say the month this was so", warning=True)
         elif self.today:
             year, month = map(int, q.as_of.split("-"))
@@ -171,11 +177,11 @@ class QuestionChecker:
 
     def support(self, name: str, supported: Sequence[Support]) -> None:
         low, high = POINTS
-        if name == "points" and not low <= len(supported) <= high:
+        if name == "points" and not self.own and not low <= len(supported) <= high:
             self.find(name, f"are {len(supported)}", f"write {low} to {high}")
         for i, one in enumerate(supported):
             kinds = [kind for kind in ("proof", "toy", "cite") if getattr(one, kind)]
-            if len(kinds) != 1:
+            if len(kinds) > 1 or not (kinds or self.own):
                 has = " and ".join(kinds) or "nothing"
                 self.find(f"{name}[{i}]", f"is carried by {has}", "give exactly one of proof, toy and cite")
             for kind in ("proof", "toy"):
@@ -238,11 +244,22 @@ class QuestionChecker:
             yield f"corrections[{i}].right", correction.right
 
     def wording(self, key: str, text: Text) -> None:
-        for language, offset, problem, hint in text_problems(text, self.formula_problem):
+        """What is wrong with a text. Of a personal one only what cannot be shown, as a warning."""
+        problems = text_problems(text, self.formula_problem)
+        if self.own:
+            shown = [(language, text[language]) for language in ("en", "zh")]
+            problems = (
+                (language, *each)
+                for language, said in (shown if text.en != text.zh else [("", text.en)])
+                for each in markdown(said, self.formula_problem)
+            )
+        for language, offset, problem, hint in problems:
             where = f"{key}.{language}" if language else key
             node = next((n for n in self.tree.walk() if n.key == where), None)
             line = node.line + offset + 1 if node and node.block else 0
-            self.find(where, problem, hint, line=line)
+            self.find(where, problem, hint, line=line, warning=self.own)
+        if key.partition("[")[0] in SENTENCES and ("**" in text.en or "**" in text.zh) and not self.own:
+            self.find(key, "holds **, and a single sentence has no bold", "write it without")
 
 
 def proofs(bank: Bank, catalog: Catalog, recordings: Recordings, words: Translations) -> Iterable[str]:

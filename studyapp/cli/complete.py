@@ -35,6 +35,17 @@ def claims(_ctx: click.Context, _param: click.Parameter, so_far: str) -> list[Co
     return _beginning(so_far, (str(ClaimRef(demo, c.name)) for c in found.claims) if found else ())
 
 
+def models(_ctx: click.Context, _param: click.Parameter, so_far: str) -> list[CompletionItem]:
+    """Ids of named models."""
+    from studyapp.bank.yaml_nodes import Refused, read
+
+    try:
+        rows = read(questions_dir() / "models.yaml")[0].value
+    except Refused:
+        return []
+    return _beginning(so_far, rows)
+
+
 def _names() -> list[str]:
     return [f"{p.parent.name}/{p.stem}" for p in demos_dir().glob("*/*.py")]
 

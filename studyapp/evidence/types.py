@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from studyapp.evidence.numbers import Cell as Cell
+from studyapp.evidence.numbers import readable
 from studyapp.i18n import Translations
 
 DIGITS = 4
-GROUPED = 10_000  # from here on whole numbers are written 10,000
-
-Cell = float | int | str | bool | None
 
 
 @dataclass(frozen=True)
@@ -115,18 +114,15 @@ class Check:
 
 
 def format_cell(value: Cell) -> str:
-    """A cell as a person reads it: at most four significant digits, whole numbers in full and in groups of three."""
-    return _number_text(value, DIGITS)
+    """A cell as a person reads it: at most four significant digits, thousands apart."""
+    return "None" if value is None else readable(value)
 
 
 def _number_text(value: Cell, digits: int) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= GROUPED else str(value)
-    if digits == DIGITS and GROUPED <= abs(value) < 1e7:
-        return f"{value:,.0f}"
-    return f"{value:.{digits}g}"
+    """A number with more digits than usual, where the usual ones would not tell it from another."""
+    if isinstance(value, float) and digits != DIGITS:
+        return f"{value:.{digits}g}"
+    return format_cell(value)
 
 
 def to_plain(value: Any) -> Any:

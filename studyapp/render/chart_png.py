@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 import warnings
 from typing import Any
 
@@ -19,7 +20,8 @@ FONTS = [
     "DejaVu Sans",
 ]
 
-MAX_TICKS, MAX_DOTS, MAX_LABELS = 8, 40, 50
+MAX_TICKS, MAX_DOTS, MAX_LABELS, MAX_CELLS, TITLE_WIDTH = 8, 40, 50, 16, 64
+SIZE, DPI, MARGIN = (6.0, 3.6), 100, 0.06  # inches, pixels an inch, inches
 
 
 def picture(evidence: Evidence) -> bytes | None:
@@ -36,7 +38,7 @@ def picture(evidence: Evidence) -> bytes | None:
     out = io.BytesIO()
     with mpl.rc_context(style), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a glyph no font has, a log axis with nothing on it
-        figure = Figure(figsize=(6, 3.6), dpi=120, layout="constrained")
+        figure = Figure(figsize=SIZE, dpi=DPI)
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         match evidence:
@@ -46,9 +48,23 @@ def picture(evidence: Evidence) -> bytes | None:
                 _bars(axes, evidence)
             case Heatmap():
                 _heatmap(figure, axes, evidence)
-        axes.set_title(evidence.title)
+        axes.set_title(textwrap.fill(evidence.title, TITLE_WIDTH))
+        axes.minorticks_off()  # each tick is five objects, and a log axis has dozens that nobody reads
+        _fill(figure)
         figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()
+
+
+def _fill(figure: Any) -> None:
+    """Let what is drawn fill the figure: measured once, where matplotlib's constrained layout measures three times and more."""
+    box, now = figure.get_tightbbox(figure.canvas.get_renderer()), figure.subplotpars
+    width, height = SIZE
+    figure.subplots_adjust(  # at least a fifth is left to the chart, however long its labels
+        left=min(0.6, now.left + (MARGIN - box.x0) / width),
+        right=max(0.8, now.right - (box.x1 + MARGIN - width) / width),
+        bottom=min(0.6, now.bottom + (MARGIN - box.y0) / height),
+        top=max(0.8, now.top - (box.y1 + MARGIN - height) / height),
+    )
 
 
 def _lines(axes: Any, evidence: Lines) -> None:
@@ -91,10 +107,10 @@ def _heatmap(figure: Any, axes: Any, evidence: Heatmap) -> None:
     figure.colorbar(shown)
     axes.set_xlabel(evidence.x_label)
     axes.set_ylabel(evidence.y_label)
-    if evidence.x:
-        axes.set_xticks(range(len(evidence.x)), evidence.x)
-    if evidence.y:
-        axes.set_yticks(range(len(evidence.y)), evidence.y)
+    for names, set_ticks in ((evidence.x, axes.set_xticks), (evidence.y, axes.set_yticks)):
+        if names:
+            every = math.ceil(len(names) / MAX_CELLS)
+            set_ticks(range(0, len(names), every), names[::every])
 
 
 def _plain_ticks(axis: Any) -> None:

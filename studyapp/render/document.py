@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from studyapp.bank.model import Bank, Question, Support, Text
+from studyapp.bank.model import Bank, Model, Question, Support, Text
 from studyapp.bank.refs import demo_and_claim
 from studyapp.errors import DemoError
 from studyapp.evidence.types import Table
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
 from studyapp.lab.verdict import Mark
+from studyapp.render.model_table import model_table
 
 SECTIONS = (
     "ask", "brief", "points", "answer", "today", "corrections", "evidence", "follow_ups", "references", "practice",
@@ -23,7 +24,6 @@ SECTIONS = (
 
 
 Judge = Callable[[Support], Mark]
-ModelTable = Callable[[Question], Table | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,15 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The named models of a question: their ids, and their facts under named columns where models.yaml has them."""
+    """The named models of a question: all their ids, and those that models.yaml knows."""
 
     ids: tuple[str, ...]
-    table: Table | None
+    known: tuple[Model, ...]
+    topic: str
+
+    def table(self, language: str) -> Table | None:
+        """Their facts, in the columns that the topic needs; None where none is known."""
+        return model_table(self.known, self.topic, language) if self.known else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +152,11 @@ def document(
     *,
     catalog: Catalog | None = None,
     recordings: Recordings | None = None,
-    models: ModelTable | None = None,
 ) -> Document:
     """Walk `question`.
 
     `judge` says what a statement's mark is. Without `catalog` claims have no sentences, without `recordings` nothing
-    they showed, without `models` no table of named models.
+    they showed.
     """
     today = question.today
     parts: dict[str, Iterable[Block]] = {
@@ -160,7 +164,7 @@ def document(
         "brief": _prose(question.brief),
         "points": [_statement(p, _text(p), judge) for p in question.points],
         "answer": _prose(question.answer),
-        "today": [*_prose(_text(today)), *_models(question, models)] if today else [],
+        "today": [*_prose(_text(today)), *_models(question, bank)] if today else [],
         "corrections": [Correction(c.wrong, _statement(c, c.right, judge), c.heard) for c in question.corrections],
         "evidence": _evidence(question, judge, catalog, recordings),
         "follow_ups": [FollowUp(f, _ask(bank, f)) for f in question.follow_ups],
@@ -188,9 +192,10 @@ def _statement(support: Support, text: Text, judge: Judge) -> Statement:
     return Statement(text, judge(support), support.claims, () if support.claims else support.cite)
 
 
-def _models(question: Question, models: ModelTable | None) -> list[Block]:
+def _models(question: Question, bank: Bank) -> list[Block]:
     ids = question.today.models if question.today else ()
-    return [Models(ids, models(question) if models else None)] if ids else []
+    known = tuple(bank.models[name] for name in ids if name in bank.models)
+    return [Models(ids, known, question.topic)] if ids else []
 
 
 def _evidence(

@@ -36,13 +36,13 @@ def as_dict(document: Document, languages: Sequence[str] = LANGUAGES) -> dict[st
 
     today: dict[str, Any] | None = None
     if question.today is not None:
-        tables = [b.table for b in document.section("today") if isinstance(b, Models) and b.table]
+        named = next((b for b in document.section("today") if isinstance(b, Models) and b.known), None)
         today = {
             "as_of": question.today.as_of,
             **{language: question.today[language] for language in languages},
             "cites": list(question.today.cites),
             "models": list(question.today.models),
-            "table": to_json(tables[0]) if tables else None,
+            "table": {x: to_json(table) for x in languages if (table := named.table(x))} if named else None,
         }
     return {
         "id": question.id,

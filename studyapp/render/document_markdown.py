@@ -81,7 +81,8 @@ def _block(block: Block, words: Translations, shown: Shown | None) -> list[str]:
         case Reference():
             return [f"- {safe(str(block))}"]
         case Models():
-            return [table_markdown(block.table) if block.table else "- " + ", ".join(block.ids)]
+            table = block.table(language)
+            return [table_markdown(table) if table else "- " + ", ".join(block.ids)]
         case Practice():
             drills = [f"- {words('document.drill', name=f'`{name}`')}" for name in block.drills]
             return ["\n".join(drills + [f"- {words('document.write', name=f'`{name}`')}" for name in block.write])]

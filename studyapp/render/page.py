@@ -12,6 +12,7 @@ from rich.markdown import Markdown
 from rich.table import Table
 from rich.text import Text
 
+from studyapp.evidence.types import Table as Facts
 from studyapp.evidence.types import format_cell
 from studyapp.i18n import Translations
 from studyapp.render.document import (
@@ -52,8 +53,8 @@ def page(document: Document, words: Translations, width: int) -> str:
         for block in section.blocks:
             if isinstance(block, Prose):
                 parts.append(_prose(block.text[words.language]))
-            elif isinstance(block, Models) and block.table:
-                parts.append(_table(block))
+            elif isinstance(block, Models) and (table := block.table(words.language)):
+                parts.append(_table(table))
             else:
                 rows += _rows(block, words)
         parts += [_hanging(rows)] if rows else []
@@ -118,11 +119,10 @@ def _hanging(rows: Iterable[Row]) -> Table:
     return grid
 
 
-def _table(block: Models) -> Table:
+def _table(facts: Facts) -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    if block.table is not None:
-        for name in block.table.columns:
-            table.add_column(name)
-        for row in block.table.rows:
-            table.add_row(*(Text(format_cell(cell)) for cell in row))
+    for name in facts.columns:
+        table.add_column(Text(name))
+    for row in facts.rows:
+        table.add_row(*(Text(format_cell(cell)) for cell in row))
     return table

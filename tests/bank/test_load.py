@@ -169,12 +169,15 @@ def test_personal_bank(questions, write, tmp_path):
 
 
 def test_personal_bank_that_is_missing_or_named_twice(questions, write, tmp_path):
-    """A personal bank that cannot be read is a finding, and a second one of the same name too."""
-    write("loose", folder=tmp_path / "a" / "mine")
-    write("loose", folder=tmp_path / "b" / "mine")
-    bank = load_bank(questions, [tmp_path / "gone", tmp_path / "a" / "mine", tmp_path / "b" / "mine"])
-    assert set(bank.questions) == {"first", "mine:loose"}
-    assert len(bank.findings) == 2
+    """A personal bank that is no folder, or has the name of another, is an error at once; the same one twice is not."""
+    first, second = tmp_path / "a" / "mine", tmp_path / "b" / "mine"
+    write("loose", folder=first)
+    write("loose", folder=second)
+    for extra in ([tmp_path / "gone"], [first, second]):
+        with pytest.raises(BankError) as caught:
+            load_bank(questions, extra)
+        assert str(extra[-1]) in caught.value.message and caught.value.hint
+    assert set(load_bank(questions, [first, first]).questions) == {"first", "mine:loose"}
 
 
 def test_the_same_stem_in_two_folders(questions, write):

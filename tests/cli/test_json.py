@@ -24,6 +24,7 @@ CALLS = {
     "demos": ("demos",),
     "verify": ("verify", "foundations/softmax_overflow"),
     "stats": ("stats",),
+    "models": ("models", "deepseek-v3"),
     "doctor": ("doctor",),
 }
 OPEN = {"parameters", "recorded", "today"}  # their keys are the demo's own, or the question need not have it

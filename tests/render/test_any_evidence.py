@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, Table
+from studyapp.render.chart_png import picture
 from studyapp.render.chart_text import chart
 from studyapp.render.html import evidence_html
 
@@ -46,3 +47,11 @@ def test_any_evidence_can_be_drawn_within_its_width(item: Evidence, width: int, 
     for row in drawn.splitlines():
         assert cell_len(re.sub(r"\x1b\[[0-9;]*m", "", row)) <= width
     assert evidence_html(item).startswith("<table")
+
+
+@settings(max_examples=15, deadline=None)
+@given(evidence())
+def test_any_evidence_but_a_table_can_be_a_picture(item: Evidence) -> None:
+    """However long its labels and whatever its numbers, there is a picture or nothing to draw, never an exception."""
+    drawn = picture(item)
+    assert (drawn or b"\x89PNG").startswith(b"\x89PNG")

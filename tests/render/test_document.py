@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Support, Text, Today, Topic
-from studyapp.evidence.types import Table
+from studyapp.bank.model import Bank, Correction, Model, Paper, Point, Question, Support, Text, Today, Topic
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.verdict import Mark, verdict
@@ -45,6 +45,7 @@ BANK = Bank(
     (Topic("attention", Text("Attention", "注意力"), ("first", "second")),),
     {"first": FULL, "second": SECOND},
     {"vaswani2017": Paper("vaswani2017", "Vaswani et al.", 2017, "Attention Is All You Need", "arXiv:1706.03762")},
+    models={"MODEL-1": Model(id="MODEL-1", name="MODEL-1", maker="m", date="2026-11", weights="open", sources=(), heads=97)},
 )
 
 
@@ -59,8 +60,7 @@ def judge(support: Support) -> Mark:
 @pytest.fixture
 def full() -> Document:
     """A question that has every section."""
-    facts = Table(("model", "heads"), (("MODEL-1", 64),))
-    return document(FULL, BANK, judge, models=lambda question: facts)
+    return document(FULL, BANK, judge)
 
 
 def test_sections_stand_in_reading_order_and_empty_ones_do_not_stand(full: Document) -> None:
@@ -85,7 +85,7 @@ def test_nothing_of_a_question_is_lost_on_the_way(full: Document, form: str, lan
     texts = ["ASK", "BRIEF", "POINT", "CITED", "BARE", "ANSWER", "TODAY", "WRONG", "RIGHT"]
     for piece in (
         *(f"{text} {language}" for text in texts),
-        *("MODEL-1", "64", "HEARD", "a/b.c", "a/b.d", "PLANNED", "a/b.DRILL", "a/b.WRITE", "2026-11"),
+        *("MODEL-1", "97", "HEARD", "a/b.c", "a/b.d", "PLANNED", "a/b.DRILL", "a/b.WRITE", "2026-11"),
         "Vaswani et al. (2017). Attention Is All You Need. arXiv:1706.03762, §3",
     ):
         assert piece in drawn, piece
@@ -120,11 +120,11 @@ def test_what_nothing_carries_is_no_citation(full: Document) -> None:
     }  # fmt: skip
 
 
-def test_models_without_a_table_are_named(full: Document) -> None:
+def test_models_that_nobody_looked_up_are_named(full: Document) -> None:
     """Where models.yaml knows nothing of them their ids stand."""
-    plain = document(FULL, BANK, judge)
-    assert [b for b in plain.section("today") if isinstance(b, Models)] == [Models(("MODEL-1",), None)]
-    assert "MODEL-1" in to_markdown(plain, WORDS["en"])
+    unknown = document(FULL, replace(BANK, models={}), judge)
+    assert [b.ids for b in unknown.section("today") if isinstance(b, Models)] == [("MODEL-1",)]
+    assert "MODEL-1" in to_markdown(unknown, WORDS["en"]) and as_dict(unknown)["today"]["table"] is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from rich.cells import cell_len
 
-from studyapp.tui.wrap import divide_line
+from studyapp.render.linebreak import divide_line
 
 TEXTS = [
     "同加一个常数，分子分母乘上同一因子，因此减去最大值后 softmax 不变（只差舍入误差）。",

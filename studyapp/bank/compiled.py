@@ -1,0 +1,127 @@
+"""A parsed bank kept beside the learner's other caches, so that opening the app does not parse hundreds of files.
+
+A kept bank is used only where nothing can have changed: every file has the path, size, times and inode that it had, the
+code that parsed it and the forms of its values are the same, and its checksum is right. In any doubt the files are
+parsed, and what came of them is kept for the next time. Nothing here can fail: where the cache cannot be read or
+written, the bank is parsed each time.
+"""
+
+import hashlib
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from studyapp import __version__
+from studyapp.bank import model
+from studyapp.bank.files import bank_files, personal_banks
+from studyapp.bank.model import Bank
+from studyapp.errors import BankError, StudyError
+from studyapp.files import atomic_write
+
+CHECKSUM = 4
+MOST_KEPT = 8
+"""How many combinations of banks are kept."""
+SETTLED_NS = 20_000_000
+"""A file that changed within the last ticks of the file system's clock could change again and keep its time."""
+
+Stamp = tuple[str, int, int, int, int]
+"""Path, size, mtime and ctime in nanoseconds, inode."""
+
+
+class Compiled(msgspec.Struct, frozen=True):
+    """What a cache file holds."""
+
+    made_by: str
+    stamps: tuple[Stamp, ...]
+    bank: Bank
+
+
+def load_compiled(questions_dir: Path, extra: Sequence[Path] = (), cache_dir: Path | None = None) -> Bank:
+    """What `load_bank` gives, from the cache where that is certain to be the same; without `cache_dir` always parsed.
+
+    Raises:
+        BankError: as `load_bank`.
+    """
+    path = cache_file(questions_dir, extra, cache_dir) if cache_dir else None
+    before = stamps(questions_dir, extra) if path else None
+    if path and before and (bank := _read(path, before)) is not None:
+        return bank
+    from studyapp.bank.load import load_bank
+    from studyapp.bank.search import folded_pages
+
+    bank = load_bank(questions_dir, extra)
+    settled = time.time_ns() - SETTLED_NS
+    if path and before and before == stamps(questions_dir, extra) and all(max(s[2:4]) < settled for s in before):
+        bank = replace(bank, folded=folded_pages(bank))
+        _write(path, before, bank)
+    return bank
+
+
+def cache_file(questions_dir: Path, extra: Sequence[Path], cache_dir: Path) -> Path:
+    """Where this combination of banks is kept."""
+    names = "\0".join(str(folder.absolute()) for folder in (questions_dir, *extra))
+    return cache_dir / f"bank-{hashlib.blake2b(names.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}.msgpack"
+
+
+def stamps(questions_dir: Path, extra: Sequence[Path] = ()) -> tuple[Stamp, ...] | None:
+    """What every file of the banks looks like from outside, None where that cannot be told."""
+    try:
+        personal = personal_banks(extra).values()
+        paths = [*bank_files(questions_dir, False), *(path for own in personal for path in bank_files(own, True))]
+        found = [(path, path.stat()) for path in paths]
+    except (OSError, BankError):
+        return None
+    return tuple((str(path), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for path, s in found)
+
+
+def made_by() -> str:
+    """What parsed a bank: the app's version, the code of this package, and the fields of everything in a bank."""
+    code = [(p.name, s.st_size, s.st_mtime_ns) for p in sorted(Path(__file__).parent.glob("*.py")) if (s := p.stat())]
+    forms = [
+        (name, [(f.name, str(f.type)) for f in msgspec.structs.fields(form)])
+        for name, form in vars(model).items()
+        if isinstance(form, type) and issubclass(form, msgspec.Struct) and form is not msgspec.Struct
+    ]
+    whole = [(f.name, str(f.type)) for f in fields(Bank)]
+    text = repr((__version__, msgspec.__version__, code, forms, whole))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _read(path: Path, current: tuple[Stamp, ...]) -> Bank | None:
+    try:
+        raw = path.read_bytes()
+        payload = memoryview(raw)[CHECKSUM:]
+        if raw[:CHECKSUM] != _checksum(payload):
+            return None
+        kept = msgspec.msgpack.decode(payload, type=Compiled, dec_hook=_decode)
+        return kept.bank if kept.stamps == current and kept.made_by == made_by() else None
+    except (OSError, msgspec.MsgspecError, ValueError):
+        return None
+
+
+def _write(path: Path, current: tuple[Stamp, ...], bank: Bank) -> None:
+    try:
+        payload = msgspec.msgpack.encode(Compiled(made_by(), current, bank), enc_hook=str)
+        with atomic_write(path, lambda error: StudyError(str(error))) as part:
+            part.write_bytes(_checksum(payload) + payload)
+        others = sorted(path.parent.glob("bank-*.msgpack"), key=lambda each: each.stat().st_mtime, reverse=True)
+        for old in others[MOST_KEPT:]:
+            old.unlink(missing_ok=True)
+    except (OSError, StudyError, msgspec.MsgspecError, ValueError):
+        return  # the next start parses again
+
+
+def _checksum(payload: bytes | memoryview) -> bytes:
+    """Against damage, not against malice: a file of texts that are only shown gains an intruder nothing."""
+    return zlib.crc32(payload).to_bytes(4, "big")
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"{kind} is not in a bank")
