@@ -7,7 +7,7 @@ import pytest
 
 from studyapp.bank.load import load_bank
 from studyapp.bank.model import Text
-from studyapp.check import check_bank, proofs
+from studyapp.check import check_bank, proofs, question, references
 from studyapp.check.wording import numbers, text_problems
 from studyapp.errors import StudyError
 from studyapp.evidence.types import Check, Outcome
@@ -41,6 +41,22 @@ def claim_variance(widths=(8, 16)):
 '''
 
 
+MODELS = """llama-3-8b:
+  name: 'Llama 3 8B'
+  maker: 'Meta'
+  date: '2024-04'
+  weights: open
+  family: 'Llama 3'
+  layers: 32
+  heads: 32
+  kv_heads: 8
+  d_head: 128
+  attention: {kind: gqa}
+  sources:
+  - {what: config, where: 'a file', read: '2026-11-26'}
+"""
+
+
 class Content:
     """Questions and demos in a folder."""
 
@@ -50,10 +66,12 @@ class Content:
             "questions/topics.yaml", "- {id: attention, title: {en: 'A', zh: '注意力'}, questions: [planned, first]}\n"
         )
         self.write(
-            "questions/papers.yaml", "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762'}\n"
+            "questions/papers.yaml",
+            "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762', version: v7, read: full}\n",
         )
         self.write("questions/sources.yaml", "n#a: {note: 'n', heading: 'h', line: 1, left_out: 'private'}\n")
         self.write("questions/terms.yaml", "- {en: 'mask', zh: '掩码'}\n")
+        self.write("questions/models.yaml", MODELS)
         self.write("questions/attention/first.yaml", GOOD)
         self.write("demos/attention/scaling.py", DEMO)
 
@@ -79,6 +97,11 @@ def test_a_good_bank_has_no_finding(content):
     assert content.findings() == []
 
 
+CORRECTION = """level: core
+corrections:
+- wrong: {en: 'A', zh: '甲'}
+  right: {en: 'B', zh: '乙'}
+  cite: ['vaswani2017']"""
 LONG = "a word of English " * 20
 RULES = {
     "unknown follow-up": ("level: core", "level: core\nfollow_ups: [frst]", "follow_ups[0]", "did you mean first?"),
@@ -129,6 +152,46 @@ RULES = {
     "old": ("level: core", "level: core\nas_of: '2025-10'", "as_of", "2025-10"),
     "a model without a month": ("Softmax saturates.", "Llama 3 saturates.", "answer", "Llama 3"),
     "bold in a point": ("en: 'One'", "en: 'One **and** only'", "points[0]", "has no bold"),
+    "unknown model of today": (
+        "level: core",
+        "level: core\ntoday: {as_of: '2026-11', en: 'Now.', zh: '现状。', models: [llama-3-8]}",
+        "today.models[0]",
+        "did you mean llama-3-8b?",
+    ),
+    "unknown paper of today": (
+        "level: core",
+        "level: core\ntoday: {as_of: '2026-11', en: 'Now.', zh: '现状。', cites: [vaswani2018]}",
+        "today.cites[0]",
+        "did you mean vaswani2017?",
+    ),
+    "today that is old": (
+        "level: core",
+        "level: core\ntoday: {as_of: '2025-10', en: 'Now.', zh: '现状。'}",
+        "today.as_of",
+        "was last true in 2025-10",
+    ),
+    "a number alone in today": (
+        "level: core",
+        "level: core\ntoday: {as_of: '2026-11', en: 'Now 64.', zh: '现状。'}",
+        "today.en",
+        "alone has the number 64",
+    ),
+    "heard nowhere": ("level: core", CORRECTION, "corrections[0]", "where it was heard"),
+    "heard under an unknown heading": ("level: core", CORRECTION + "\n  heard: ['n#b']", "corrections[0].heard[0]", "did you mean n#a?"),
+    "heard in an unknown paper": ("level: core", CORRECTION + "\n  heard: ['vaswani2018 §1']", "corrections[0].heard[0]", "vaswani2017"),
+    "drill of no demo": ("level: core", "level: core\ndrills: [attention/scalin.size]", "drills[0]", "did you mean attention/scaling?"),
+    "drill that the demo lacks": ("level: core", "level: core\ndrills: [attention/scaling.size]", "drills[0]", "has no drill size"),
+    "nothing to write": ("level: core", "level: core\nwrite: [attention/scaling.rotate]", "write[0]", "has no exercise rotate"),
+    "a version that was not read": ("'vaswani2017 §3.2.1'", "'vaswani2017 v5 §3.2.1'", "points[2].cite[0]", "has v7"),
+    "a model that is no row": ("by √dₖ?", "by √dₖ in Llama 9?", "ask.en", "Llama 9, which is no row"),
+    "now without today": ("Softmax saturates.", "Today softmax saturates.", "answer.en", "move it to `today`"),
+    "a long brief": (
+        "The variance grows with the width.\n  zh: |\n    方差随宽度增长。",
+        f"{'word ' * 76}\n  zh: |\n    {'方差随宽度' * 20}",
+        "brief.en",
+        "has 76 words",
+    ),
+    "guillemets": ("Softmax saturates.", "«Softmax» saturates.", "answer.en", "guillemets"),
     "superseded and still there": (
         "level: core",
         "level: core\nsupersedes: [first]",
@@ -147,6 +210,44 @@ def test_a_rule_for_a_question(content, old, new, key, said):
     assert said in str(findings[0])
     changed = (content.root / "questions/attention/first.yaml").read_text("utf-8").splitlines()
     assert 1 <= findings[0].line <= len(changed)
+
+
+def test_a_number_of_a_model_that_its_row_denies_is_a_warning(content):
+    """In a sentence on one model, layers and KV heads are those of its row, in both languages."""
+    new = "en: 'Llama 3 8B has 42 layers and 8 KV heads', zh: 'Llama 3 8B 有 42 层、8 个 KV 头'"
+    content.write("questions/attention/first.yaml", GOOD, "en: 'One', zh: '一'", new)
+    findings = content.findings()
+    assert [(f.key, f.warning) for f in findings] == [("points[0].en", True), ("points[0].zh", True)]
+    assert "42 layers" in str(findings[0]) and "row has 32" in str(findings[0])
+
+
+def test_what_is_not_yet_of_the_form_warns_and_is_counted_apart(content, monkeypatch):
+    """A brief that is too long is of the group «mend»; once forms are findings, it fails the check."""
+    content.write("questions/attention/first.yaml", GOOD, *RULES["a long brief"][:2])
+    assert [(f.warning, f.group) for f in content.findings()] == [(True, "mend")]
+    monkeypatch.setattr(question, "FORMS_ARE_FINDINGS", True)
+    assert [(f.warning, f.group) for f in content.findings()] == [(False, "")]
+
+
+def test_a_place_in_a_paper_wants_the_version_that_was_read(content, monkeypatch):
+    """§ of a paper without a version, or of which only the abstract was read, is to be mended; a paper as a whole is not."""
+    row = "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762'%s}\n"
+    for more, said in (("", "names no version"), (", version: v7", "was read"), (", version: v7, read: abstract", "only its abstract")):
+        content.write("questions/papers.yaml", row % more)
+        [finding] = content.findings()
+        assert (finding.key, finding.group, finding.warning) == ("points[2].cite[0]", "mend", True)
+        assert said in finding.problem
+    monkeypatch.setattr(references, "FORMS_ARE_FINDINGS", True)
+    assert [f.warning for f in content.findings()] == [False]
+    content.write("questions/attention/first.yaml", GOOD, "vaswani2017 §3.2.1", "vaswani2017")
+    assert content.findings() == []
+
+
+def test_what_is_planned_is_the_backlog(content):
+    """A planned follow-up and a heading that waits are of the group «backlog»."""
+    content.write("questions/attention/first.yaml", GOOD, *RULES["planned follow-up"][:2])
+    content.write("questions/sources.yaml", "n#a: {note: 'n', heading: 'h', line: 1}\n")
+    assert [f.group for f in content.findings()] == ["backlog", "backlog"]
 
 
 def test_the_line_of_a_finding_is_where_the_text_stands(content):
@@ -187,6 +288,18 @@ FILES = {
         "- {id: attention, title: {en: 'A', zh: '注'}, questions: [first, B]}\n",
         "not an id",
     ),
+    "paper version": (
+        "questions/papers.yaml",
+        "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: 'https://a.org/b', version: v1, read: full}\n",
+        "no version of https",
+    ),
+    "paper read": (
+        "questions/papers.yaml",
+        "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762', version: v7, read: 'twice'}\n",
+        "how far it was read",
+    ),
+    "model id": ("questions/models.yaml", MODELS.replace("llama-3-8b:", "Llama-3_8B:"), "is not an id"),
+    "two models of one name": ("questions/models.yaml", MODELS + MODELS.replace("llama-3-8b:", "other:"), "as llama-3-8b does"),
     "paper id": (
         "questions/papers.yaml",
         "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: '1706'}\n",
@@ -216,7 +329,7 @@ def test_a_demo_named_like_a_module_of_python(content):
 
 def test_the_same_paper_under_two_keys(content):
     """One source has one key."""
-    row = "%s2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762'}\n"
+    row = "%s2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762', version: v7, read: full}\n"
     content.write("questions/papers.yaml", row % "vaswani" + row % "other")
     [finding] = content.findings()
     assert "same source as vaswani2017" in str(finding)

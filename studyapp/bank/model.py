@@ -138,13 +138,19 @@ class Topic(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Paper(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A source that can be looked up; `id` is "arXiv:1706.03762", "doi:…" or a URL."""
+    """A source that can be looked up; `id` is "arXiv:1706.03762", "doi:…" or a URL.
+
+    `version` is that of the arXiv paper which was read, `read` how far: "full", "section", "abstract", "secondary" (in
+    another text's words) or "code@<commit>"; both are empty where nobody can say.
+    """
 
     key: str
     authors: str
     year: int
     title: str
     id: str
+    version: str = ""
+    read: str = ""
 
 
 class Term(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -167,7 +173,10 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something wrong with a file: where, what, and how to mend it."""
+    """Something wrong with a file: where, what, and how to mend it.
+
+    A `warning` fails nothing; its `group` is "mend" where a question is not yet of the form, "backlog" where something is planned.
+    """
 
     path: Path
     line: int
@@ -175,6 +184,7 @@ class Finding:
     problem: str
     hint: str = ""
     warning: bool = False
+    group: str = ""
 
     def __str__(self) -> str:
         key = f" {self.key}:" if self.key else ""

@@ -16,11 +16,12 @@ BRIEF_WORDS, BRIEF_CHARACTERS = 75, 135
 MONTHS_FRESH = 12
 YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 DISPLAYED = re.compile(r"\$\$")
-SPOKEN_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?")
+SPOKEN_NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?")
 NOW = {
     "en": re.compile(r"\b(?:today|nowadays|currently|these days|as of now|to date)\b", re.IGNORECASE),
     "zh": re.compile(r"目前|如今|(?<![出体表实])现在|眼下|当今|时下|迄今|至今|今天"),
 }
+MODELS_ZH = "模型|框架|系统|实现|大模型|库"
 LATELY = {
     "en": re.compile(
         r"\b(?:recently|lately|latest|state[ -]of[ -]the[ -]art|in recent years"
@@ -28,9 +29,10 @@ LATELY = {
         r"|(?<!at )most (?:\w+ )?(?:models|LLMs|decoders|labs|libraries|frameworks|systems|implementations|kernels|engines))\b",
         re.IGNORECASE,
     ),
-    "zh": re.compile(r"近年|近来|近期|最近(?:几年|一年|发布|的(?:模型|工作|论文))|最新|(?:大多数?|多数|绝大多数)(?:模型|框架|系统|实现|大模型|库)|主流"),
-}  # fmt: skip
-SENTENCE = {"en": re.compile(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-|*\d])"), "zh": re.compile(r"(?<=[。！？])|\n\s*\n|\n(?=\s*[-|*\d])")}
+    "zh": re.compile(rf"近年|近来|近期|最近(?:几年|一年|发布|的(?:模型|工作|论文))|最新|主流|(?:绝?大多数?|多数)(?:{MODELS_ZH})"),
+}
+NEW_LINE = r"\n\s*\n|\n(?=\s*[-|*\d])"
+SENTENCE = {"en": re.compile(rf"(?<=[.!?])\s+|{NEW_LINE}"), "zh": re.compile(rf"(?<=[。！？])|{NEW_LINE}")}
 
 Problem = tuple[str, int, str, str]
 """Key of the text, line within it (from 0), problem, hint."""
@@ -99,11 +101,10 @@ def _ageing(question: Question, language: str) -> Iterator[Problem]:
         line, year = text[:at].count("\n"), YEAR.search(sentence)
         now, lately = NOW[language].search(sentence), LATELY[language].search(sentence)
         at += len(sentence)
-        if now and (question.today is None or not year):
-            hint = "move it to `today`" if question.today is None else "say the year, or move it to `today`"
-            yield f"answer.{language}", line + sentence[: now.start()].count("\n"), f"says «{now[0]}»", hint
-        elif lately and not year:
-            yield f"answer.{language}", line + sentence[: lately.start()].count("\n"), f"says «{lately[0]}»", "say the year, or move it to `today`"
+        said = now if now and (question.today is None or not year) else None if year else lately
+        if said:
+            hint = "move it to `today`" if now and question.today is None else "say the year, or move it to `today`"
+            yield f"answer.{language}", line + sentence[: said.start()].count("\n"), f"says «{said[0]}»", hint
 
 
 def _english(question: Question) -> Iterator[tuple[str, str]]:

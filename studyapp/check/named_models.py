@@ -82,4 +82,4 @@ def _values(model: Model, fact: str) -> set[int]:
     a, e = model.attention, model.experts
     parts = {model.layers, a.full_layers if a else None, a.window_layers if a else None, e.dense_layers if e else None}
     some = {n for n in parts if n}
-    return some | {model.layers - n for n in some}
+    return some | {model.layers - n for n in some if n < model.layers}

@@ -186,7 +186,7 @@ def test_a_dense_model_uses_all_its_parameters_and_a_sparse_one_what_was_announc
         ("Llama 2 7B", ["llama-2-7b"]),
         ("LLAMA-2_7b", ["llama-2-7b"]),
         ("DeepSeek-V3.2-Exp", ["deepseek-v3.2"]),
-        ("llama 2", ["llama-2-70b", "llama-2-7b"]),
+        ("gpt-oss", ["gpt-oss-120b", "gpt-oss-20b"]),
         ("llama 9", []),
     ],
 )
