@@ -1,55 +1,62 @@
 """Displayed formulas as two-dimensional Unicode."""
 
-import re
+from functools import lru_cache
 
 from rich.cells import cell_len
 
+from studyapp.render.tex import Unreadable, prepared, revealed
+
 WIDTH = 76
-LOW_Q = re.compile(r"(?<!\S)ꟴ")
-"""The raised Q that TeXicode puts below a letter, in few fonts: below it a plain one reads as well."""
 
 
 def formula(tex: str) -> list[str]:
     """The rows of `tex` drawn in Unicode, all of one width; where it cannot be drawn, the TeX itself, line by line."""
-    rows = _drawn(tex)
-    if rows is None or _complaint(rows) is not None:
+    rows = _best(tex)
+    if isinstance(rows, str):
         return tex.strip().splitlines() or [""]
-    return rows
+    return list(rows)
 
 
 def formula_problem(tex: str) -> str | None:
     """Why `tex` cannot stand on a card, or None where it can."""
     if not tex.strip():
         return "the formula is empty"
-    rows = _drawn(tex)
-    if rows is None:
-        return "TeXicode cannot draw it"
-    complaint = _complaint(rows)
-    if complaint is not None:
-        return complaint
+    rows = _best(tex)
+    if isinstance(rows, str):
+        return rows
     width = max(map(cell_len, rows), default=0)
     return f"it is {width} cells wide, more than {WIDTH}" if width > WIDTH else None
 
 
-def _drawn(tex: str) -> list[str] | None:
+@lru_cache(maxsize=1024)
+def _best(tex: str) -> tuple[str, ...] | str:
+    """The rows with room round operators, without where they would be too wide; or why there are none."""
+    roomy = _drawn(tex, True)
+    if isinstance(roomy, str) or max(map(cell_len, roomy), default=0) <= WIDTH:
+        return roomy
+    return _drawn(tex, False)
+
+
+def _drawn(tex: str, roomy: bool) -> tuple[str, ...] | str:
     from texicode.pipeline import render_tex
 
-    flat = " ".join(tex.split())
     try:
-        drawn: str = render_tex(flat, False, False, "raw", {"fonts": "normal"})
-    except Exception:
-        return None
-    rows = [LOW_Q.sub("Q", row.rstrip()) for row in drawn.splitlines()] or [""]
+        drawn: str = render_tex(prepared(tex, roomy), False, False, "raw", {"fonts": "normal"})
+    except Unreadable as error:
+        return str(error)
+    except Exception:  # TeXicode raises whatever its lists raise
+        return "TeXicode cannot draw it"
+    if "TeXicode:" in drawn:
+        return " ".join(drawn.split())
+    if "?" in drawn:
+        return "it holds a command that TeXicode draws as «?»"
+    rows = [row.rstrip() for row in revealed(drawn).splitlines()]
+    while rows and not rows[0]:
+        rows.pop(0)
+    while rows and not rows[-1]:
+        rows.pop()
+    rows = rows or [""]
     margin = min((len(row) - len(row.lstrip()) for row in rows if row), default=0)
     rows = [row[margin:] for row in rows]
     width = max(map(cell_len, rows))
-    return [row + " " * (width - cell_len(row)) for row in rows]
-
-
-def _complaint(rows: list[str]) -> str | None:
-    text = "\n".join(rows)
-    if "TeXicode:" in text:
-        return " ".join(text.split())
-    if "?" in text:
-        return "it holds a command that TeXicode draws as «?»"
-    return None
+    return tuple(row + " " * (width - cell_len(row)) for row in rows)

@@ -12,7 +12,6 @@ from studyapp.i18n import Translations
 from studyapp.render.chart_png import picture
 from studyapp.render.chart_text import chart, table_text
 from studyapp.render.duration import duration
-from studyapp.render.formula import formula, formula_problem
 from studyapp.render.html import evidence_html, html
 from studyapp.render.markdown import formulas, parser
 
@@ -56,25 +55,6 @@ def test_chinese_lines_join_without_a_space() -> None:
     """Lines of the file are joined as each language joins them."""
     assert parser().render("方差\n为一\n").strip() == "<p>方差为一</p>"
     assert parser().render("one\ntwo\n").strip() == "<p>one\ntwo</p>"
-
-
-def test_a_formula_is_drawn_with_rows_of_one_width() -> None:
-    """A fraction takes three rows, and every row the same number of cells."""
-    rows = formula(r"\frac{QK^\top}{\sqrt{d_k}}")
-    assert len(rows) >= 3
-    assert len(set(map(cell_len, rows))) == 1
-
-
-@pytest.mark.parametrize("tex", [r"\boldsymbol{x}", r"\frac{a", "", r"a + " * 60 + "b"])
-def test_a_formula_that_cannot_stand_on_a_card_says_why(tex: str) -> None:
-    """Unknown commands, unbalanced braces, nothing and too wide a formula are problems, never exceptions."""
-    assert formula_problem(tex)
-    assert formula(tex)
-
-
-def test_a_good_formula_has_no_problem() -> None:
-    """The attention formula can be drawn."""
-    assert formula_problem(r"\mathrm{softmax}\left(\frac{QK^\top}{\sqrt{d_k}}\right)V") is None
 
 
 @pytest.mark.parametrize("evidence", [CURVES, BARS, HEAT])
@@ -192,9 +172,3 @@ def test_rendering_for_the_screen_imports_neither_torch_nor_matplotlib() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
-
-
-def test_a_lowered_q_is_a_plain_letter() -> None:
-    """Few fonts have the raised Q that TeXicode draws W_Q with; below the W a plain one stands, above it the raised one stays."""
-    assert [row.strip() for row in formula("W_Q")] == ["W", "Q"]
-    assert "ꟴ" in "".join(formula("c^Q"))
