@@ -125,7 +125,7 @@ class StudyApp(App[None]):
         scope = screen.scope if isinstance(screen, BaseScreen) else ""
         for command in COMMANDS:
             if command.scope in (scope, "app") and command.action != "command_palette":
-                yield SystemCommand(self.context.t(command.word), command.sign, self._runner(command.target))
+                yield SystemCommand(self.context.t(command.text_key), command.label, self._runner(command.target))
 
     def _runner(self, target: str) -> Callable[[], Any]:
         async def run() -> None:

@@ -29,12 +29,12 @@ class Command:
     when: str = ""
 
     @property
-    def word(self) -> str:
-        """The key of its name in the words: «keys.study_undo»."""
+    def text_key(self) -> str:
+        """The key of its name in i18n: «keys.study_undo»."""
         return f"keys.{self.scope}_{self.action.replace('(', '_').rstrip(')')}"
 
     @property
-    def sign(self) -> str:
+    def label(self) -> str:
         """Its first key as a person writes it."""
         return sign(self.keys.partition(",")[0])
 
@@ -110,7 +110,7 @@ def of_scope(scope: str) -> Iterator[Command]:
 
 def bindings(scope: str) -> list[BindingType]:
     """Textual's bindings for a scope."""
-    return [Binding(c.keys, c.action, c.word, show=False) for c in of_scope(scope)]
+    return [Binding(c.keys, c.action, c.text_key, show=False) for c in of_scope(scope)]
 
 
 def shown(scope: str, phase: str = "") -> list[Command]:
@@ -122,6 +122,6 @@ def key_table(t: Callable[[str], str]) -> str:
     """The README's key table, in Markdown: a scope a row."""
     rows = [f"| {t('keys.scope')} | {t('keys.does')} |", "| --- | --- |"]
     for scope in SCOPES:
-        said = [f"{' '.join(f'`{sign(k)}`' for k in c.keys.split(','))} {t(c.word)}" for c in of_scope(scope)]
+        said = [f"{' '.join(f'`{sign(k)}`' for k in c.keys.split(','))} {t(c.text_key)}" for c in of_scope(scope)]
         rows.append(f"| {t(f'keys.scope_{scope}')} | {' · '.join(said)} |")
     return "\n".join(rows) + "\n"

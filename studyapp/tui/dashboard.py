@@ -1,16 +1,10 @@
-"""The numbers that Home and Stats show, and how a number is drawn in a line."""
+"""The numbers that Home and Stats show."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from rich.cells import cell_len, set_cell_size
-from textual.content import Content
 
 from studyapp.context import AppContext
 from studyapp.reviews import stats
 from studyapp.reviews.scheduler import Scheduler
-
-BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True)
@@ -85,22 +79,3 @@ def streak(context: AppContext) -> int:
         if length < back - 1:
             return length
         back *= 4
-
-
-def sparkline(numbers: Sequence[float]) -> str:
-    """A row of blocks, the highest full."""
-    top = max(numbers, default=0)
-    return "".join(BLOCKS[round(n / top * (len(BLOCKS) - 1))] if top else BLOCKS[0] for n in numbers)
-
-
-def gauge(share: float, width: int) -> Content:
-    """A bar that is full at 1."""
-    full = round(max(0.0, min(1.0, share)) * width)
-    return Content.assemble(Content.styled("━" * full, "$accent"), Content.styled("─" * (width - full), "$foreground-muted"))
-
-
-def pad(text: str, width: int, right: bool = False) -> str:
-    """A text made exactly as many cells wide; what is cut ends in «…»."""
-    if right:
-        return " " * max(0, width - cell_len(text)) + text
-    return set_cell_size(text, width - 1) + "…" if cell_len(text) > width else set_cell_size(text, width)

@@ -177,7 +177,7 @@ async def test_the_palette_offers_the_commands_of_the_room(make_app: Any) -> Non
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         titles = {c.title for c in app.get_system_commands(app.screen)}
-        assert {app.context.t(c.word) for c in of_scope("home")} <= titles
+        assert {app.context.t(c.text_key) for c in of_scope("home")} <= titles
 
 
 async def test_a_footer_key_can_be_clicked(make_app: Any) -> None:
@@ -197,7 +197,7 @@ def test_every_command_has_a_word_and_an_action(language: str) -> None:
     words = Translations.load(language)
     rooms = {"home": Home, "study": Study, "lab": LabScreen, "browse": Browse, "stats": Stats, "help": Help}
     for command in COMMANDS:
-        assert words(command.word)
+        assert words(command.text_key)
         if command.scope != "app":
             assert hasattr(rooms[command.scope], f"action_{command.action.partition('(')[0]}"), command
     assert key_table(words).count("`") == 2 * sum(len(c.keys.split(",")) for c in COMMANDS)

@@ -9,9 +9,9 @@ from textual.widgets import Static
 
 from studyapp.lab.verdict import LEGEND
 from studyapp.tui.commands import SCOPES, bindings, of_scope, sign
-from studyapp.tui.dashboard import pad
 from studyapp.tui.marks import drawn
 from studyapp.tui.screens.base import BaseScreen
+from studyapp.tui.textgraphics import pad
 from studyapp.tui.widgets.key_footer import KeyFooter
 
 NUMBERS = ("due", "known", "recalled", "suggested")
@@ -46,7 +46,7 @@ class Help(BaseScreen):
             parts += [Content(""), self._heading(f"keys.scope_{scope}")]
             for command in of_scope(scope):
                 keys = pad(" ".join(map(sign, command.keys.split(","))), 16)
-                parts.append(Content.assemble("  ", Content.styled(keys, "bold"), self.t(command.word)))
+                parts.append(Content.assemble("  ", Content.styled(keys, "bold"), self.t(command.text_key)))
         self.query_one("#numbers", Static).update(Content("\n").join(parts))
         self.footer()
 

@@ -12,8 +12,9 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from studyapp.tui.commands import bindings
-from studyapp.tui.dashboard import TopicLoad, gauge, home_stats, pad, sparkline
+from studyapp.tui.dashboard import TopicLoad, home_stats
 from studyapp.tui.screens.base import BaseScreen
+from studyapp.tui.textgraphics import gauge, pad, sparkline
 from studyapp.tui.widgets.key_footer import KeyFooter
 
 ALL = ""

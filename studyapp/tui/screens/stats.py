@@ -11,8 +11,9 @@ from textual.widgets import Static
 from studyapp.context import AppContext
 from studyapp.reviews import stats
 from studyapp.tui.commands import bindings
-from studyapp.tui.dashboard import gauge, home_stats, pad, sparkline
+from studyapp.tui.dashboard import home_stats
 from studyapp.tui.screens.base import BaseScreen
+from studyapp.tui.textgraphics import gauge, pad, sparkline
 from studyapp.tui.widgets.key_footer import KeyFooter
 
 SHADES = " ░▒▓█"

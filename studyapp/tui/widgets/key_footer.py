@@ -14,8 +14,8 @@ def footer_content(commands: Iterable[Command], words: Callable[[str], str]) -> 
     """`key name` pairs in one line; a click does what the key does."""
     parts = [
         Content.assemble(
-            Content.styled(c.sign, "bold $accent"),
-            f"\u00a0{words(c.word)}".replace(" ", "\u00a0"),
+            Content.styled(c.label, "bold $accent"),
+            f"\u00a0{words(c.text_key)}".replace(" ", "\u00a0"),
         ).stylize(Style.from_meta({"command": c.target}))
         for c in commands
     ]

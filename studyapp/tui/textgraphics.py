@@ -1,0 +1,27 @@
+"""How a number is drawn in a line of text."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from textual.content import Content
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(numbers: Sequence[float]) -> str:
+    """A row of blocks, the highest full."""
+    top = max(numbers, default=0)
+    return "".join(BLOCKS[round(n / top * (len(BLOCKS) - 1))] if top else BLOCKS[0] for n in numbers)
+
+
+def gauge(share: float, width: int) -> Content:
+    """A bar that is full at 1."""
+    full = round(max(0.0, min(1.0, share)) * width)
+    return Content.assemble(Content.styled("━" * full, "$accent"), Content.styled("─" * (width - full), "$foreground-muted"))
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """A text made exactly as many cells wide; what is cut ends in «…»."""
+    if right:
+        return " " * max(0, width - cell_len(text)) + text
+    return set_cell_size(text, width - 1) + "…" if cell_len(text) > width else set_cell_size(text, width)
