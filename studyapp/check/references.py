@@ -114,12 +114,12 @@ def _known(key: str, names: Sequence[str], known: object, file: str) -> Iterator
 
 def _functions(key: str, references: Sequence[str], catalog: Catalog) -> Iterator[Problem]:
     """`drills` and `write` name a demo, a point, and what the demo offers under that name."""
-    offered = "drills" if key == "drills" else "exercises"
+    offered = "drill" if key == "drills" else "exercise"
     for i, reference in enumerate(references):
         name, _, function = reference.partition(".")
         demo = catalog.demos.get(name)
         if demo is None:
             yield f"{key}[{i}]", f"there is no demo {name}", did_you_mean(name, catalog.demos), "finding"
-        elif function not in (names := [one.name for one in getattr(demo, offered, ())]):
+        elif function not in (names := [f.name for f in (demo.drills if key == "drills" else demo.exercises)]):
             hint = did_you_mean(function, names) or (f"it has {', '.join(names)}" if names else f"it has no {offered}")
-            yield f"{key}[{i}]", f"{name} has no {offered.removesuffix('s')} {function or '(none named)'}", hint, "finding"
+            yield f"{key}[{i}]", f"{name} has no {offered} {function or '(none named)'}", hint, "finding"

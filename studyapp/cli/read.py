@@ -64,50 +64,6 @@ def search(context: AppContext, words: tuple[str, ...], as_json: bool) -> None:
 
 
 @cli.command()
-@click.option("--proofs", is_flag=True, help="Print each point beside its claim's sentence and recorded numbers.")
-@as_json
-@with_context
-def check(context: AppContext, proofs: bool, as_json: bool) -> None:
-    """Check every rule of the bank; leaves with 1 where one is broken."""
-    from studyapp.check import check_bank
-    from studyapp.check import proofs as proof_lines
-
-    if proofs:
-        for line in proof_lines(context.bank, context.catalog, context.recordings, context.t):
-            click.echo(line)
-        return
-    findings = list(check_bank(context.bank, context.catalog, today=context.clock().date()))
-    wrong = [f for f in findings if not f.warning]
-    if as_json:
-        say_json(
-            [
-                {
-                    "path": str(f.path),
-                    "line": f.line,
-                    "key": f.key,
-                    "problem": f.problem,
-                    "hint": f.hint,
-                    "warning": f.warning,
-                }
-                for f in findings
-            ]
-        )
-    else:
-        for finding in findings:
-            click.echo(f"{context.t('cli.warning') if finding.warning else ''}{finding}")
-        click.echo(
-            context.t(
-                "cli.check",
-                questions=len(context.bank.questions),
-                demos=len(context.catalog.demos),
-                findings=len(wrong),
-                warnings=len(findings) - len(wrong),
-            )
-        )
-    click.get_current_context().exit(1 if wrong else 0)
-
-
-@cli.command()
 @as_json
 @with_context
 def demos(context: AppContext, as_json: bool) -> None:

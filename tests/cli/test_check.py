@@ -1,0 +1,89 @@
+"""`studyapp check`: your findings, not the maintainers' backlog."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from studyapp.cli import cli
+from studyapp.i18n import Translations
+
+JSON = Path(__file__).parents[2] / "docs/json.md"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Call the command line with a data folder of its own, and no file changed."""
+    monkeypatch.setenv("STUDYAPP_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("studyapp.check.changed.changed_files", lambda folders: set())
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(cli, list(words))
+
+    return call
+
+
+def test_the_backlog_is_one_line_until_it_is_asked_for(run) -> None:
+    """Where nothing is yours, two lines: the counts, and what was not shown; with --backlog every warning."""
+    lines = run("check").stdout.splitlines()
+    assert len(lines) == 2 and "0 findings, 0 warnings" in lines[0] and "--backlog" in lines[1]
+    every = run("check", "--backlog").stdout.splitlines()
+    assert len(every) > 100
+    assert any("wait for an answer" in line for line in every) and "--backlog" not in every[-1]
+
+
+def test_a_warning_of_your_own_bank_is_shown_and_stands_last(run, tmp_path: Path) -> None:
+    """Beside hundreds of others the one in your bank is printed, and it fails nothing."""
+    own = tmp_path / "mine"
+    own.mkdir()
+    (own / "a.yaml").write_text("ask: 'A'\nanswer: |\n  $$\\frac{1$$\n", "utf-8")
+    said = run("--bank", str(own), "check")
+    assert said.exit_code == 0, said.output
+    *first, counts, rest = said.stdout.splitlines()
+    assert first and all("cannot be drawn" in line and str(own) in line for line in first)
+    assert f"{len(first)} warnings" in counts and "--backlog" in rest
+    assert "cannot be drawn" in run("--bank", str(own), "check", "--backlog").stdout.splitlines()[-2]
+
+
+def test_a_changed_file_brings_its_warnings(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a contributor touched is shown with what is to be mended in it."""
+    from studyapp.paths import questions_dir
+
+    touched = questions_dir() / "sources.yaml"
+    demo = next(f for f in json.loads(run("check", "--json").stdout) if f["group"] == "mend")["path"]
+    monkeypatch.setattr("studyapp.check.changed.changed_files", lambda folders: {touched.resolve(), Path(demo).resolve()})
+    lines = run("check").stdout.splitlines()[:-2]
+    assert lines and all(demo in line for line in lines)
+    assert lines[0].startswith(Translations.load("en")("cli.to_mend"))
+    assert not any("wait for an answer" in line for line in lines)
+
+
+def test_what_fails_leaves_with_1(run, tmp_path: Path) -> None:
+    """A reference that leads nowhere is a finding wherever it stands."""
+    own = tmp_path / "mine"
+    own.mkdir()
+    (own / "a.yaml").write_text("ask: 'A'\nanswer: 'B'\nfollow_ups: [nowhere]\n", "utf-8")
+    said = run("--bank", str(own), "check")
+    assert said.exit_code == 1 and "nowhere" in said.stdout.splitlines()[0]
+    assert json.loads(run("--bank", str(own), "check", "--json").stdout)[0].keys() >= {"group", "yours"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_table_has_a_line_for_each_topic_and_one_for_all(run, language: str) -> None:
+    """Headings in the language asked for; the last line sums up."""
+    lines = run("--lang", language, "check", "--table").stdout.splitlines()
+    t = Translations.load(language)
+    assert lines[0].startswith(t("cli.table_topic")) and t("cli.table_exercises") in lines[0]
+    assert [line.split()[0] for line in lines[2:4]] == ["foundations", "pytorch"]
+    assert lines[-1].startswith(t("cli.table_total"))
+
+
+def test_the_table_as_json_is_as_documented(run) -> None:
+    """The keys are those of docs/json.md, and the total is the sum."""
+    said = json.loads(run("check", "--table", "--json").stdout)
+    example = json.loads(re.findall(r"With `--table`.*?```json\n(.*?)```", JSON.read_text("utf-8"), re.S)[0])
+    assert said["total"].keys() == example["total"].keys()
+    assert said["topics"][0].keys() == example["topics"][0].keys()
+    assert said["total"]["questions"] == sum(t["questions"] for t in said["topics"])
