@@ -45,6 +45,7 @@ class Settings:
     max_interval_days: int = 36500
     parameters: tuple[float, ...] | None = None
     timezone: str | None = None
+    keys: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used, naming the key."""
@@ -80,6 +81,9 @@ class Settings:
                 raise SettingsError(
                     f"timezone: {self.timezone!r} is not known", "Name a place, such as Asia/Shanghai."
                 ) from None
+
+        if not isinstance(self.keys, Mapping) or not all(isinstance(key, str) and key for key in self.keys.values()):
+            raise SettingsError("keys: is not a table of keys", 'Write it as: [keys], then lines such as "study.undo" = "z".')
 
     @property
     def learn_ahead(self) -> timedelta:
@@ -132,7 +136,10 @@ def save_settings(path: Path, settings: Settings) -> None:
     lines = []
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        if value is not None:  # a JSON string, number or list of numbers is TOML as well
+        if isinstance(value, Mapping):
+            pairs = (f"{json.dumps(k)} = {json.dumps(v, ensure_ascii=False)}" for k, v in value.items())
+            lines += [f"{field.name} = {{ {', '.join(pairs)} }}\n"] if value else []
+        elif value is not None:  # a JSON string, number or list of numbers is TOML as well
             lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}\n")
     with (
         atomic_write(path, lambda error: SettingsError(f"{path}: cannot be written: {error}")) as part,

@@ -10,9 +10,10 @@ from textual.theme import Theme
 
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
-from studyapp.tui import wrap
-from studyapp.tui.commands import COMMANDS, bindings
+from studyapp.tui import palette, wrap
+from studyapp.tui.commands import bindings
 from studyapp.tui.exit_guard import ExitGuard
+from studyapp.tui.keymap import keymap
 from studyapp.tui.screens.base import BaseScreen, tell_error
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
@@ -43,12 +44,14 @@ class StudyApp(App[None]):
     CSS_PATH = "studyapp.tcss"
     TITLE = "studyapp"
     BINDINGS: ClassVar = bindings("app")
+    COMMANDS = App.COMMANDS | {palette.Questions}
 
     def __init__(self, context: AppContext) -> None:
         super().__init__()
         wrap.install()
         self.context = context
         self.guard = ExitGuard(self.exit, context.lab.kill)
+        self.set_keymap(keymap(context.settings.keys))
 
     async def on_mount(self) -> None:
         """Home first; the lab after it is painted."""
@@ -121,11 +124,8 @@ class StudyApp(App[None]):
             tell_error(self, error)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette, from the one table."""
-        scope = screen.scope if isinstance(screen, BaseScreen) else ""
-        for command in COMMANDS:
-            if command.scope in (scope, "app") and command.action != "command_palette":
-                yield SystemCommand(self.context.t(command.text_key), command.label, self._runner(command.target))
+        """The palette's commands, from the one table."""
+        return palette.commands(self.context, screen.scope if isinstance(screen, BaseScreen) else "", self._runner)
 
     def _runner(self, target: str) -> Callable[[], Any]:
         async def run() -> None:

@@ -29,9 +29,19 @@ class Command:
     when: str = ""
 
     @property
+    def id(self) -> str:
+        """What settings.toml calls it: «study.undo»."""
+        return f"{self.scope}.{self.action.replace('(', '_').rstrip(')')}"
+
+    @property
     def text_key(self) -> str:
         """The key of its name in i18n: «keys.study_undo»."""
-        return f"keys.{self.scope}_{self.action.replace('(', '_').rstrip(')')}"
+        return f"keys.{self.id.replace('.', '_', 1)}"
+
+    @property
+    def about_key(self) -> str:
+        """The key of what it does, in a line: «about.study_undo»."""
+        return f"about.{self.id.replace('.', '_', 1)}"
 
     @property
     def label(self) -> str:
@@ -110,7 +120,7 @@ def of_scope(scope: str) -> Iterator[Command]:
 
 def bindings(scope: str) -> list[BindingType]:
     """Textual's bindings for a scope."""
-    return [Binding(c.keys, c.action, c.text_key, show=False) for c in of_scope(scope)]
+    return [Binding(c.keys, c.action, c.text_key, show=False, id=c.id) for c in of_scope(scope)]
 
 
 def shown(scope: str, phase: str = "") -> list[Command]:

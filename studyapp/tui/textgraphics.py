@@ -25,3 +25,11 @@ def pad(text: str, width: int, right: bool = False) -> str:
     if right:
         return " " * max(0, width - cell_len(text)) + text
     return set_cell_size(text, width - 1) + "…" if cell_len(text) > width else set_cell_size(text, width)
+
+
+def hanging(head: Content, text: Content, width: int, indent: int) -> Content:
+    """`text` beside `head`, its further lines `indent` cells in; below it where there is no room beside."""
+    room = max(16, width - indent)
+    first, *rest = text.wrap(room) or [Content()]
+    lines = [head.pad_right(max(0, indent - head.cell_length)) + first, *(line.pad_left(indent) for line in rest)]
+    return Content("\n").join(line.rstrip() for line in lines)

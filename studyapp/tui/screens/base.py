@@ -1,7 +1,7 @@
 """What all screens share: the context, the words, the footer, and drawing again after a change of language."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from textual.app import App
@@ -12,6 +12,7 @@ from textual.screen import Screen
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
 from studyapp.tui.commands import shown
+from studyapp.tui.keymap import keymap, with_keys
 from studyapp.tui.widgets.key_footer import KeyFooter, footer_content
 
 
@@ -37,10 +38,9 @@ class BaseScreen(Screen[Any]):
 
     def footer(self) -> None:
         """Show the keys of the moment."""
-        try:
-            self.query_one(KeyFooter).update(footer_content(shown(self.scope, self.phase), self.context.t))
-        except NoMatches:
-            return
+        commands = with_keys(shown(self.scope, self.phase), keymap(self.context.settings.keys))
+        with suppress(NoMatches):
+            self.query_one(KeyFooter).update(footer_content(commands, self.context.t))
 
     def tell(self, text: str) -> None:
         """A passing word to the learner."""

@@ -63,8 +63,7 @@ class Browse(BaseScreen):
         listing.clear_options()
         for q in self.found:
             card = cards.get(q.card_id)
-            key = "suspended" if card and card.suspended else f"state_{card.state if card else 'new'}"
-            state = self.t(f"browse.{key}")
+            state = self.t("browse.suspended" if card and card.suspended else f"browse.state_{card.state if card else 'new'}")
             row = Content.assemble(q.ask[self.context.language], "\n", Content.styled(f"{state} · {q.id}", "$foreground-muted"))
             listing.add_option(Option(row, id=q.id))
         ids = [q.id for q in self.found]

@@ -1,4 +1,4 @@
-"""Help: every key, mark and number, made from the one command table."""
+"""Help: every mark, number and key, made from the one command table."""
 
 from typing import ClassVar
 
@@ -9,12 +9,18 @@ from textual.widgets import Static
 
 from studyapp.lab.verdict import LEGEND
 from studyapp.tui.commands import SCOPES, bindings, of_scope, sign
+from studyapp.tui.keymap import keymap, with_keys
 from studyapp.tui.marks import drawn
 from studyapp.tui.screens.base import BaseScreen
-from studyapp.tui.textgraphics import pad
+from studyapp.tui.textgraphics import hanging, pad
 from studyapp.tui.widgets.key_footer import KeyFooter
 
 NUMBERS = ("due", "known", "recalled", "suggested")
+KEYS, NAME = 10, 18
+"""Cells for the keys and for a command's name, before what it does."""
+ROOM_FOR_IDS = 110
+MOST = 100
+"""A line to read is no longer than so many cells."""
 
 
 class Help(BaseScreen):
@@ -30,25 +36,37 @@ class Help(BaseScreen):
             yield Static(id="numbers", markup=False)
         yield KeyFooter()
 
+    async def on_resize(self) -> None:
+        """Lines are as long as the terminal lets them be."""
+        self._write()
+
     async def show(self) -> None:
         """Write it in the language of now."""
         self.query_one("#title", Static).update(self.title_line(self.t("help.title")))
+        self._write()
+        self.footer()
+
+    def _write(self) -> None:
+        width = min(MOST, self.size.width - 8)
         parts = [self._heading("help.marks")]
-        parts += [
-            Content.assemble("  ", Content.styled(pad(m.text, 4), drawn(m)[1]), m.why(self.t)) for m in LEGEND
-        ]
-        parts += [
-            Content(""),
-            self._heading("help.numbers"),
-            *(Content(f"  {self.t(f'help.number_{k}')}") for k in NUMBERS),
-        ]
+        for mark in LEGEND:
+            sign_of = Content.styled(f"  {mark.text}", drawn(mark)[1])
+            parts.append(hanging(sign_of, Content(mark.why(self.t)), width, 6))
+        parts += [Content(""), self._heading("help.numbers")]
+        parts += [hanging(Content("  "), Content(self.t(f"help.number_{k}")), width, 2) for k in NUMBERS]
+        chosen = keymap(self.context.settings.keys)
         for scope in SCOPES:
             parts += [Content(""), self._heading(f"keys.scope_{scope}")]
-            for command in of_scope(scope):
-                keys = pad(" ".join(map(sign, command.keys.split(","))), 16)
-                parts.append(Content.assemble("  ", Content.styled(keys, "bold"), self.t(command.text_key)))
+            for command in with_keys(of_scope(scope), chosen):
+                keys = pad(" ".join(map(sign, command.keys.split(","))), KEYS)
+                name = pad(self.t(command.text_key), NAME)
+                head = Content.assemble("  ", Content.styled(keys, "bold"), name, " ")
+                about = Content(self.t(command.about_key))
+                if self.size.width >= ROOM_FOR_IDS:  # what settings.toml calls it
+                    about = Content.assemble(about, Content.styled(f"  {command.id}", "$foreground-muted"))
+                parts.append(hanging(head, about, width, 3 + KEYS + NAME))
+        parts += [Content(""), hanging(Content("  "), Content(self.t("help.own_keys")), width, 2)]
         self.query_one("#numbers", Static).update(Content("\n").join(parts))
-        self.footer()
 
     def _heading(self, key: str) -> Content:
         return Content.styled(self.t(key), "bold $accent")
