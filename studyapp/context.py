@@ -2,7 +2,8 @@
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -189,13 +190,44 @@ class AppContext:
             BankError: where there is none; the hint names the nearest ids.
         """
         from studyapp.bank.refs import CardId
-        from studyapp.errors import BankError, did_you_mean
+        from studyapp.errors import BankError
 
         wanted = CardId.parse(question_id).question if "#" in question_id else question_id
         if wanted in self.bank.questions:
             return self.bank.questions[wanted]
-        hint = did_you_mean(wanted, self.bank.questions, most=3) or "`studyapp search WORDS` finds ids"
-        raise BankError(f"there is no question {wanted!r}", hint)
+        if path := self.bank.unread.get(wanted):
+            wrong = [finding for finding in self.bank.findings if finding.path == path]
+            hint = self.t("errors.see_check", command=self.check_command)
+            raise BankError(self.t("errors.unread_question", id=wanted, finding=wrong[0]), hint)
+        raise BankError(
+            self.t("errors.no_question", id=wanted),
+            self.did_you_mean(wanted, self.bank.questions) or self.t("errors.search_finds"),
+        )
+
+    def did_you_mean(self, word: str, known: Iterable[str]) -> str:
+        """The hint that names what is close to `word`; nothing where nothing is."""
+        from studyapp.errors import nearest
+
+        close = nearest(word, known, 3)
+        return self.t("errors.did_you_mean", names=self.t("errors.or").join(close)) if close else ""
+
+    @property
+    def check_command(self) -> str:
+        """The command that says what is wrong with the bank, personal banks included, to be pasted into a shell."""
+        return " ".join(["studyapp", *(f"--bank {shlex.quote(str(folder))}" for folder in self.banks), "check"])
+
+    def bank_notices(self) -> list[str]:
+        """For each personal bank that has a file which cannot be read: how many, and the command that says why."""
+        from studyapp.bank.files import personal_banks
+
+        notices = []
+        wrong = {finding.path for finding in self.bank.findings if not finding.warning}
+        for name, folder in personal_banks(self.banks).items():
+            files = sum(path.is_relative_to(folder) for path in wrong)
+            if files:
+                key = "errors.unread_files" if files > 1 else "errors.unread_file"
+                notices.append(self.t(key, n=files, bank=name, command=self.check_command))
+        return notices
 
     def document(self, question: "Question") -> "Document":
         """A question with its marks, evidence and references, ready to be drawn."""

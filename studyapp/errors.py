@@ -5,29 +5,51 @@ StudyError
 ├── DemoError      a demo or a claim cannot be found, read or run
 ├── StoreError     the database of reviews cannot be opened, read or written
 ├── ExportError    an export could not be written
+├── CallError      a command was called in a way that cannot be meant
 └── SettingsError  the settings file is not as it must be
 
 Anything else that is raised is a bug and keeps its traceback.
 """
 
+import re
 from collections.abc import Iterable
+
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def printable(text: str) -> str:
+    """A text from outside with nothing in it that steers a terminal or turns the direction of writing, but its number."""
+    return UNPRINTABLE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
+def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
+    """What is known and close to `word`, closest first."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, list(known), n=most, cutoff=0.6)
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
     """«did you mean …?» where something known is close to `word`, else nothing: the hint of many an error."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(word, list(known), n=most, cutoff=0.6)
+    close = nearest(word, known, most)
     return f"did you mean {' or '.join(close)}?" if close else ""
 
 
 class StudyError(Exception):
-    """A failure the user can mend: `message` says where and what, `hint` says how."""
+    """A failure the user can mend: `message` says where and what, `hint` says how; a command leaves with `exit_code`."""
+
+    exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class CallError(StudyError):
+    """Raised when a command was called wrongly: an option without its value, a time that is none, no terminal."""
+
+    exit_code = 2
 
 
 class BankError(StudyError):

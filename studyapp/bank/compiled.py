@@ -62,6 +62,12 @@ def load_compiled(questions_dir: Path, extra: Sequence[Path] = (), cache_dir: Pa
     return bank
 
 
+def is_kept(questions_dir: Path, extra: Sequence[Path], cache_dir: Path) -> bool:
+    """Whether the next `load_compiled` will read the cache."""
+    current = stamps(questions_dir, extra)
+    return current is not None and _read(cache_file(questions_dir, extra, cache_dir), current) is not None
+
+
 def cache_file(questions_dir: Path, extra: Sequence[Path], cache_dir: Path) -> Path:
     """Where this combination of banks is kept."""
     names = "\0".join(str(folder.absolute()) for folder in (questions_dir, *extra))

@@ -63,11 +63,10 @@ def _misfit_keys(path: Path, node: yaml_nodes.Node, kind: type[msgspec.Struct], 
         if name in fields:
             yield from misfits(path, child, fields[name].type)
         else:
-            hint = (
-                (lenient and foreign_hint(name))
-                or did_you_mean(name, fields)
-                or f"the keys are {', '.join(fields)}"
-            )
+            hint = did_you_mean(name, fields)
+            if lenient:
+                hint = foreign_hint(name) or hint or "it is left out"
+            hint = hint or f"the keys are {', '.join(fields)}"
             yield Finding(path, node.key_lines[name], dotted + name, "is no key here", hint, warning=lenient)
     for name, wanted in fields.items():
         if wanted.required and name not in node.value:

@@ -7,7 +7,7 @@ import msgspec
 
 from studyapp.bank.model import Bank, Question
 
-WEIGHTS = (8, 6, 5, 2, 1)
+WEIGHTS = (8, 7, 5, 2, 1)
 Fields = tuple[str, str, str, str, str]
 """The texts of a question, folded, in the order of `WEIGHTS`."""
 CJK = r"\u3400-\u4dbf\u4e00-\u9fff"
@@ -28,7 +28,7 @@ class Search:
         self._pages = [(folded.get(q.id) or _fields(q), q) for q in bank.in_order()]
 
     def __call__(self, words: str) -> list[Question]:
-        """The questions in which every word occurs, best first: hits in id, tags and the question itself count most.
+        """The questions in which every word occurs, best first: hits in the id, the question itself and its tags count most.
 
         Chinese needs no spaces: a run of it is one word, found wherever it stands, and «KV缓存» is two words.
         No words find every question, in learning order.
@@ -66,8 +66,8 @@ def _fields(q: Question) -> Fields:
     rest = [t for c in q.corrections for t in (c.wrong.en, c.wrong.zh, c.right.en, c.right.zh)]
     return (
         _folded(q.id, q.id.replace("-", " ")),
-        _folded(*q.tags, q.topic),
         _folded(q.ask.en, q.ask.zh),
+        _folded(*q.tags, q.topic),
         _folded(q.brief.en, q.brief.zh, *(t for p in q.points for t in (p.en, p.zh))),
         _folded(q.answer.en, q.answer.zh, *rest),
     )

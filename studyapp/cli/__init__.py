@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. Errors a person can mend go to stderr with their hint and exit code 1."""
+"""The command line: parse, call, print. What a person can mend goes to stderr with its hint: exit code 1, or 2 for a wrong call."""
 
 from pathlib import Path
 from typing import Any
@@ -6,21 +6,20 @@ from typing import Any
 import click
 
 from studyapp import __version__
+from studyapp.cli.terminal import SafeOutput, colour, tell
 from studyapp.context import AppContext
-from studyapp.errors import StudyError
+from studyapp.errors import StudyError, printable
 
 
-class Commands(click.Group):
-    """A group that tells a StudyError from a bug, and finds its commands only when one is called for."""
+class Commands(SafeOutput):
+    """A group that tells a StudyError from a bug."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except StudyError as error:
-            click.echo(f"studyapp: {error.message}", err=True)
-            if error.hint:
-                click.echo(f"  {error.hint}", err=True)
-            ctx.exit(1)
+            tell(error)
+            ctx.exit(error.exit_code)
 
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,8 +38,12 @@ def cli(ctx: click.Context, banks: tuple[Path, ...], language: str | None) -> No
 
     Without a command it opens the study app.
     """
+    ctx.color = colour()
     ctx.obj = AppContext(banks=banks, language=language)
     ctx.call_on_close(ctx.obj.close)
+    if banks and ctx.invoked_subcommand != "check":  # which says it itself, and more
+        for notice in ctx.obj.bank_notices():
+            click.echo(printable(notice), err=True)
     if ctx.invoked_subcommand is None:
         from studyapp.cli.app import open_app
 

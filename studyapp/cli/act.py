@@ -3,18 +3,21 @@
 import asyncio
 import shutil
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from studyapp.bank.refs import demo_and_claim
 from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
+from studyapp.cli.when import instant, until
 from studyapp.context import AppContext
-from studyapp.errors import DemoError, ExportError, StudyError
+from studyapp.errors import CallError, DemoError, ExportError, StudyError, printable
 from studyapp.evidence.types import Evidence
+
+if TYPE_CHECKING:
+    from studyapp.lab.demo import Demo
 
 RATINGS = ("again", "hard", "good", "easy")
 
@@ -30,7 +33,7 @@ def answer(context: AppContext, question_id: str, rating: str, at: str | None, a
     from studyapp.reviews.scheduler import Rating
 
     question = context.question(question_id)
-    now = instant(at) if at else context.clock()
+    now = context.clock() if at is None else instant(context, at)
     context.session(only=[question.id]).answer(question.card_id, Rating[rating.upper()], now, language=context.language)
     state = context.store.card(question.card_id)
     moment = context.due_at(state)
@@ -48,7 +51,8 @@ def answer(context: AppContext, question_id: str, rating: str, at: str | None, a
             }
         )
     else:
-        click.echo(f"{question.id}: {state.state}, due {due_at}")
+        back = until(context, state.due_day, state.due_at)
+        click.echo(context.t("cli.answered", id=question.id, state=context.t(f"browse.state_{state.state}"), when=back))
 
 
 def spare_database(context: AppContext, output: Path) -> None:
@@ -61,30 +65,40 @@ def spare_database(context: AppContext, output: Path) -> None:
         raise StudyError(f"{output}: holds the reviews and is not written over", "name another file with -o")
 
 
-def instant(text: str) -> datetime:
-    """An aware UTC time from ISO 8601; a time without a zone is local.
-
-    Raises:
-        StudyError: where the text is no such time.
-    """
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError as error:
-        raise StudyError(
-            f"{text!r} is not an ISO time", "write it like 2026-11-23T18:30 or 2026-11-23T18:30+08:00"
-        ) from error
-
-
-def pair(words: str) -> tuple[str, str]:
+def pair(context: AppContext, given: str) -> tuple[str, str]:
     """«name=value» as its two halves.
 
     Raises:
-        DemoError: where there is no `=`.
+        CallError: where there is no `=`.
     """
-    name, sign, value = words.partition("=")
+    name, sign, value = given.partition("=")
     if not sign:
-        raise DemoError(f"--set {words!r} has no value", "write --set name=value")
+        raise CallError(context.t("errors.set_without_value", given=given), context.t("errors.set_like_this"))
     return name.strip().replace("-", "_"), value.strip()
+
+
+def known_demo(context: AppContext, name: str) -> "Demo":
+    """The demo of a name.
+
+    Raises:
+        DemoError: where there is none; the hint names the nearest.
+    """
+    if name in context.catalog.demos:
+        return context.catalog.demo(name)
+    hint = context.did_you_mean(name, context.catalog.demos) or context.t("errors.demos_lists")
+    raise DemoError(context.t("errors.no_demo", name=name), hint)
+
+
+def known_claim(context: AppContext, demo: "Demo", name: str) -> None:
+    """Refuse a claim that the demo does not have.
+
+    Raises:
+        DemoError: where it has none of that name; the hint names the nearest, or all.
+    """
+    names = [claim.name for claim in demo.claims]
+    if name not in names:
+        hint = context.did_you_mean(name, names) or context.t("errors.claims_are", names=", ".join(names))
+        raise DemoError(context.t("errors.no_claim", demo=demo.name, claim=name), hint)
 
 
 def draw(item: Evidence) -> str:
@@ -110,10 +124,10 @@ def run(context: AppContext, target: str, given: tuple[str, ...], seed: int) -> 
     from studyapp.lab.client import LabClient
 
     name, claim = demo_and_claim(target)
-    demo = context.catalog.demo(name)
+    demo = known_demo(context, name)
     if claim:
-        context.catalog.claim(target)
-    parameters = demo.settle(dict(pair(words) for words in given))
+        known_claim(context, demo, claim)
+    parameters = demo.settle(dict(pair(context, each) for each in given))
 
     async def go() -> bool:
         lab, ok = LabClient(), True
@@ -134,7 +148,7 @@ def run(context: AppContext, target: str, given: tuple[str, ...], seed: int) -> 
                 elif isinstance(event, ev.Skipped):
                     click.echo(f"  – {event.claim}: {context.t('cli.skipped', why=event.why)}")
                 elif isinstance(event, ev.Output):
-                    click.echo(event.text, nl=False)
+                    click.echo(printable(event.text), nl=False)
                 elif isinstance(event, ev.Ended) and not event.ok:
                     if event.reason != "done":
                         raise DemoError(f"{demo.name}: {event.reason}", event.message)
@@ -163,7 +177,7 @@ def verify(context: AppContext, names: tuple[str, ...], record: bool, seeds: int
     from studyapp.lab.client import LabClient
     from studyapp.lab.verify import verify as run_all
 
-    chosen = [context.catalog.demo(name).name for name in names] or list(context.catalog.demos)
+    chosen = [known_demo(context, name).name for name in names] or list(context.catalog.demos)
     said: list[dict[str, Any]] = []
 
     async def go() -> None:
@@ -208,7 +222,8 @@ def export(context: AppContext, form: str, output: Path, topics: tuple[str, ...]
     known = {t.id for t in context.bank.topics}
     for topic in topics:
         if topic not in known:
-            raise ExportError(f"there is no topic {topic!r}", f"topics: {', '.join(sorted(known))}")
+            names = ", ".join(sorted(known))
+            raise CallError(context.t("errors.no_topic", topic=topic), context.t("errors.topics_are", names=names))
     if progress and form not in WITH_PROGRESS:
         raise ExportError(f"--progress goes with {' and '.join(WITH_PROGRESS)}, not {form}", "leave it out")
 
@@ -251,6 +266,17 @@ def restore(context: AppContext, file: Path) -> None:
     click.echo(put_back(file, context.database))
 
 
+def cache_state(context: AppContext) -> str:
+    """Where the parsed bank is kept, and whether the next start will read it."""
+    from studyapp.bank.compiled import is_kept
+    from studyapp.paths import questions_dir
+
+    if context.cache is None:
+        return "none: there is no home folder"
+    kept = is_kept(questions_dir(), context.banks, context.cache)
+    return f"{context.cache}, {'well' if kept else 'the bank is parsed at each start'}"
+
+
 @cli.command()
 @as_json
 @with_context
@@ -275,6 +301,7 @@ def doctor(context: AppContext, as_json: bool) -> None:
         "questions": len(context.bank.questions),
         "findings": len(context.bank.findings),
         "demos": len(context.catalog.demos),
+        "cache": cache_state(context),
     }
     ill: StudyError | None = None
     try:

@@ -1,10 +1,16 @@
 """Open the terminal interface."""
 
+from studyapp.cli.terminal import need_terminal
 from studyapp.context import AppContext
 
 
 def open_app(context: AppContext) -> None:
-    """Run the app; leaves with its return code, so that a crash is not a success."""
+    """Run the app; leaves with its return code, so that a crash is not a success.
+
+    Raises:
+        CallError: where there is no terminal, before anything is opened.
+    """
+    need_terminal(context)
     from studyapp.tui.app import StudyApp
     from studyapp.tui.exit_guard import leave_process
 

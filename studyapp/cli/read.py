@@ -8,14 +8,15 @@ import click
 
 from studyapp.cli import cli
 from studyapp.context import AppContext
+from studyapp.errors import printable
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 with_context: Callable[..., Any] = click.pass_obj
 
 
 def say_json(value: object) -> None:
-    """Print a JSON document, Chinese as it is."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Print a JSON document, Chinese as it is; what could steer a terminal stands escaped, as JSON allows."""
+    click.echo(printable(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 @cli.command()
@@ -58,9 +59,11 @@ def search(context: AppContext, words: tuple[str, ...], as_json: bool) -> None:
         say_json(
             [{"id": q.id, "topic": q.topic, "level": q.level, "ask": {"en": q.ask.en, "zh": q.ask.zh}} for q in found]
         )
-        return
-    for q in found:
+    for q in found if not as_json else ():
         click.echo(f"{click.style(q.id, bold=True)}\t{q.ask[context.language]}")
+    if not found:
+        click.echo(context.t("errors.nothing_found", words=printable(" ".join(words))), err=True)
+        click.get_current_context().exit(1)
 
 
 @cli.command()

@@ -44,6 +44,10 @@ class Translations:
         text = self._texts[key]
         return text.format(**values) if values else text
 
+    def count(self, key: str, n: int, /, **values: Any) -> str:
+        """The words of `key` for n things: those of `key` with `_one` after it where n is 1."""
+        return self(f"{key}_one" if n == 1 else key, n=n, **values)
+
     def __contains__(self, key: str) -> bool:
         return key in self._texts
 

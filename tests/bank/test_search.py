@@ -43,6 +43,14 @@ def test_id_and_question_come_first(bank):
     assert len(ids(bank, "softmax")) == 3
 
 
+def test_the_question_itself_comes_before_tags_and_body(questions, write):
+    """A word in the title outranks the same word in tags, points and answer, whatever the learning order."""
+    write("second", "level: core", "level: core\ntags: [temperature]")
+    write("zzz", "divide by √dₖ", "turn the temperature")
+    write("body", "Softmax saturates.", "A temperature in the body.")
+    assert ids(load_bank(questions), "temperature") == ["zzz", "second", "body"]
+
+
 def test_no_words_find_everything_in_order(bank):
     """An empty search is the whole bank in learning order."""
     assert ids(bank, "  ") == [q.id for q in bank.in_order()]

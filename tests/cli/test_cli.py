@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from click.shell_completion import ShellComplete
-from click.testing import CliRunner, Result
 from rich.cells import cell_len
 
 from studyapp.cli import cli
@@ -15,17 +14,6 @@ from studyapp.i18n import Translations
 from studyapp.render.page import page
 
 QUESTION = "softmax-overflow"
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Call the command line with a data folder of its own."""
-    monkeypatch.setenv("STUDYAPP_HOME", str(tmp_path / "home"))
-
-    def call(*words: str) -> Result:
-        return CliRunner().invoke(cli, list(words))
-
-    return call
 
 
 def test_a_rating_moves_the_card(run) -> None:
@@ -71,6 +59,48 @@ def test_due_counts_every_scheduled_question(run) -> None:
 def test_search_finds_chinese_words_of_two_characters(run) -> None:
     """`search 溢出` finds the question on overflow."""
     assert QUESTION in [q["id"] for q in json.loads(run("search", "溢出", "--json").output)]
+
+
+def test_search_that_finds_nothing_says_so(run) -> None:
+    """On stderr, with exit code 1, in JSON too; in the learner's language."""
+    said = run("search", "zzzz")
+    assert (said.exit_code, said.stdout) == (1, "") and "zzzz" in said.stderr
+    assert json.loads(run("search", "zzzz", "--json").stdout) == []
+    assert "没有题目" in run("--lang", "zh", "search", "zzzz").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("answer", QUESTION, "splendid"),
+        ("answer", QUESTION, "good", "--at", "yesterday"),
+        ("answer", QUESTION, "good", "--at", "2062-01-01"),
+        ("run", "foundations/softmax_overflow", "--set", "scale"),
+        ("export", "nosuch", "-o", "x"),
+        ("export", "csv", "-o", "x", "--topic", "nosuch"),
+        ("--bank", "/nowhere", "due"),
+        ("nosuch",),
+    ],
+)
+def test_a_wrong_call_leaves_with_2(run, words: tuple[str, ...]) -> None:
+    """An option without its value, a time that is none, a form or topic that does not exist: 2, and nothing done."""
+    said = run(*words)
+    assert said.exit_code == 2, said.output
+    assert said.stderr and not Path("x").exists()
+
+
+def test_common_errors_speak_the_learner_s_language(run) -> None:
+    """Unknown questions, demos and claims and a wrong call are told in Chinese where the app speaks Chinese."""
+    for words in (
+        ("show", "softmax-overflw"),
+        ("run", "foundations/softmax_overflw"),
+        ("run", "foundations/softmax_overflow.nosuch"),
+        ("verify", "nosuch"),
+        ("answer", QUESTION, "good", "--at", "yesterday"),
+        ("export", "csv", "-o", "x", "--topic", "nosuch"),
+    ):
+        lines = run("--lang", "zh", *words).stderr.splitlines()
+        assert len(lines) == 2 and all(re.search("[\u4e00-\u9fff]", line) for line in lines), lines
 
 
 def test_the_bank_that_ships_has_no_finding(run) -> None:
