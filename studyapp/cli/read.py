@@ -24,12 +24,14 @@ def say_json(value: object) -> None:
 @with_context
 def due(context: AppContext, as_json: bool) -> None:
     """How many cards are new, in learning and due, by topic."""
+    from rich.cells import cell_len
+
     from studyapp.reviews.scheduler import Scheduler
     from studyapp.reviews.stats import topic_counts
 
-    now, questions = context.clock(), context.bank.questions
+    now = context.clock()
     counts = context.session().counts(now)
-    cards = {t.id: [questions[q].card_id for q in t.questions if q in questions] for t in context.bank.topics}
+    cards = {t.id: [q.card_id for q in context.scheduled(t.id)] for t in context.topics()}
     topics = topic_counts(cards, context.store.cards(), Scheduler(context.settings), now)
     if as_json:
         rows = [
@@ -39,11 +41,13 @@ def due(context: AppContext, as_json: bool) -> None:
         say_json({"new": counts.new, "learning": counts.learning, "due": counts.due, "topics": rows})
         return
     click.echo(context.t("cli.due", due=counts.due, new=counts.new, learning=counts.learning))
+    titles = {name: printable(context.title(name, short=True)) for name in topics}
+    width = max(map(cell_len, titles.values()), default=0)
     for name, t in topics.items():
-        if t.total:
-            click.echo(
-                f"  {name:<16}" + context.t("cli.due_topic", due=t.due, new=t.new, learning=t.learning, total=t.total)
-            )
+        numbers = context.t("cli.due_topic", due=t.due, new=t.new, learning=t.learning, total=t.total)
+        click.echo(f"  {titles[name]}{' ' * (width - cell_len(titles[name]))}{numbers}")
+    if counts.new < sum(t.new for t in topics.values()):
+        click.echo(context.t("cli.due_capped", limit=context.settings.new_per_day))
 
 
 @cli.command()
