@@ -60,6 +60,11 @@ def size(number: int | None) -> str | None:
     return f"{number} B"
 
 
+def _list(t: T, parts: Iterable[str]) -> str:
+    """The parts that are not empty, with the comma of the language."""
+    return t("models.comma").join(filter(None, parts))
+
+
 def attention(model: Model, t: T) -> str | None:
     """How heads share keys and values: «GQA 32/8», «MLA 512+64»."""
     a = model.attention
@@ -76,7 +81,7 @@ def pattern(model: Model, t: T) -> str | None:
     a = model.attention
     if a is None:
         return None
-    return ", ".join(filter(None, [_layers(a, t), a.sparse])) or t("models.full")
+    return _list(t, [_layers(a, t), a.sparse]) or t("models.full")
 
 
 def _layers(a: Attention, t: T) -> str:
@@ -100,7 +105,7 @@ def position(model: Model, t: T) -> str | None:
     turned = f"{p.rotary}/{whole}" if p.rotary and whole and p.rotary < whole else ""
     scaling = f"{p.scaling}{f' ×{p.factor}' if p.factor else ''}" if p.scaling else ""
     nope = t("models.nope_" + p.nope.replace("-", "_")) if p.nope else ""
-    return ", ".join(filter(None, [f"RoPE {base}".rstrip(), turned, scaling, nope]))
+    return _list(t, [f"RoPE {base}".rstrip(), turned, scaling, nope])
 
 
 def norm(model: Model, t: T) -> str | None:
@@ -110,7 +115,7 @@ def norm(model: Model, t: T) -> str | None:
         return None
     kind = "RMSNorm" if n.kind == "rmsnorm" else "LayerNorm"
     place = t("models.place_" + n.place.replace("-", "_"))
-    return ", ".join(filter(None, [f"{kind} {place}", "QK-norm" if n.qk else "", n.residual]))
+    return _list(t, [f"{kind} {place}", "QK-norm" if n.qk else "", n.residual])
 
 
 FEED_FORWARD = {
@@ -125,7 +130,7 @@ def feed_forward(model: Model, t: T) -> str | None:
     if f is None:
         return None
     clamp = t("models.clamp", n=f.clamp) if f.clamp else ""
-    return ", ".join(filter(None, [f"{FEED_FORWARD[f.kind]} {f.d_ff:,}" if f.d_ff else FEED_FORWARD[f.kind], clamp]))
+    return _list(t, [f"{FEED_FORWARD[f.kind]} {f.d_ff:,}" if f.d_ff else FEED_FORWARD[f.kind], clamp])
 
 
 def experts(model: Model, t: T) -> str | None:
@@ -151,7 +156,7 @@ def router(model: Model, t: T) -> str | None:
         return None
     scores = t("models.router_" + e.router.replace("-", "_")) if e.router else ""
     balance = t("models.balance_" + e.balance.replace("+", "_")) if e.balance else ""
-    return ", ".join(filter(None, [scores, balance]))
+    return _list(t, [scores, balance])
 
 
 def cache(model: Model, t: T) -> str | None:
@@ -270,7 +275,7 @@ def facts(model: Model, language: str) -> list[tuple[str, str]]:
     rows = [(t(f"models.column_{name}"), text) for name, c in COLUMNS.items() if (text := c.cell(model, t))]
     flags = ("bias", "sink", "gate", "key_is_value")
     if extras := [t(f"models.{flag}") for flag in flags if model.attention and getattr(model.attention, flag)]:
-        rows.append((t("models.extras"), ", ".join(extras)))
+        rows.append((t("models.extras"), _list(t, extras)))
     if model.note:
         rows.append((t("models.note"), model.note[language]))
     return rows

@@ -19,6 +19,7 @@ from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.lab import LabScreen
+from studyapp.tui.screens.models import Models
 from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
 
@@ -85,6 +86,8 @@ class StudyApp(App[None]):
         match wish.to:
             case "lab":
                 self.push_screen(LabScreen(self.context))
+            case "models":
+                self.action_models()
             case "stats":
                 self.push_screen(Stats(self.context))
             case _:
@@ -93,6 +96,16 @@ class StudyApp(App[None]):
     def action_read(self, question: str) -> None:
         """Read a question, such as one that an interviewer asks next."""
         self.push_screen(Browse(self.context, reading=question))
+
+    def action_models(self) -> None:
+        """The table of models: of those that the question on the screen names in its `today`, else of all."""
+        if isinstance(self.screen, Models):
+            return
+        question = getattr(self.screen, "question", None)
+        if question is not None and question.today and question.today.models:
+            self.push_screen(Models(self.context, question.today.models, question.topic))
+        else:
+            self.push_screen(Models(self.context))
 
     def action_help(self) -> None:
         """Every key, mark and number."""

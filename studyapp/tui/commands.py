@@ -66,6 +66,7 @@ COMMANDS = (
     Command("home", "browse", "b"),
     Command("home", "search", "slash"),
     Command("home", "lab", "l"),
+    Command("home", "models", "m"),
     Command("home", "stats", "s"),
     Command("study", "reveal", "space,enter", "ask brief"),
     Command("study", "outline", "o", "ask"),
@@ -102,15 +103,20 @@ COMMANDS = (
     Command("browse", "undo", "u", "changed"),
     Command("browse", "tex", "m", "-"),
     Command("browse", "leave", "escape,q"),
+    Command("models", "search", "slash"),
+    Command("models", "sort", "s", "table"),
+    Command("models", "all", "a", "table"),
+    Command("models", "leave", "escape,q"),
     Command("stats", "leave", "escape,q"),
     Command("help", "leave", "escape,q"),
     Command("app", "language", "ctrl+l,f2"),
     Command("app", "theme", "f3", "-"),
+    Command("app", "models", "f4", "-"),
     Command("app", "help", "question_mark,f1"),
     Command("app", "command_palette", "ctrl+p", "-"),
     Command("app", "quit", "ctrl+q", "-"),
 )
-SCOPES = ("home", "study", "lab", "browse", "stats", "help", "app")
+SCOPES = ("home", "study", "lab", "browse", "models", "stats", "help", "app")
 
 
 def of_scope(scope: str) -> Iterator[Command]:

@@ -153,6 +153,10 @@ class Home(BaseScreen):
         """Turn the knobs."""
         self.post_message(self.Go("lab"))
 
+    def action_models(self) -> None:
+        """Facts of named models."""
+        self.post_message(self.Go("models"))
+
     def action_stats(self) -> None:
         """See how it goes."""
         self.post_message(self.Go("stats"))
