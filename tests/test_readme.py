@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from studyapp.bank.load import load_bank
+from studyapp.bank.model import Bank
 from studyapp.check import check_bank
 from studyapp.evidence.claims import find_claims, run_claim
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
+from studyapp.paths import demos_dir, questions_dir
 from studyapp.tui.commands import key_table
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +23,39 @@ QUESTION = re.search(r"```yaml\n(.*?)```", README, re.S)[1]
 def test_the_keys_are_those_of_the_app() -> None:
     """The key table is made from the one table of commands."""
     assert README.split("key_table -->\n")[1].split("<!-- /keys -->")[0] == key_table(Translations.load("en"))
+
+
+def scope(bank: Bank) -> str:
+    """How far the bank has come: its questions, the topics that are whole, and those that are begun."""
+    written = {t: [q for q in t.questions if q in bank.questions] for t in bank.topics}
+    title = {t: re.split("[:：（]", t.title.en)[0].strip() for t in bank.topics}
+    whole = [title[t] for t in bank.topics if t.questions and len(written[t]) == len(t.questions)]
+    begun = [f"{title[t]} ({len(written[t])} of {len(t.questions)})" for t in bank.topics if 0 < len(written[t]) < len(t.questions)]
+    planned = sum(len(t.questions) for t in bank.topics)
+    return "\n".join(
+        [f"**{sum(map(len, written.values()))} of {planned} planned questions are written.**"]
+        + [f"{what}: {', '.join(names)}." for what, names in (("Whole", whole), ("Begun", begun)) if names]
+    )
+
+
+def test_the_scope_is_said_and_true() -> None:
+    """The README says how many questions there are and which topics are whole, as the bank has them now."""
+    said = README.split("must stand here -->\n")[1].split("\n<!-- /scope -->")[0]
+    assert said == scope(load_bank(questions_dir()))
+
+
+def test_the_questions_of_the_page_on_one_s_own_load(tmp_path: Path) -> None:
+    """The least and the fullest question of docs/own-questions.md load and have no finding."""
+    text = (ROOT / "docs/own-questions.md").read_text("utf-8")
+    for marker, name in (("minimal", "bpe.yaml"), ("full", "tokenization/bpe-training.yaml")):
+        path = tmp_path / "notes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(re.search(rf"<!-- {marker} -->\n```yaml\n(.*?)```", text, re.S)[1], "utf-8")
+        assert name in text
+    bank = load_bank(questions_dir(), [tmp_path / "notes"])
+    assert {"notes:bpe", "notes:bpe-training"} <= bank.questions.keys()
+    found = check_bank(bank, Catalog.load(demos_dir()))
+    assert [str(f) for f in found if f.path.is_relative_to(tmp_path)] == []
 
 
 def test_every_link_leads_somewhere() -> None:

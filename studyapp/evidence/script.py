@@ -37,7 +37,7 @@ def main() -> None:
         if isinstance(values[0], bool):
             parser.add_argument(flag, action=argparse.BooleanOptionalAction, help=help.replace("%", "%%"), **said)
         else:
-            parser.add_argument(flag, type=partial(parse, default=values[0]), help=help.replace("%", "%%"), **said)
+            parser.add_argument(flag, type=partial(option, default=values[0]), help=help.replace("%", "%%"), **said)
     options = vars(parser.parse_args())
     given = {k: v for k, v in options.items() if k in defaults}
     t = Translations.load(terminal_language(os.environ))
@@ -51,6 +51,19 @@ def main() -> None:
         print(verdict(outcome), flush=True)
         outcomes.append(outcome)
     sys.exit(0 if all(o.held or o.skipped for o in outcomes) else 1)
+
+
+def option(value: str, default: Any) -> Any:
+    """`parse` for argparse, which shows a reason only where it is an error of its own.
+
+    Raises:
+        argparse.ArgumentTypeError: where the text is not of the type of the default.
+    """
+    try:
+        return parse(value, default)
+    except (ValueError, SyntaxError):
+        like = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        raise argparse.ArgumentTypeError(f"{value!r} is not a value such as {like}") from None
 
 
 def parse(value: str, default: Any) -> Any:

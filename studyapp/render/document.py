@@ -73,10 +73,10 @@ class ClaimEvidence:
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A question that comes next; without `ask` it is planned and has no file yet."""
+    """A question that comes next. One that is planned and has no file yet is none: nobody could open it."""
 
     id: str
-    ask: Text | None
+    ask: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +163,11 @@ def document(
         "ask": [Prose(question.ask)],
         "brief": _prose(question.brief),
         "points": [_statement(p, _text(p), judge) for p in question.points],
-        "answer": _prose(question.answer),
+        "answer": _prose(question.answer) if question.answer != question.brief else [],  # a personal one may have no brief
         "today": [*_prose(_text(today)), *_models(question, bank)] if today else [],
         "corrections": [Correction(c.wrong, _statement(c, c.right, judge), c.heard) for c in question.corrections],
         "evidence": _evidence(question, judge, catalog, recordings),
-        "follow_ups": [FollowUp(f, _ask(bank, f)) for f in question.follow_ups],
+        "follow_ups": [FollowUp(q.id, q.ask) for f in question.follow_ups if (q := bank.questions.get(f))],
         "references": _references(question, bank),
         "practice": [Practice(question.drills, question.write)] if question.drills or question.write else [],
     }
@@ -215,11 +215,6 @@ def _sentence(claim: str, catalog: Catalog | None) -> Text | None:
         return catalog.claim(claim).sentence if catalog is not None else None
     except DemoError:
         return None
-
-
-def _ask(bank: Bank, question: str) -> Text | None:
-    known = bank.questions.get(question)
-    return known.ask if known is not None else None
 
 
 def _references(question: Question, bank: Bank) -> Iterator[Reference]:

@@ -76,8 +76,7 @@ def _block(block: Block, words: Translations, shown: Shown | None) -> list[str]:
         case ClaimEvidence():
             return _claim(block, words, shown)
         case FollowUp():
-            ask = _line(block.ask[language]) if block.ask else f"`{block.id}` ({words('document.planned')})"
-            return [f"- {ask}"]
+            return [f"- {_line(block.ask[language])}"]
         case Reference():
             return [f"- {safe(str(block))}"]
         case Models():

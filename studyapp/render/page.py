@@ -83,8 +83,6 @@ def _rows(block: Block, words: Translations) -> list[Row]:
             details = "; ".join([block.claim] * bool(block.sentence) + provenance(block, words))
             return [(_mark(block), Text.assemble(sentence, "  ", (details, "dim")))]
         case FollowUp():
-            if block.ask is None:
-                return [(Text("→", "dim"), Text(f"{block.id} ({words('document.planned')})", "dim"))]
             return [(Text("→"), Text.assemble(_sentence(block.ask[language]), "  ", (block.id, "dim")))]
         case Reference():
             return [(Text("·", "dim"), Text(str(block), "dim"))]

@@ -73,6 +73,14 @@ def test_text_becomes_the_type_of_the_default(text: str, default: object, value:
     assert parse(text, default) == value
 
 
+def test_a_value_that_cannot_be_read_is_told_by_its_option(run) -> None:
+    """Whoever typed it reads the option, what was typed and what would do, and nothing of the code."""
+    done = run("--n", "1,2,abc")
+    assert done.returncode == 2
+    [line] = [line for line in done.stderr.splitlines() if "error" in line]
+    assert line.endswith("argument --n: '1,2,abc' is not a value such as 2")
+
+
 def test_text_of_another_type_is_refused() -> None:
     """A word is no number and no switch."""
     for default in (1, False):
