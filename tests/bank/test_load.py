@@ -36,6 +36,7 @@ def test_the_shipped_bank_has_no_finding_in_its_shared_files():
     assert len(bank.sources) == 436
     assert sum(bool(s.left_out) for s in bank.sources.values()) == 11
     assert bank.papers["vaswani2017"].year == 2017
+    assert (bank.papers["peng2023yarn"].version, bank.papers["peng2023yarn"].read) == ("v2", "section")
 
 
 BROKEN = [
