@@ -50,6 +50,6 @@ def cli(ctx: click.Context, banks: tuple[Path, ...], language: str | None) -> No
         open_app(ctx.obj)
 
 
-from studyapp.cli import act, check, models, read, show  # noqa: E402  the commands add themselves to the group
+from studyapp.cli import act, check, editor, models, read, show  # noqa: E402  the commands add themselves to the group
 
-__all__ = ["act", "check", "cli", "models", "read", "show"]
+__all__ = ["act", "check", "cli", "editor", "models", "read", "show"]

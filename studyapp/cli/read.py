@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import click
@@ -114,12 +115,18 @@ def stats(context: AppContext, as_json: bool) -> None:
     now = context.clock()
     today = study_day(now, context.settings)
     days = context.store.days()
-    retention = numbers.retention(days).share
+    retention = numbers.retention(days)
     forecast = numbers.forecast(context.store.cards(), now, 14, context.settings)
     reviews, streak = sum(day.reviews for day in days.values()), numbers.streak(days, today)
     if as_json:
-        say_json({"reviews": reviews, "streak": streak, "retention": retention, "forecast": forecast})
+        say_json({"reviews": reviews, "streak": streak, "retention": retention.share, "forecast": forecast})
         return
-    share = "–" if retention is None else f"{retention:.0%}"
-    click.echo(context.t("cli.stats", reviews=reviews, streak=streak, retention=share))
-    click.echo(context.t("cli.forecast", days=len(forecast), counts=" ".join(map(str, forecast))))
+    t, first = context.t, date(1970, 1, 1) + timedelta(days=today)
+    click.echo(f"{t.count('cli.reviews', reviews)}   {t.count('cli.streak', streak)}")
+    if retention.share is None:
+        click.echo(t("cli.no_retention"))
+    else:
+        share = f"{retention.share:.0%}"
+        click.echo(t("cli.retention", share=share, recalled=retention.recalled, n=retention.reviews))
+    span = {"first": first, "last": first + timedelta(days=len(forecast) - 1)}
+    click.echo(t("cli.forecast", **span, counts=" ".join(map(str, forecast)), sum=sum(forecast)))

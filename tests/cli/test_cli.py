@@ -203,3 +203,32 @@ def test_the_database_is_never_written_over(run, tmp_path: Path, words: tuple[st
     said = run(*words, "-o", str(database))
     assert said.exit_code == 1 and "not written over" in said.stderr
     assert database.read_bytes() == before
+
+
+def test_a_question_and_its_demo_open_in_the_editor(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`open` hands the question's file, or its demo's, to $EDITOR; a file that could not be read opens too."""
+    log = tmp_path / "log"
+    editor = tmp_path / "editor"
+    editor.write_text(f'#!/bin/sh\necho "$1" >> {log}\n')
+    editor.chmod(0o755)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", str(editor))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bad.yaml").write_text("ask: x\n")
+    (tmp_path / "mine" / "own.yaml").write_text("ask: x\nanswer: y\n")
+    for words in ((QUESTION,), (QUESTION, "--demo"), ("mine:bad",)):
+        said = run("--bank", str(tmp_path / "mine"), "open", *words)
+        assert said.exit_code == 0, said.output
+    names = [Path(line).name for line in log.read_text().splitlines()]
+    assert names == [f"{QUESTION}.yaml", "softmax_overflow.py", "bad.yaml"]
+    assert run("--bank", str(tmp_path / "mine"), "open", "mine:own", "--demo").exit_code == 1
+
+
+def test_stats_say_what_they_count(run) -> None:
+    """One review is one review; retention says of which cards; the forecast has its days and its sum."""
+    assert "no review of a card in review yet" in run("stats").stdout
+    run("answer", QUESTION, "easy", "--at", "2026-01-01T12:00")
+    said = run("stats").stdout
+    assert said.startswith("1 review ") and "in all)" in said and re.search(r"due from \d{4}-\d\d-\d\d to \d{4}", said)
+    run("answer", QUESTION, "good", "--at", "2026-03-01T12:00")
+    assert "retention 100%: 1 of 1 recalled, counting reviews of cards in review" in run("stats").stdout
