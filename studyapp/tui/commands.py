@@ -97,7 +97,9 @@ COMMANDS = (
     Command("browse", "search", "slash"),
     Command("browse", "topic", "t"),
     Command("browse", "level", "v"),
-    Command("browse", "study", "y"),
+    Command("browse", "clear", "c", "filtered"),
+    Command("browse", "study_one", "enter"),
+    Command("browse", "study", "a"),
     Command("browse", "suspend", "s"),
     Command("browse", "reset", "n"),
     Command("browse", "undo", "u", "changed"),
@@ -131,7 +133,7 @@ def bindings(scope: str) -> list[BindingType]:
 
 def shown(scope: str, phase: str = "") -> list[Command]:
     """What the footer shows in a scope at a phase."""
-    return [c for c in COMMANDS if c.scope in (scope, "app") and (not c.when or phase in c.when.split())]
+    return [c for c in COMMANDS if c.scope in (scope, "app") and (not c.when or set(phase.split()) & set(c.when.split()))]
 
 
 def key_table(t: Callable[[str], str]) -> str:

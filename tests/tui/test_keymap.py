@@ -126,4 +126,5 @@ def test_no_text_is_unused() -> None:
             key.startswith(begin) and (key.removeprefix(begin) in words or key.removeprefix(begin).isdigit()) for begin in made
         )
 
-    assert [key for key in Translations.load("en") if key not in literal | tables and not put_together(key)] == []
+    keys = {key.removesuffix("_one") for key in Translations.load("en")}
+    assert [key for key in sorted(keys) if key not in literal | tables and not put_together(key)] == []

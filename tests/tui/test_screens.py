@@ -48,42 +48,6 @@ async def test_every_room_opens_from_home_and_speaks_both_languages(
         assert isinstance(app.screen, Home)
 
 
-async def test_browse_finds_filters_reads_and_suspends(make_app: Any, store: Any) -> None:
-    """Typing narrows the list; v and t filter; s suspends and brings back; y studies what is listed."""
-    app = make_app()
-    async with app.run_test(size=(140, 45)) as pilot:
-        await pilot.press("slash", *"third", "enter")
-        await pilot.pause()
-        assert app.screen.query_one("#list", OptionList).option_count == 1
-        assert "third" in text(app, "#ask")
-        await pilot.press("s")
-        await pilot.pause()
-        assert store.card("third#recall").suspended
-        await pilot.press("s")
-        await pilot.pause()
-        assert not store.card("third#recall").suspended
-        app.screen.query_one("#search", Input).value = ""
-        await pilot.pause()
-        await pilot.press("v", "v")
-        await pilot.pause()
-        assert [q.id for q in app.screen.found] == ["second"]
-        await pilot.press("y")
-        await pilot.pause()
-        assert isinstance(app.screen, Study) and "second" in text(app, "#ask")
-
-
-async def test_browse_makes_a_card_new_and_takes_that_back(make_app: Any, store: Any) -> None:
-    """n resets the card under the cursor, u gives back what it was."""
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("enter", "space", "4", "escape", "b", "n")
-        await pilot.pause()
-        assert store.card("first#recall").state == "new"
-        await pilot.press("u")
-        await pilot.pause()
-        assert store.card("first#recall").state == "review"
-
-
 async def test_what_went_wrong_at_opening_is_said_at_home(make_app: Any, store: Any) -> None:
     """A notice of the store, such as that no backup could be made, stands on Home."""
     store.notices.append("No backup today: [the disk] is full")

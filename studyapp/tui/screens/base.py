@@ -40,7 +40,15 @@ class BaseScreen(Screen[Any]):
         """Show the keys of the moment."""
         commands = with_keys(shown(self.scope, self.phase), keymap(self.context.settings.keys))
         with suppress(NoMatches):
-            self.query_one(KeyFooter).update(footer_content(commands, self.context.t))
+            self.query_one(KeyFooter).update(footer_content(commands, self.key_text))
+
+    def key_text(self, key: str) -> str:
+        """The name of a command in the footer, by its key in i18n."""
+        return self.t(key)
+
+    def count(self, key: str, n: int, **values: Any) -> str:
+        """A text with a number in it, in the form that the number asks for."""
+        return self.context.t.count(key, n, **values)
 
     def tell(self, text: str) -> None:
         """A passing word to the learner."""

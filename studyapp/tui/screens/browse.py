@@ -1,22 +1,27 @@
-"""Browse: search, filter, read, suspend."""
+"""Browse: search, filter, read, study, suspend."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.css.query import NoMatches
+from textual.timer import Timer
+from textual.widgets import Input, Static
 
 from studyapp.bank.model import LEVELS, Question
 from studyapp.context import AppContext
+from studyapp.reviews.scheduler import CardState
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.row_list import Row, RowList
+
+SETTLED_SECONDS = 0.15
+"""An answer is drawn once the cursor has rested so long: typing and moving never wait for it."""
 
 
 class Browse(BaseScreen):
@@ -31,13 +36,17 @@ class Browse(BaseScreen):
         super().__init__(context)
         self.topic, self.level, self.searching, self.reading = topic, "", searching, reading
         self.found: list[Question] = []
+        self.changed = False
+        self._cards: dict[str, CardState] = {}
+        self._shown: tuple[Any, ...] = ()
+        self._settling: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Search above, list left, question right."""
         yield Static(id="title", markup=False)
         yield Input(id="search", compact=True)
         with Horizontal(id="panes"):
-            yield OptionList(id="list", markup=False)
+            yield RowList(id="list")
             with VerticalScroll(id="reading"):
                 yield Static(id="ask", markup=False)
                 yield Answer(id="answer")
@@ -45,58 +54,111 @@ class Browse(BaseScreen):
 
     async def begin(self) -> None:
         """List first, or the search field."""
+        self.query_one(Answer).display = False
         await self.show()
         self.query_one("#search" if self.searching else "#list").focus()
 
+    async def on_screen_resume(self) -> None:
+        """Come back from a card that was studied: its state may be another."""
+        if self.found:
+            await self.show()
+
     async def show(self) -> None:
-        """Search, filter, list."""
-        field = self.query_one("#search", Input)
-        field.placeholder = self.t("browse.search")
-        among = self.context.search(field.value)
+        """Read the cards, then list and draw in the language of now."""
+        self.query_one("#search", Input).placeholder = self.t("browse.search")
+        self._cards = dict(self.context.cards())
+        self._list()
+        self._read_soon(now=True)
+        self.footer()
+
+    def _list(self) -> None:
+        """Search, filter, list; nothing that takes long."""
+        among = self.context.search(self.query_one("#search", Input).value)
         self.found = [q for q in among if self.topic in (None, q.topic) and self.level in ("", q.level)]
         topic = self.context.title(self.topic) if self.topic else self.t("browse.all_topics")
         level = self.t(f"study.{self.level}") if self.level else self.t("browse.all_levels")
-        count = self.t("browse.count", n=len(self.found))
-        self.query_one("#title", Static).update(self.title_line(self.t("browse.title"), topic, level, count))
-        listing, cards = self.query_one("#list", OptionList), self.context.cards()
-        kept = listing.highlighted_option.id if listing.highlighted_option else self.reading
-        listing.clear_options()
-        for q in self.found:
-            card = cards.get(q.card_id)
-            state = self.t("browse.suspended" if card and card.suspended else f"browse.state_{card.state if card else 'new'}")
-            row = Content.assemble(q.ask[self.context.language], "\n", Content.styled(f"{state} · {q.id}", "$foreground-muted"))
-            listing.add_option(Option(row, id=q.id))
-        ids = [q.id for q in self.found]
-        listing.highlighted = (ids.index(kept) if kept in ids else 0) if ids else None
-        await self._read()
-        self.footer()
+        line = self.title_line(self.t("browse.title"), topic, level, self.count("browse.count", len(self.found)))
+        self.query_one("#title", Static).update(line, layout=False)
+        listing = self.query_one("#list", RowList)
+        today = self.context.today()
+        rows = [Row(q.id, q.ask[self.context.language], f"{self._state(q, today)} · {q.id}") for q in self.found]
+        listing.fill(rows, listing.current or self.reading)
+
+    def _state(self, question: Question, today: int) -> str:
+        card = self._cards.get(question.card_id)
+        if card and card.suspended:
+            return self.t("browse.suspended")
+        if card and card.buried_day is not None and card.buried_day >= today:
+            return self.t("browse.buried")
+        return self.t(f"browse.state_{card.state if card else 'new'}")
 
     @property
     def question(self) -> Question | None:
         """The question under the cursor."""
-        index = self.query_one("#list", OptionList).highlighted
-        return self.found[index] if index is not None and index < len(self.found) else None
+        current = self.query_one("#list", RowList).current
+        return self.context.bank.questions.get(current) if current else None
 
+    def _read_soon(self, now: bool = False) -> None:
+        """Draw the question under the cursor once the cursor rests."""
+        if self._settling is not None:
+            self._settling.stop()
+        self._settling = self.set_timer(0.001 if now else SETTLED_SECONDS, self._read)
+
+    @work(exclusive=True, group="reading")
     async def _read(self) -> None:
         question, answer = self.question, self.query_one(Answer)
+        shown = (question and question.id, self.context.language, self.context.as_tex)
+        if shown == self._shown:
+            return
+        moved = shown[0] != self._shown[0] if self._shown else True
+        self._shown = ()
+        self.query_one("#ask", Static).update(question.ask[self.context.language] if question else self.t("browse.none"))
+        try:
+            if question:
+                await answer.fill(self.context, question, (), full=True)
+        except NoMatches:
+            if self.is_attached:
+                raise
+            return  # the screen was left while its answer was laid out
         answer.display = question is not None
-        text = question.ask[self.context.language] if question else self.t("browse.none")
-        self.query_one("#ask", Static).update(text)
-        if question:
-            await answer.fill(self.context, question, (), full=True)
+        self._shown = shown
+        if moved:
+            self.query_one("#reading").scroll_home(animate=False)
 
-    @on(OptionList.OptionHighlighted, "#list")
-    async def _highlighted(self) -> None:
-        await self._read()
-        self.query_one("#reading").scroll_home(animate=False)
+    @on(RowList.Highlighted)
+    def _highlighted(self) -> None:
+        self._read_soon()
+
+    @on(RowList.Chosen)
+    def _chosen(self) -> None:
+        self.action_study_one()
 
     @on(Input.Changed, "#search")
-    async def _typed(self) -> None:
-        await self.show()
+    def _typed(self) -> None:
+        self._list()
 
     @on(Input.Submitted, "#search")
     def _submitted(self) -> None:
         self.query_one("#list").focus()
+
+    def on_descendant_focus(self) -> None:
+        """The footer says where esc goes, which hangs on where the keyboard is."""
+        self.footer()
+
+    def footer(self) -> None:
+        """The keys of the moment."""
+        filtered = self.topic is not None or self.level or self.query_one("#search", Input).value
+        self.phase = " ".join(p for p, is_so in (("changed", self.changed), ("filtered", filtered)) if is_so)
+        super().footer()
+
+    def key_text(self, key: str) -> str:
+        """Esc goes to the list, to the card that led here, or home."""
+        if key != "keys.browse_leave":
+            return super().key_text(key)
+        if self.query_one("#search").has_focus:
+            return self.t("browse.to_list")
+        stack = self.app.screen_stack
+        return self.t("browse.to_card") if len(stack) > 2 and isinstance(stack[-2], Study | Browse) else self.t(key)
 
     def action_search(self) -> None:
         """Go to the search field."""
@@ -111,6 +173,18 @@ class Browse(BaseScreen):
         """The next level, then all of them."""
         self.level = _next(self.level, ["", *LEVELS])
         await self.show()
+
+    async def action_clear(self) -> None:
+        """The whole bank again."""
+        self.topic, self.level = None, ""
+        self.query_one("#search", Input).value = ""
+        await self.show()
+
+    def action_study_one(self) -> None:
+        """Ask the question under the cursor: where it does not wait today, without scheduling."""
+        if question := self.question:
+            waits = self.context.session(only=[question.id]).next(self.context.clock()) is not None
+            self.app.push_screen(Study(self.context, practice=not waits, only=[question.id]))
 
     def action_study(self) -> None:
         """Study what is listed."""
@@ -135,7 +209,7 @@ class Browse(BaseScreen):
         with self.telling():
             act()
             self.tell(self.t(done))
-            self.phase = "changed"
+            self.changed = True
             await self.show()
 
     async def action_undo(self) -> None:
@@ -148,7 +222,7 @@ class Browse(BaseScreen):
     async def action_tex(self) -> None:
         """Formulas as their TeX, and back."""
         self.context.as_tex = not self.context.as_tex
-        await self._read()
+        self._read_soon(now=True)
 
     def action_leave(self) -> None:
         """Leave the search field first."""

@@ -1,0 +1,161 @@
+"""A list of any length whose rows are all of one height: only what is in sight is drawn, so that filling it costs nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.events import Click, Resize
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: a sentence, and a muted line under it."""
+
+    id: str
+    text: str
+    note: str
+
+
+class RowList(ScrollView, can_focus=True):
+    """Rows under a cursor. A sentence takes at most `LINES` lines and ends in «…» where it is longer."""
+
+    LINES: ClassVar[int] = 2
+    NARROWEST_FOR_ONE_LINE: ClassVar[int] = 70
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "edge(0)", show=False),
+        Binding("end", "edge(-1)", show=False),
+        Binding("enter", "choose", show=False),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"row-list--highlighted", "row-list--note"}
+    DEFAULT_CSS = """
+    RowList { height: 1fr; overflow-x: hidden; overflow-y: auto; }
+    RowList > .row-list--note { color: $foreground-muted; }
+    RowList > .row-list--highlighted { background: $accent 18%; }
+    """
+
+    @dataclass
+    class Highlighted(Message):
+        """The cursor went to a row; None where the list is empty."""
+
+        id: str | None
+
+    @dataclass
+    class Chosen(Message):
+        """A row was chosen."""
+
+        id: str
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.rows: Sequence[Row] = ()
+        self.cursor = 0
+        self._drawn: dict[tuple[Row, bool], list[Strip]] = {}
+
+    @property
+    def row_height(self) -> int:
+        """The lines of a row: one for the sentence where there is room, else two, and one below."""
+        return 2 if self.size.width >= self.NARROWEST_FOR_ONE_LINE else self.LINES + 1
+
+    @property
+    def current(self) -> str | None:
+        """The id of the row under the cursor."""
+        return self.rows[self.cursor].id if self.rows else None
+
+    def fill(self, rows: Sequence[Row], current: str | None = None) -> None:
+        """Show other rows, the cursor on the one called `current` where it is among them, else on the first."""
+        before = self.current
+        if rows != self.rows:
+            self.rows = rows
+            self._drawn.clear()
+        self.cursor = next((i for i, row in enumerate(rows) if row.id == current), 0)
+        self._lay_out()
+        if self.current != before:
+            self.post_message(self.Highlighted(self.current))
+
+    def on_resize(self, event: Resize) -> None:
+        """Rows are as wide as the list."""
+        self._drawn.clear()
+        self._lay_out()
+
+    def notify_style_update(self) -> None:
+        """Colours changed."""
+        self._drawn.clear()
+        super().notify_style_update()
+
+    def _lay_out(self) -> None:
+        self.virtual_size = Size(self.scrollable_content_region.width, len(self.rows) * self.row_height)
+        self._show_cursor()
+        self.refresh()
+
+    def _show_cursor(self) -> None:
+        top = self.cursor * self.row_height
+        self.scroll_to_region(Region(0, top, 1, self.row_height), animate=False, force=True)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of what is in sight."""
+        place, line = divmod(y + self.scroll_offset.y, self.row_height)
+        width = self.scrollable_content_region.width
+        if not 0 <= place < len(self.rows):
+            return Strip.blank(width, self.visual_style.rich_style)
+        strips = self._strips(self.rows[place], place == self.cursor, width)
+        return strips[line]
+
+    def _strips(self, row: Row, here: bool, width: int) -> list[Strip]:
+        """The lines of a row, drawn when first seen."""
+        if (row, here) not in self._drawn:
+            names = ("row-list--highlighted",) if here else ()
+            style = self.get_visual_style(*names)
+            note = self.get_visual_style(*names, "row-list--note") if not here else style
+            lines = Content(row.text).wrap(max(8, width - 2))[: self.row_height]
+            texts = [line.rstrip() for line in lines[: self.row_height - 1]]
+            if len(lines) > len(texts):
+                texts[-1] = texts[-1].truncate(max(1, width - 3), ellipsis=False) + Content("…")
+            texts += [Content("")] * (self.row_height - 1 - len(texts))
+            parts = [(Content(" ") + text, style) for text in texts] + [(Content(f" {row.note}"), note)]
+            self._drawn[row, here] = [
+                Visual.to_strips(self, text.truncate(width, ellipsis=True), width, 1, look, pad=True)[0] for text, look in parts
+            ]
+        return self._drawn[row, here]
+
+    def _go(self, place: int) -> None:
+        if self.rows and (to := max(0, min(len(self.rows) - 1, place))) != self.cursor:
+            self.cursor = to
+            self._show_cursor()
+            self.refresh()
+            self.post_message(self.Highlighted(self.current))
+
+    def action_move(self, by: int) -> None:
+        """The next row, or the one before."""
+        self._go(self.cursor + by)
+
+    def action_page(self, by: int) -> None:
+        """As many rows on as are in sight."""
+        self._go(self.cursor + by * max(1, self.size.height // self.row_height - 1))
+
+    def action_edge(self, place: int) -> None:
+        """The first row or the last."""
+        self._go(place % max(1, len(self.rows)))
+
+    def action_choose(self) -> None:
+        """Choose the row under the cursor."""
+        if self.current is not None:
+            self.post_message(self.Chosen(self.current))
+
+    def on_click(self, event: Click) -> None:
+        """A click goes to a row, two choose it."""
+        place = (event.y + self.scroll_offset.y) // self.row_height
+        if place < len(self.rows):
+            self._go(place)
+            if event.chain > 1:
+                self.action_choose()
