@@ -121,8 +121,8 @@ class RowList(ScrollView, can_focus=True):
             texts = [line.rstrip() for line in lines[: self.row_height - 1]]
             if len(lines) > len(texts):
                 texts[-1] = texts[-1].truncate(max(1, width - 3), ellipsis=False) + Content("…")
-            texts += [Content("")] * (self.row_height - 1 - len(texts))
-            parts = [(Content(" ") + text, style) for text in texts] + [(Content(f" {row.note}"), note)]
+            parts = [*((Content(" ") + text, style) for text in texts), (Content(f" {row.note}"), note)]
+            parts += [(Content(""), style)] * (self.row_height - len(parts))
             self._drawn[row, here] = [
                 Visual.to_strips(self, text.truncate(width, ellipsis=True), width, 1, look, pad=True)[0] for text, look in parts
             ]
