@@ -1,7 +1,7 @@
 """Whatever a question refers to exists: claims, papers with the place read, questions, headings, models, drills, exercises."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 from studyapp.bank.model import Bank, Question, Support
@@ -105,11 +105,10 @@ def _follow_ups(question: Question, bank: Bank) -> Iterator[Problem]:
             yield key, f"there is no question {other}", did_you_mean(other, {*bank.questions, *planned}), "finding"
 
 
-def _known(key: str, names: Sequence[str], known: object, file: str) -> Iterator[Problem]:
-    rows = list(known) if isinstance(known, dict) else []
+def _known(key: str, names: Sequence[str], known: Collection[str], file: str) -> Iterator[Problem]:
     for i, name in enumerate(names):
-        if name not in rows:
-            yield f"{key}[{i}]", f"{name} is not in {file}", did_you_mean(name, rows), "finding"
+        if name not in known:
+            yield f"{key}[{i}]", f"{name} is not in {file}", did_you_mean(name, known), "finding"
 
 
 def _functions(key: str, references: Sequence[str], catalog: Catalog) -> Iterator[Problem]:
