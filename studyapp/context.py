@@ -178,6 +178,13 @@ class AppContext:
         """The questions that are scheduled, in learning order; reference ones are not."""
         return self._scheduled.get(topic, [])
 
+    def in_new_order(self, topic: str | None = None) -> "list[Question]":
+        """The scheduled questions in the order in which new ones come: as they are learnt, or core first."""
+        from studyapp.bank.model import LEVELS
+
+        questions = self.scheduled(topic)
+        return sorted(questions, key=lambda q: LEVELS.index(q.level)) if self.settings.new_order == "core" else questions
+
     def topics(self) -> "list[Topic]":
         """The topics that hold at least one question."""
         held = {q.topic for q in self.bank.questions.values()}
@@ -255,7 +262,7 @@ class AppContext:
         from studyapp.reviews.scheduler import Scheduler
         from studyapp.reviews.sessions import Session
 
-        order = [q.card_id for q in self.scheduled(topic)]
+        order = [q.card_id for q in self.in_new_order(topic)]
         if only is not None:
             order = [self.bank.questions[i].card_id for i in only]
         if practice and not only:

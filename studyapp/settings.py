@@ -15,6 +15,8 @@ from studyapp.errors import SettingsError
 from studyapp.files import atomic_write
 
 LANGUAGES = ("en", "zh")
+NEW_ORDERS = ("topics", "core")
+"""New cards topic by topic, or those of level core first, then deep, then frontier."""
 LOWEST = (0.001,) * 4 + (1.0, 0.001, 0.001, 0.001, 0.0, 0.0) + (0.001,) * 4 + (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.1)
 HIGHEST = (100.0,) * 4 + (10.0, 4.0, 4.0, 0.75, 4.5, 0.8, 3.5, 5.0, 0.25, 0.9, 4.0, 1.0, 6.0, 2.0, 2.0, 0.8, 0.8)
 RANGES: dict[str, tuple[float, float]] = {
@@ -36,6 +38,7 @@ class Settings:
     theme: str = "dark"
     desired_retention: float = 0.9
     new_per_day: int = 10
+    new_order: str = "topics"
     reviews_per_day: int = 200
     learn_ahead_minutes: int = 20
     rollover_hour: int = 4
@@ -53,6 +56,8 @@ class Settings:
             raise SettingsError(f"language: {self.language!r} is not one of {', '.join(LANGUAGES)}")
         if not isinstance(self.theme, str) or not self.theme:
             raise SettingsError(f"theme: {self.theme!r} is not a name")
+        if self.new_order not in NEW_ORDERS:
+            raise SettingsError(f"new_order: {self.new_order!r} is not one of {', '.join(NEW_ORDERS)}")
         for key, (low, high) in RANGES.items():
             value = getattr(self, key)
             kind = "a number" if key == "desired_retention" else "a whole number"

@@ -12,7 +12,8 @@ CLOSING = "，。、；：？！）》」』】”’…,.;:?!)]}"
 OPENING = "（《「『【“‘"
 WIDE = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
 SPACE = r" \t\n"  # a no-break space is none
-ATOM = re.compile(rf"[{OPENING}]*(?:[{WIDE}]|[^{SPACE}{WIDE}]+)[{re.escape(CLOSING)}]*[{SPACE}]*|[{SPACE}]+")
+TOGETHER = rf"[^{SPACE}{WIDE}\u00a0]{{1,9}}\u00a0[^{SPACE}]{{1,16}}"  # a key and what it does, also in Chinese
+ATOM = re.compile(rf"{TOGETHER}[{SPACE}]*|[{OPENING}]*(?:[{WIDE}]|[^{SPACE}{WIDE}]+)[{re.escape(CLOSING)}]*[{SPACE}]*|[{SPACE}]+")
 
 
 def divide_line(text: str, width: int, fold: bool = True) -> list[int]:

@@ -20,6 +20,7 @@ from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.lab import LabScreen
 from studyapp.tui.screens.models import Models
+from studyapp.tui.screens.new_cards import NewCards
 from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
 
@@ -88,6 +89,8 @@ class StudyApp(App[None]):
                 self.push_screen(LabScreen(self.context))
             case "models":
                 self.action_models()
+            case "new_cards":
+                self.push_screen(NewCards(self.context))
             case "stats":
                 self.push_screen(Stats(self.context))
             case _:

@@ -13,6 +13,8 @@ KEY_SIGNS = {
     "escape": "esc",
     "pagedown": "pgdn",
     "pageup": "pgup",
+    "plus": "+",
+    "minus": "-",
 }
 
 
@@ -63,6 +65,7 @@ COMMANDS = (
     Command("home", "study", "enter"),
     Command("home", "study_all", "a"),
     Command("home", "practice", "p"),
+    Command("home", "plan", "n"),
     Command("home", "browse", "b"),
     Command("home", "search", "slash"),
     Command("home", "lab", "l"),
@@ -109,6 +112,10 @@ COMMANDS = (
     Command("models", "sort", "s", "table"),
     Command("models", "all", "a", "table"),
     Command("models", "leave", "escape,q"),
+    Command("new_cards", "more(1)", "plus,up"),
+    Command("new_cards", "more(-1)", "minus,down"),
+    Command("new_cards", "order", "o"),
+    Command("new_cards", "leave", "escape,q,enter"),
     Command("stats", "leave", "escape,q"),
     Command("help", "leave", "escape,q"),
     Command("app", "language", "ctrl+l,f2"),
@@ -118,7 +125,7 @@ COMMANDS = (
     Command("app", "command_palette", "ctrl+p", "-"),
     Command("app", "quit", "ctrl+q", "-"),
 )
-SCOPES = ("home", "study", "lab", "browse", "models", "stats", "help", "app")
+SCOPES = ("home", "study", "lab", "browse", "models", "new_cards", "stats", "help", "app")
 
 
 def of_scope(scope: str) -> Iterator[Command]:

@@ -1,6 +1,7 @@
 """The numbers that Home and Stats show."""
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from studyapp.context import AppContext
 from studyapp.reviews import stats
@@ -32,6 +33,16 @@ class HomeStats:
     yesterday: int
     yesterday_percent: int
     seen: bool
+
+
+def waits(load: TopicLoad) -> int:
+    """How many cards wait in a topic."""
+    return load.new + load.learn + load.due
+
+
+def date_of(day: int) -> date:
+    """The date of a study day: until the rollover hour it is that of the day before."""
+    return date(1970, 1, 1) + timedelta(days=day)
 
 
 def home_stats(context: AppContext) -> HomeStats:

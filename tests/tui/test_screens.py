@@ -4,12 +4,10 @@ from datetime import date
 from typing import Any
 
 import pytest
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Input, Static
 
 from studyapp.i18n import Translations
-from studyapp.reviews.stats import Day
 from studyapp.tui.commands import COMMANDS, SCOPES, key_table, of_scope
-from studyapp.tui.dashboard import streak
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
@@ -46,30 +44,6 @@ async def test_every_room_opens_from_home_and_speaks_both_languages(
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, Home)
-
-
-async def test_what_went_wrong_at_opening_is_said_at_home(make_app: Any, store: Any) -> None:
-    """A notice of the store, such as that no backup could be made, stands on Home."""
-    store.notices.append("No backup today: [the disk] is full")
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        assert "[the disk] is full" in text(app, "#hint")
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-async def test_a_topic_takes_one_line_however_well_it_is_known(make_app: Any, clock: Any, language: str) -> None:
-    """At 80 columns a row with 100 % still fits, and what waits takes at least a minute."""
-    app = make_app(language=language)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("a", "space")
-        clock.forward(seconds=1)
-        await pilot.press("4", "escape")
-        await pilot.pause()
-        topics = app.screen.query_one("#topics", OptionList)
-        row = topics.get_option_at_index(0).prompt
-        assert "100 %" in str(row) and row.cell_length <= topics.scrollable_content_region.width - 2
-        assert app.context.t("home.minutes", n=1) in text(app, "#today")
 
 
 def test_months_stand_above_their_weeks() -> None:
@@ -174,26 +148,6 @@ def test_no_key_means_two_things_in_a_room() -> None:
     for scope in SCOPES:
         keys = [k for c in COMMANDS if c.scope in {scope, "app"} for k in c.keys.split(",")]
         assert len(keys) == len(set(keys)), scope
-
-
-def test_a_long_streak_is_read_to_its_beginning(make_app: Any, store: Any, monkeypatch: Any) -> None:
-    """A streak of two hundred days is two hundred, though the days are first read two months back."""
-    app = make_app()
-    today = app.context.today()
-    studied = dict.fromkeys(range(today - 199, today + 1), Day(1))
-    monkeypatch.setattr(store, "days", lambda first, last: {d: c for d, c in studied.items() if first <= d <= last})
-    assert streak(app.context) == 200
-
-
-async def test_home_is_laid_out_again_when_the_terminal_narrows(make_app: Any) -> None:
-    """A row drawn for a wide terminal fits once the terminal is 80 columns."""
-    app = make_app()
-    async with app.run_test(size=(140, 45)) as pilot:
-        await pilot.pause()
-        await pilot.resize_terminal(80, 24)
-        await pilot.pause(0.2)
-        topics = app.screen.query_one("#topics", OptionList)
-        assert all(len(str(topics.get_option_at_index(i).prompt)) <= 76 for i in range(topics.option_count))
 
 
 async def test_what_runs_in_the_lab_is_brought_into_sight(make_app: Any, lab: Any) -> None:
