@@ -13,6 +13,7 @@ from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.lab import LabScreen
 from studyapp.tui.screens.models import Models
+from studyapp.tui.screens.new_cards import NewCards
 from studyapp.tui.screens.stats import Stats, months
 from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.claim_view import ClaimView
@@ -134,7 +135,8 @@ async def test_a_footer_key_can_be_clicked(make_app: Any) -> None:
 def test_every_command_has_a_word_and_an_action(language: str) -> None:
     """Keys, palette, help and README can only name what exists."""
     words = Translations.load(language)
-    rooms = {"home": Home, "study": Study, "lab": LabScreen, "browse": Browse, "models": Models, "stats": Stats, "help": Help}
+    screens = {"home": Home, "study": Study, "lab": LabScreen, "browse": Browse, "models": Models, "stats": Stats}
+    rooms = screens | {"help": Help, "new_cards": NewCards}
     for command in COMMANDS:
         assert words(command.text_key)
         if command.scope != "app":
