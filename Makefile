@@ -24,7 +24,7 @@ verify: $(VENV)/.app ## run every demo
 
 bench: $(VENV)/.dev ## measure start-up, answering, searching and exporting, beside Anki (ten minutes)
 	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/reviews.py
 
 screenshots: $(VENV)/.app ## make the README's pictures anew
 	$(BIN)/python scripts/screenshots.py

@@ -10,9 +10,9 @@ from studyapp.bank.load import load_bank
 from studyapp.context import AppContext
 from studyapp.lab.catalog import Catalog
 from studyapp.paths import demos_dir, questions_dir
-from studyapp.reviews.scheduler import Rating, Scheduler
-from studyapp.reviews.sessions import Session
+from studyapp.reviews.log import Rating
 from studyapp.reviews.store import Store
+from studyapp.reviews.study import StudySession
 from studyapp.settings import Settings
 from studyapp.tui.app import StudyApp
 
@@ -28,10 +28,12 @@ def study(store: Store, order: list[str]) -> None:
     dice = random.Random(7)
     for back in range(DAYS, 0, -1):
         evening = NOW - timedelta(days=back)
-        sitting = Session(store, Scheduler(SETTINGS), Settings(timezone="UTC", new_per_day=4), order, evening)
+        store.configure(Settings(timezone="UTC", new_per_day=4))
+        sitting = StudySession(store, order, evening)
         for _ in range(dice.choice((14, 20, 25))):
             if card := sitting.next(evening):
                 sitting.answer(card, dice.choice(ANSWERS), evening, seconds=dice.uniform(20, 70))
+    store.configure(SETTINGS)
 
 
 async def pictures() -> None:

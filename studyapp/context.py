@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
     from studyapp.lab.verdict import LiveRuns, Mark
     from studyapp.render.document import Document
-    from studyapp.reviews.scheduler import CardState
+    from studyapp.reviews.acts import Acts
+    from studyapp.reviews.cards import CardState, Decks
+    from studyapp.reviews.overview import Overview
     from studyapp.reviews.sessions import Session
     from studyapp.reviews.store import Store
     from studyapp.settings import Settings
@@ -149,6 +151,8 @@ class AppContext:
         """
         self._language = None if "language" in changes else self._language
         self.settings = replace(self.settings, **changes)
+        if "store" in self.__dict__:
+            self.store.configure(self.settings)
         self.save(self.settings)
 
     def save(self, settings: "Settings") -> None:
@@ -252,24 +256,35 @@ class AppContext:
     # ------------------------------------------------------------------ reviews
 
     def session(
-        self,
-        topic: str | None = None,
-        practice: bool = False,
-        only: Sequence[str] | None = None,
-        cards: "Mapping[str, CardState] | None" = None,
+        self, topic: str | None = None, practice: bool = False, only: Sequence[str] | None = None
     ) -> "Session":
-        """A sitting over a topic, over all, or over chosen questions; `cards` where they have been read just now."""
-        from studyapp.reviews.scheduler import Scheduler
-        from studyapp.reviews.sessions import Session
+        """A sitting over a topic, over all, or over chosen questions; practice schedules nothing."""
+        from studyapp.reviews.practice import PracticeSession
+        from studyapp.reviews.study import StudySession
 
         order = [q.card_id for q in self.in_new_order(topic)]
         if only is not None:
             order = [self.bank.questions[i].card_id for i in only]
         if practice and not only:
             order = random.sample(order, len(order))
-        return Session(
-            self.store, Scheduler(self.settings), self.settings, order, self.clock(), practice=practice, cards=cards
-        )
+        return (PracticeSession if practice else StudySession)(self.store, order, self.clock())
+
+    def acts(self) -> "Acts":
+        """What a screen does to cards beside any sitting, and takes back."""
+        from studyapp.reviews.acts import Acts
+
+        return Acts(self.store)
+
+    @cached_property
+    def decks(self) -> "Decks":
+        """The scheduled cards by topic, in the order of the topics."""
+        from studyapp.reviews.cards import Decks
+
+        return Decks({topic: [q.card_id for q in questions] for topic, questions in self._scheduled.items() if topic})
+
+    def overview(self) -> "Overview":
+        """What waits in each topic and in all, what is remembered, and the days to come."""
+        return self.store.overview(self.decks, self.clock())
 
     def cards(self) -> "Mapping[str, CardState]":
         """Every card that was ever answered."""
@@ -277,7 +292,7 @@ class AppContext:
 
     def today(self) -> int:
         """The study day that is now."""
-        from studyapp.reviews.scheduler import study_day
+        from studyapp.reviews.cards import study_day
 
         return study_day(self.clock(), self.settings)
 

@@ -4,6 +4,8 @@ StudyError
 ├── BankError      a question, topic or paper file is not as it must be
 ├── DemoError      a demo or a claim cannot be found, read or run
 ├── StoreError     the database of reviews cannot be opened, read or written
+│   ├── DamagedError    … because something in it is not as it was written
+│   └── StaleCardError  … because the card was changed since it was shown
 ├── ExportError    an export could not be written
 ├── CallError      a command was called in a way that cannot be meant
 └── SettingsError  the settings file is not as it must be
@@ -62,6 +64,14 @@ class DemoError(StudyError):
 
 class StoreError(StudyError):
     """Raised when the database of reviews is damaged, locked, read-only or refuses a change."""
+
+
+class DamagedError(StoreError):
+    """Raised when the database of reviews is damaged; the hint is the way back."""
+
+
+class StaleCardError(StoreError):
+    """Raised when a card was changed since it was shown, such as in another window; nothing was written."""
 
 
 class ExportError(StudyError):

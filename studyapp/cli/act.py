@@ -30,12 +30,12 @@ RATINGS = ("again", "hard", "good", "easy")
 @with_context
 def answer(context: AppContext, question_id: str, rating: str, at: str | None, as_json: bool) -> None:
     """Rate a card without opening the app."""
-    from studyapp.reviews.scheduler import Rating
+    from studyapp.reviews.log import Rating
 
     question = context.question(question_id)
     now = context.clock() if at is None else instant(context, at)
-    context.session(only=[question.id]).answer(question.card_id, Rating[rating.upper()], now, language=context.language)
-    state = context.store.card(question.card_id)
+    shown = context.store.card(question.card_id)
+    state = context.session(only=[question.id]).answer(shown, Rating[rating.upper()], now, language=context.language)
     moment = context.due_at(state)
     due_at = moment.isoformat() if moment else None
     if as_json:
@@ -261,7 +261,7 @@ def backup(context: AppContext, output: Path | None) -> None:
 @with_context
 def restore(context: AppContext, file: Path) -> None:
     """Put a backup in the database's place; the present one is kept beside it."""
-    from studyapp.reviews.backup import restore as put_back
+    from studyapp.reviews.restore import restore as put_back
 
     click.echo(put_back(file, context.database))
 

@@ -27,13 +27,8 @@ def due(context: AppContext, as_json: bool) -> None:
     """How many cards are new, in learning and due, by topic."""
     from rich.cells import cell_len
 
-    from studyapp.reviews.scheduler import Scheduler
-    from studyapp.reviews.stats import topic_counts
-
-    now = context.clock()
-    counts = context.session().counts(now)
-    cards = {t.id: [q.card_id for q in context.scheduled(t.id)] for t in context.topics()}
-    topics = topic_counts(cards, context.store.cards(), Scheduler(context.settings), now)
+    overview = context.overview()
+    counts, topics = overview.today, overview.decks
     if as_json:
         rows = [
             {"topic": name, "total": t.total, "new": t.new, "learning": t.learning, "due": t.due, "recall": t.recall}
@@ -110,13 +105,9 @@ def demos(context: AppContext, as_json: bool) -> None:
 def stats(context: AppContext, as_json: bool) -> None:
     """Retention, streak and the load of the days to come."""
     from studyapp.reviews import stats as numbers
-    from studyapp.reviews.scheduler import study_day
-
-    now = context.clock()
-    today = study_day(now, context.settings)
-    days = context.store.days()
+    today, days = context.today(), context.store.days()
     retention = numbers.retention(days)
-    forecast = numbers.forecast(context.store.cards(), now, 14, context.settings)
+    forecast = context.overview().forecast[:14]
     reviews, streak = sum(day.reviews for day in days.values()), numbers.streak(days, today)
     if as_json:
         say_json({"reviews": reviews, "streak": streak, "retention": retention.share, "forecast": forecast})

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo
 
 from studyapp.bank.refs import RECALL, CardId
 from studyapp.export.options import seconds
-from studyapp.reviews.scheduler import CardState, LogEvent, Scheduler, active_events, interval, study_day
+from studyapp.reviews.cards import CardState, study_day
+from studyapp.reviews.log import LogEvent, active_events
+from studyapp.reviews.scheduler import Scheduler, interval
 from studyapp.settings import Settings
 
 DAYS_SINCE_CREATION = 4000  # the package says that its collection is that old; due days count from there
@@ -60,7 +62,7 @@ def _card(
         if state.suspended:
             connection.execute("UPDATE cards SET queue = ? WHERE id = ?", (SUSPENDED, number))
         return
-    config = scheduler.config
+    config = scheduler.config(now)
     memory: dict[str, float | int] = {"dr": config.desired_retention, "decay": round(config.parameters[-1], 4)}
     if state.stability is not None and state.difficulty is not None:
         memory |= {"s": round(state.stability, 4), "d": round(state.difficulty, 3)}

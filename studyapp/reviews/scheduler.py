@@ -8,13 +8,12 @@ the global random numbers and is off: ours depends on the card and its repetitio
 import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from datetime import timezone as fixed_zone
-from enum import IntEnum
 from functools import cache, lru_cache
 from importlib.metadata import version
-from zoneinfo import ZoneInfo
+from typing import Literal
 
 from fsrs.card import Card as FsrsCard
 from fsrs.rating import Rating as FsrsRating
@@ -22,84 +21,19 @@ from fsrs.scheduler import DEFAULT_PARAMETERS
 from fsrs.scheduler import Scheduler as FsrsScheduler
 from fsrs.state import State as FsrsState
 
+from studyapp.reviews.cards import CardState, study_day
+from studyapp.reviews.log import LogEvent, Rating, SchedulerConfig, active_events
 from studyapp.settings import Settings
 
 EPOCH = datetime(1970, 1, 1, tzinfo=fixed_zone.utc)  # noqa: UP017  (the library compares with timezone.utc)
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 FUZZ = ((2.5, 7.0, 0.15), (7.0, 20.0, 0.1), (20.0, math.inf, 0.05))  # from day, to day, share of the days between
-ACTIONS = ("review", "suspend", "unsuspend", "bury", "reset")
 STATES = {"new": FsrsState.Learning, "learning": FsrsState.Learning, "review": FsrsState.Review}
 STATES["relearning"] = FsrsState.Relearning
-NAMES = {FsrsState.Learning: "learning", FsrsState.Review: "review", FsrsState.Relearning: "relearning"}
-
-
-class Rating(IntEnum):
-    """How well it was recalled."""
-
-    AGAIN = 1
-    HARD = 2
-    GOOD = 3
-    EASY = 4
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerConfig:
-    """All that decides what a review makes of a card; stored with the event, so later settings change no history."""
-
-    version: str
-    parameters: tuple[float, ...]
-    desired_retention: float
-    learning_steps_minutes: tuple[float, ...]
-    relearning_steps_minutes: tuple[float, ...]
-    max_interval_days: int
-    leech_lapses: int
-
-
-@dataclass(frozen=True, slots=True)
-class CardState:
-    """What the events have made of one card. `due_at` stands while it is (re)learning, `due_day` once in review."""
-
-    card: str
-    state: str = "new"
-    step: int | None = None
-    due_at: datetime | None = None
-    due_day: int | None = None
-    stability: float | None = None
-    difficulty: float | None = None
-    last_day: int | None = None
-    last_at: datetime | None = None
-    reps: int = 0
-    lapses: int = 0
-    suspended: bool = False
-    buried_day: int | None = None
-    leech: bool = False
-    seq: int = 0  # the last event that touched it: an answer to an older state is stale
-
-
-@dataclass(frozen=True, slots=True)
-class LogEvent:
-    """One entry of the log. `target` is the event that an undo or redo names; `was` the state before a review."""
-
-    seq: int
-    kind: str
-    card: str
-    at: datetime
-    day: int
-    rating: int | None = None
-    ticked: tuple[int, ...] = ()
-    suggested: int | None = None
-    seconds: float = 0.0
-    language: str = "en"
-    was: str | None = None
-    target: int | None = None
-    config: SchedulerConfig | None = None
-    device: str = ""
-
-
-def study_day(at: datetime, settings: Settings) -> int:
-    """The day that a moment belongs to, as days since 1970: it turns at the rollover hour of the local clock."""
-    local = at.astimezone(_zone(settings.timezone) if settings.timezone else None)
-    return (local.replace(tzinfo=None) - timedelta(hours=settings.rollover_hour)).toordinal() - EPOCH_ORDINAL
+NAMES: dict[FsrsState, Literal["learning", "review", "relearning"]] = {
+    FsrsState.Learning: "learning",
+    FsrsState.Review: "review",
+    FsrsState.Relearning: "relearning",
+}
 
 
 def interval(before: CardState, after: CardState, now: datetime) -> timedelta:
@@ -114,9 +48,14 @@ class Scheduler:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.config = SchedulerConfig(
+        self.parameters: tuple[float, ...] = settings.parameters or DEFAULT_PARAMETERS
+
+    def config(self, now: datetime) -> SchedulerConfig:
+        """All that decides what a review at this moment makes of its card."""
+        settings = self.settings
+        return SchedulerConfig(
             version=f"FSRS-6/fsrs-{_library()}",
-            parameters=settings.parameters or DEFAULT_PARAMETERS,
+            parameters=self.parameters,
             desired_retention=settings.desired_retention,
             learning_steps_minutes=settings.learning_steps_minutes,
             relearning_steps_minutes=settings.relearning_steps_minutes,
@@ -126,28 +65,27 @@ class Scheduler:
 
     def preview(self, state: CardState, now: datetime) -> dict[Rating, CardState]:
         """What each rating would make of the card now; just what `apply` will do."""
-        day = study_day(now, self.settings)
+        day, config = study_day(now, self.settings), self.config(now)
         return {
-            rating: self.apply(state, LogEvent(state.seq, "review", state.card, now, day, rating, config=self.config))
+            rating: self.apply(state, LogEvent("", "review", state.card, now, day, rating, config=config))
             for rating in Rating
         }
 
     def apply(self, state: CardState, event: LogEvent) -> CardState:
         """The card after one event. Undo and redo are not applied but decide which events are (see `active_events`)."""
-        seen = replace(state, seq=event.seq)
         match event.kind:
             case "review":
-                return _review(seen, event, event.config or self.config)
+                return _review(state, event, event.config or self.config(event.at))
             case "suspend":
-                return replace(seen, suspended=True)
+                return replace(state, suspended=True)
             case "unsuspend":
-                return replace(seen, suspended=False, buried_day=None)
+                return replace(state, suspended=False, buried_day=None)
             case "bury":
-                return replace(seen, buried_day=event.day)
+                return replace(state, buried_day=event.day)
             case "reset":
-                return CardState(state.card, seq=event.seq, suspended=state.suspended)
+                return CardState(state.card, suspended=state.suspended)
             case _:
-                return seen
+                return state
 
     def retrievability(self, state: CardState, day: int) -> float | None:
         """The chance that the card is recalled on a study day; None for a card never reviewed.
@@ -157,37 +95,21 @@ class Scheduler:
         """
         if state.stability is None or state.last_day is None:
             return None
-        decay = self.config.parameters[-1]
-        factor = 0.9 ** (-1 / decay) - 1
+        decay, factor = self.forgetting()
         return float((1 + factor * max(0, day - state.last_day) / state.stability) ** -decay)
 
-
-def undone_by(events: Iterable[LogEvent]) -> dict[int, int]:
-    """The events that stand undone, each with the undo that did it."""
-    undone: dict[int, int] = {}
-    for event in events:
-        if event.kind == "undo" and event.target is not None:
-            undone[event.target] = event.seq
-        elif event.kind == "redo" and event.target is not None:
-            undone.pop(event.target, None)
-    return undone
-
-
-def active_events(events: Iterable[LogEvent]) -> list[LogEvent]:
-    """The events that count: no undo or redo, and none that stands undone."""
-    listed = list(events)
-    undone = undone_by(listed)
-    return [event for event in listed if event.kind in ACTIONS and event.seq not in undone]
+    def forgetting(self) -> tuple[float, float]:
+        """The decay and the factor F of the forgetting curve."""
+        decay = self.parameters[-1]
+        return decay, 0.9 ** (-1 / decay) - 1
 
 
 def replay(scheduler: Scheduler, events: Iterable[LogEvent]) -> dict[str, CardState]:
     """All cards from the log alone. The cards that the store keeps are always equal to this."""
     listed = list(events)
-    cards: dict[str, CardState] = {}
+    cards = {event.card: CardState(event.card) for event in listed}
     for event in active_events(listed):
-        cards[event.card] = scheduler.apply(cards.get(event.card) or CardState(event.card), event)
-    for event in listed:
-        cards[event.card] = replace(cards.get(event.card) or CardState(event.card), seq=event.seq)
+        cards[event.card] = scheduler.apply(cards[event.card], event)
     return cards
 
 
@@ -250,13 +172,5 @@ def _fsrs(config: SchedulerConfig) -> FsrsScheduler:
 
 
 @cache
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
-
-
-@cache
 def _library() -> str:
     return version("fsrs")
-
-
-__all__ = ["UTC", "CardState", "LogEvent", "Rating", "Scheduler", "SchedulerConfig", "interval", "replay", "study_day"]

@@ -6,46 +6,86 @@ and two processes can study at once. The cards are only a copy: `rebuild` makes 
 
 import contextlib
 import json
-import platform
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields, replace
-from datetime import UTC, date, datetime
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from studyapp.errors import StoreError
-from studyapp.reviews import backup
-from studyapp.reviews.backup import ELSEWHERE, backups_of, connect, free, guard, sound, thinned
-from studyapp.reviews.scheduler import ACTIONS, CardState, LogEvent, Rating, Scheduler, SchedulerConfig, study_day
-from studyapp.reviews.stats import Day
+from studyapp.errors import StaleCardError, StoreError
+from studyapp.reviews import backup, opening
+from studyapp.reviews.cards import CardState, CardTable, Decks, study_day, to_text
+from studyapp.reviews.event_log import EventLog, plain_seconds
+from studyapp.reviews.log import ACTIONS, REVERSALS, LogEvent, RowError, uuid7, valid_rating
+from studyapp.reviews.overview import Overview, overview_of
+from studyapp.reviews.queries import Queries
+from studyapp.reviews.scheduler import Scheduler, replay
+from studyapp.reviews.sqlite_errors import backups_of, guard
 from studyapp.settings import Settings
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-CARD = [field.name for field in fields(CardState)]
-EVENT = [field.name for field in fields(LogEvent)]
-COLUMNS = ["recipe" if name == "config" else name for name in EVENT]
-ALWAYS_CHECKED = 16 * 2**20
-"""Bytes up to which a file is checked at every opening (a tenth of a second); a larger one once a day, before its backup."""
-MIGRATIONS = ("m001_log_and_cards",)
-"""Those of `migrations`, by name: a file that has them all needs no look at `migrations`."""
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A card that is not what its events make of it."""
+
+    card: str
+    stored: CardState | None
+    replayed: CardState | None
 
 
-class Store:
-    """The reviews of one learner in one file. Made by `Store.open`."""
+class Store(Queries):
+    """The reviews of one learner in one file, and the only owner of what schedules them. Made by `Store.open`.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, settings: Settings) -> None:
-        self.path = path
+    Attributes:
+        writable: whether anything can be written; else the file was read into memory as it was.
+        notices: what went wrong at opening or in maintenance that keeps nobody from studying.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, settings: Settings, writable: bool = True) -> None:
+        super().__init__(path, connection)
+        self.writable = writable
+        self.notices: list[str] = []
+        self.configure(settings)
+        self._events, self._cards = EventLog(connection), CardTable(connection)
+
+    @classmethod
+    def open(
+        cls, path: Path, settings: Settings, now: datetime | None = None, *, background: bool = False, anew: bool = False
+    ) -> "Store":
+        """Open the file, made where there is none: checked, backed up once a day, and brought up to date.
+
+        Where it cannot be written, it is opened for reading. With `background` the check of a large file and the day's
+        backup are left to `maintenance`, which a thread may run. `anew` makes an empty database although backups of
+        another are there.
+        """
+        now = now or datetime.now(UTC)
+        connection, writable = opening.open_database(path, anew=anew)
+        store = cls(path, connection, settings, writable)
+        if writable and not background:
+            try:
+                store.notices += opening.maintenance(path, now, connection)
+            except BaseException:
+                connection.close()
+                raise
+        return store
+
+    def configure(self, settings: Settings) -> None:
+        """Schedule by these settings from now on; what was reviewed before stays as it was scheduled."""
         self.settings = settings
         self.scheduler = Scheduler(settings)
-        self.notices: list[str] = []  # what went wrong at opening that does not keep anyone from studying
-        self._connection = connection
-        self._recipes: dict[int, SchedulerConfig] = {}
-        self._log: list[LogEvent] = []
-        self._device = platform.node()
+
+    def maintenance(self, now: datetime | None = None) -> list[str]:
+        """Check a large file and make the day's backup, on a connection of its own; what went wrong, for the learner.
+
+        May run in any thread, beside studying.
+        """
+        with contextlib.closing(opening.connect(self.path)) as connection:
+            return opening.maintenance(self.path, now or datetime.now(UTC), connection)
 
     @cached_property
     def db(self) -> "Database":
@@ -54,27 +94,11 @@ class Store:
 
         return Database(self._connection)
 
-    @classmethod
-    def open(cls, path: Path, settings: Settings, now: datetime | None = None) -> "Store":
-        """Open the file, made where there is none: checked, backed up once a day, and brought up to date."""
-        now = now or datetime.now(UTC)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{path.parent}: cannot be made: {error.strerror}", ELSEWHERE) from error
-        with guard(path):
-            connection = connect(path)
-        store = cls(path, connection, settings)
-        try:
-            with guard(path):
-                if path.stat().st_size <= ALWAYS_CHECKED or not store._todays_backup(now).exists():
-                    sound(connection, path)
-                store._migrate(now)
-            store._daily_backup(now)
-        except BaseException:
-            connection.close()
-            raise
-        return store
+    @cached_property
+    def device(self) -> str:
+        """The random id of this database, in each event that was first written here."""
+        with guard(self.path):
+            return self._events.device()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -89,277 +113,215 @@ class Store:
 
     # ------------------------------------------------------------------ writing
 
-    def append(self, kind: str, card: str, now: datetime, *, expect: int | None = None, **said: Any) -> LogEvent:
+    def append(
+        self,
+        kind: str,
+        card: str,
+        now: datetime,
+        *,
+        expect: CardState | None = None,
+        rating: int | None = None,
+        seconds: float = 0.0,
+        language: str = "en",
+        data: Mapping[str, Any] | None = None,
+    ) -> LogEvent:
         """Write one event and what it makes of its card, together.
 
-        `expect` is the `seq` of the card as it was shown; where it has moved on since, nothing is written.
+        `expect` is the card as it was shown. An act is never put before what it follows: where the clock was set back,
+        a review is refused, and anything else takes the moment of the event before.
+
+        Raises:
+            StaleCardError: where the card is not as it was shown; nothing is written.
         """
         if kind not in ACTIONS:
             raise StoreError(f"{kind!r} is not something to write for a card", f"One of: {', '.join(ACTIONS)}.")
-        if kind == "review":
-            said["rating"] = _rating(said.get("rating"))
+        rating = valid_rating(rating) if kind == "review" else None
         with self._transaction():
-            before = self.card(card)
-            if expect is not None and before.seq != expect:
-                raise StoreError(f"{card}: was changed since it was shown", "Nothing was written; look at it again.")
+            before = self._cards.get(card)
+            if expect is not None and before != expect:
+                raise StaleCardError(f"{card}: was changed since it was shown", "Nothing was written; look at it again.")
+            last = self._events.last_active(card)
+            if kind == "review" and last is not None and now < last.at:
+                raise StoreError(
+                    f"{card}: this review ({now.astimezone(UTC):%Y-%m-%d %H:%M}) would come before its last "
+                    f"({last.kind}, {last.at:%Y-%m-%d %H:%M}, UTC)",
+                    "Name a time after it, set the clock of this computer right, or take that back: studyapp undo. "
+                    "Nothing was written.",
+                )
+            values: dict[str, Any] = {"language": language, "seconds": plain_seconds(seconds), "data": data}
             if kind == "review":
-                if before.last_at is not None and now < before.last_at:
-                    raise StoreError(
-                        f"{card}: this review ({now:%Y-%m-%d %H:%M}) would come before its last "
-                        f"({before.last_at:%Y-%m-%d %H:%M}, UTC)",
-                        "Name a time after it, or set the clock of this computer right. Nothing was written.",
-                    )
-                said["was"], said["config"] = before.state, self.scheduler.config
-            event = self._insert(LogEvent(0, kind, card, now, study_day(now, self.settings), **said))
-            self._put(self.scheduler.apply(before, event))
+                values |= {"rating": rating, "was": before.state, "config": self.scheduler.config(now)}
+            event = self._event(kind, card, now, [last], **values)
+            self._events.insert(event)
+            self._cards.put(self.scheduler.apply(before, event))
         return event
 
-    def undo(self, now: datetime) -> LogEvent | None:
-        """Take back the last thing done; the event taken back, or None where nothing is left."""
+    def reverse(self, kind: str, uid: str, now: datetime) -> LogEvent | None:
+        """Undo or redo one event by its uid; the event, or None where there is none or it stands so already."""
         with self._transaction():
-            sql = "SELECT seq FROM events WHERE target IS NULL AND seq NOT IN (SELECT target FROM undone)"
-            row = self._connection.execute(f"{sql} ORDER BY seq DESC LIMIT 1").fetchone()
-            return self._append_reversal("undo", row[0], now) if row else None
+            return self._reverse(kind, uid, now)
+
+    def undo(self, now: datetime) -> LogEvent | None:
+        """Take back the last thing done with this database; the event taken back, or None where nothing is left."""
+        with self._transaction():
+            last = self._last_act(standing=True)
+            return self._reverse("undo", last.uid, now) if last else None
 
     def redo(self, now: datetime) -> LogEvent | None:
         """Do again what was last undone, unless something new was done since; the event done again, or None."""
         with self._transaction():
-            last = self._connection.execute("SELECT seq FROM events WHERE target IS NULL ORDER BY seq DESC LIMIT 1")
-            newest = (last.fetchone() or (0,))[0]
-            row = self._connection.execute("SELECT min(target) FROM undone WHERE undo > ?", [newest]).fetchone()
-            return self._append_reversal("redo", row[0], now) if row[0] is not None else None
+            last = self._last_act(standing=False)
+            sql = """SELECT min(undone.seq) FROM undone JOIN events ON events.seq = undone.undo
+                WHERE undone.undo > coalesce((SELECT seq FROM events WHERE uid = ?), 0) AND events.device = ?"""
+            (seq,) = self._connection.execute(sql, [last.uid if last else "", self.device]).fetchone()
+            turned = next(self._events.select("seq = ?", [seq]), None) if seq is not None else None
+            return self._reverse("redo", turned.uid, now) if turned else None
 
     def rebuild(self) -> int:
         """Make all cards again from the log; how many there are."""
         with self._transaction():
-            run = self._connection.execute
-            run("DELETE FROM undone")
-            for seq, kind, target in run("SELECT seq, kind, target FROM events WHERE target IS NOT NULL ORDER BY seq"):
-                if kind == "undo":
-                    run("INSERT OR REPLACE INTO undone VALUES (?, ?)", [target, seq])
-                else:
-                    run("DELETE FROM undone WHERE target = ?", [target])
-            cards: dict[str, CardState] = {}
-            for event in self._active_events():
-                cards[event.card] = self.scheduler.apply(cards.get(event.card) or CardState(event.card), event)
-            run("DELETE FROM cards")
-            for card, seq in run("SELECT card, max(seq) FROM events GROUP BY card").fetchall():
-                self._put(replace(cards.get(card) or CardState(card), seq=seq))
+            self._connection.execute("DELETE FROM undone")
+            self._connection.executemany("INSERT INTO undone (seq, undo) VALUES (?, ?)", self._events.undone().items())
+            self._connection.execute("DELETE FROM cards")
+            for card in self._logged_cards():
+                self._replay(card)
         return self.count("cards")
 
-    def _append_reversal(self, kind: str, target: int, now: datetime) -> LogEvent:
+    def differences(self) -> Iterator[Difference]:
+        """The cards that are not what a replay of the log makes of them, and those with a wrong note of what was undone.
+
+        Raises:
+            DamagedError: where the log cannot be read.
+        """
+        run = self._connection.execute
+        with guard(self.path):
+            wrong = dict(run("SELECT seq, undo FROM undone")).keys() ^ self._events.undone().keys()
+            doubtful = {card for (card,) in run(f"SELECT card FROM events WHERE seq IN ({','.join(map(str, wrong))})")}
+            logged = self._logged_cards()
+        for card in logged:
+            with guard(self.path):
+                events = list(self._events.select("card = ?", [card]))
+            replayed, stored = replay(self.scheduler, events)[card], self._stored(card)
+            if stored != replayed or card in doubtful:
+                yield Difference(card, stored, replayed)
+        with guard(self.path):
+            strays = [card for (card,) in run("SELECT card FROM cards WHERE card NOT IN (SELECT card FROM events)")]
+        yield from (Difference(card, self._stored(card), None) for card in strays)
+
+    def missing(self, uids: Iterable[str]) -> list[str]:
+        """Those of these uids that the log does not hold."""
+        with guard(self.path):
+            known = {uid for (uid,) in self._connection.execute("SELECT uid FROM events")}
+        return [uid for uid in uids if uid not in known]
+
+    def take_in(self, events: Iterable[LogEvent]) -> int:
+        """Write events of another log that are not here yet and make their cards again; how many were new."""
+        cards: dict[str, None] = {}
+        turned: dict[str, None] = {}
+        new = 0
+        with self._transaction():
+            for event in events:
+                if not self._events.insert(event):
+                    continue
+                new += 1
+                cards[event.card] = None
+                turned[event.target or event.uid] = None
+            self._events.settle(turned)
+            for card in cards:
+                self._replay(card)
+        return new
+
+    def _event(self, kind: str, card: str, now: datetime, follows: Sequence[LogEvent | None], **values: Any) -> LogEvent:
+        """An event that stands after those it follows, and of those of its moment after the newest in this file."""
+        at = max([now.astimezone(UTC), *(event.at for event in follows if event is not None)])
+        before = [event.uid for event in follows if event is not None and event.at == at]
+        newest = self._events.newest()
+        before += [newest[1]] if newest is not None and newest[0] == to_text(at) else []
+        values["data"] = json.loads(json.dumps(dict(values.get("data") or {})))
+        uid = uuid7(at, max(before, default=None))
+        return LogEvent(uid, kind, card, at, study_day(now, self.settings), device=self.device, **values)
+
+    def _last_act(self, standing: bool) -> LogEvent | None:
+        where = "target IS NULL AND device = ?" + (" AND seq NOT IN (SELECT seq FROM undone)" if standing else "")
+        return next(self._events.select(where, [self.device], "seq DESC LIMIT 1"), None)
+
+    def _reverse(self, kind: str, uid: str, now: datetime) -> LogEvent | None:
         """Write an undo or redo of an event and replay the one card that it touches."""
-        turned = next(self._select("seq = ?", [target]))
-        made = self._insert(LogEvent(0, kind, turned.card, now, study_day(now, self.settings), target=target))
-        if kind == "undo":
-            self._connection.execute("INSERT INTO undone VALUES (?, ?)", [target, made.seq])
-        else:
-            self._connection.execute("DELETE FROM undone WHERE target = ?", [target])
-        state = CardState(turned.card)
-        for event in self._active_events(turned.card):
-            state = self.scheduler.apply(state, event)
-        self._put(replace(state, seq=made.seq))
+        assert kind in REVERSALS, kind
+        turned = next(self._events.select("uid = ? AND target IS NULL", [uid]), None)
+        last = self._events.last_reversal(uid)
+        if turned is None or (last is not None and last.kind == "undo") == (kind == "undo"):
+            return None
+        self._events.insert(self._event(kind, turned.card, now, [turned, last], target=uid))
+        self._events.settle([uid])
+        self._replay(turned.card)
         return turned
 
-    def _insert(self, event: LogEvent) -> LogEvent:
-        event = replace(event, at=event.at.astimezone(UTC), ticked=tuple(event.ticked), device=self._device)
-        values = [getattr(event, name) for name in EVENT]
-        row = dict(zip(COLUMNS, values, strict=True))
-        row |= {"seq": None, "at": _text(event.at), "ticked": json.dumps(event.ticked)}
-        row["recipe"] = self._recipe_id(event.config) if event.config else None
-        marks = ", ".join("?" * len(EVENT))
-        made = self._connection.execute(f"INSERT INTO events ({', '.join(COLUMNS)}) VALUES ({marks})", list(row.values()))
-        assert made.lastrowid is not None
-        return replace(event, seq=made.lastrowid)
+    def _replay(self, card: str) -> None:
+        state = CardState(card)
+        for event in self._events.active(card):
+            state = self.scheduler.apply(state, event)
+        self._cards.put(state)
 
-    def _put(self, state: CardState) -> None:
-        values = [getattr(state, name) for name in CARD]
-        values = [_text(value) if isinstance(value, datetime) else value for value in values]
-        self._connection.execute(f"INSERT OR REPLACE INTO cards VALUES ({', '.join('?' * len(CARD))})", values)
+    def _stored(self, card: str) -> CardState | None:
+        """A card as it stands in the table; None where it cannot be read."""
+        try:
+            return self._cards.get(card)
+        except (RowError, sqlite3.Error, UnicodeDecodeError):
+            return None
+
+    def _logged_cards(self) -> list[str]:
+        return [card for (card,) in self._connection.execute("SELECT DISTINCT card FROM events ORDER BY card")]
 
     # ------------------------------------------------------------------ reading
 
     def card(self, card: str) -> CardState:
         """One card; new where it has no events."""
         with guard(self.path):
-            row = self._connection.execute("SELECT * FROM cards WHERE card = ?", [card]).fetchone()
-        return _card(row) if row else CardState(card)
+            return self._cards.get(card)
 
     def cards(self) -> dict[str, CardState]:
         """All cards that have events."""
         with guard(self.path):
-            return {row[0]: _card(row) for row in self._connection.execute("SELECT * FROM cards")}
+            return {state.card: state for state in self._cards.all()}
 
     def events(self, card: str | None = None) -> list[LogEvent]:
-        """The log in order, of one card or all of it, undone events and their undos included."""
+        """The log in the order of a replay, of one card or all of it, undone events and their undos included."""
         with guard(self.path):
-            if card is not None:
-                return list(self._select("card = ?", [card]))
-            self._log.extend(self._select("seq > ?", [self._log[-1].seq if self._log else 0]))  # a log only grows
-            return list(self._log)
+            return list(self._events.select("card = ?", [card]) if card is not None else self._events.select("1"))
 
-    def reviews_of(self, day: int) -> list[tuple[int, str]]:
-        """The reviews of a study day that stand: each seq and the state its card was in before."""
-        sql = """SELECT seq, was FROM events WHERE day = ? AND kind = 'review'
-            AND seq NOT IN (SELECT target FROM undone)"""
+    def overview(self, decks: Decks, now: datetime) -> Overview:
+        """What waits in each deck and in all of them, how much is remembered, and the days to come: all that Home shows.
+
+        Counted by one pass over an index, however many cards there are; within the day's limits it is what sittings
+        over the same cards would count.
+        """
         with guard(self.path):
-            return list(self._connection.execute(sql, [day]))
+            day = study_day(now, self.settings)
+            if self.writable and self._cards.unassigned(decks):
+                with self._transaction():
+                    self._cards.assign(decks)
+            ahead = now + self.settings.learn_ahead
+            rows = list(self._cards.deck_rows(decks, self.scheduler.forgetting(), day, ahead))
+        return overview_of(decks, rows, self.done_on(day), day, self.settings)
 
-    def days(self, first: int | None = None, last: int | None = None) -> dict[int, Day]:
-        """What was reviewed on each study day from `first` to `last` that has a review."""
-        sql = """SELECT day, count(*), sum(rating > 1), sum(was = 'review'), sum(was = 'review' AND rating > 1)
-            FROM events WHERE kind = 'review' AND seq NOT IN (SELECT target FROM undone)"""
-        bounds = {"day >= ?": first, "day <= ?": last}
-        given = {clause: day for clause, day in bounds.items() if day is not None}
-        sql += "".join(f" AND {clause}" for clause in given) + " GROUP BY day"
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """What is read within is read of one moment, whatever another process writes meanwhile."""
         with guard(self.path):
-            return {day: Day(*counted) for day, *counted in self._connection.execute(sql, list(given.values()))}
-
-    def latest_seconds(self, reviews: int = 200) -> list[float]:
-        """How long the latest reviews took, those that were timed, newest first."""
-        sql = """SELECT seconds FROM events WHERE kind = 'review' AND seconds > 0
-            AND seq NOT IN (SELECT target FROM undone) ORDER BY seq DESC LIMIT ?"""
-        with guard(self.path):
-            return [seconds for (seconds,) in self._connection.execute(sql, [reviews])]
-
-    def since(self, seq: int) -> list[tuple[int, str, str, int, str | None]]:
-        """What was written after an event: seq, kind, card, study day, state before."""
-        with guard(self.path):
-            sql = "SELECT seq, kind, card, day, was FROM events WHERE seq > ? ORDER BY seq"
-            return list(self._connection.execute(sql, [seq]))
-
-    def last_seq(self) -> int:
-        """The newest event's number, 0 for an empty log."""
-        with guard(self.path):
-            return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
-
-    def count(self, table: str) -> int:
-        """How many rows `events` or `cards` has."""
-        with guard(self.path):
-            return int(self.db[table].count)
-
-    def _active_events(self, card: str | None = None) -> Iterator[LogEvent]:
-        where = "target IS NULL AND seq NOT IN (SELECT target FROM undone)"
-        return self._select(f"{where} AND card = ?", [card]) if card is not None else self._select(where, [])
-
-    def _select(self, where: str, values: Sequence[Any]) -> Iterator[LogEvent]:
-        sql = f"SELECT {', '.join(COLUMNS)} FROM events WHERE {where} ORDER BY seq"
-        for row in self._connection.execute(sql, values):
-            said = dict(zip(EVENT, row, strict=True))
-            said["at"] = datetime.fromisoformat(said["at"])
-            said["ticked"] = tuple(json.loads(said["ticked"]))
-            said["config"] = self._recipe(said["config"])
-            yield LogEvent(**said)
-
-    def _recipe(self, number: int | None) -> SchedulerConfig | None:
-        if number is not None and number not in self._recipes:
-            body = self._connection.execute("SELECT body FROM recipes WHERE id = ?", [number]).fetchone()[0]
-            said: dict[str, Any] = json.loads(body)
-            for key in ("parameters", "learning_steps_minutes", "relearning_steps_minutes"):
-                said[key] = tuple(said[key])
-            self._recipes[number] = SchedulerConfig(**said)
-        return self._recipes[number] if number is not None else None
-
-    def _recipe_id(self, config: SchedulerConfig) -> int:
-        """The number of a recipe, written once. Not remembered before its transaction is: a rollback would take it."""
-        body = _body(config)
-        found = self._connection.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
-        if found is None:
-            self._connection.execute("INSERT INTO recipes (body) VALUES (?)", [body])
-            found = self._connection.execute("SELECT id FROM recipes WHERE body = ?", [body]).fetchone()
-        return int(found[0])
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._connection.execute("COMMIT")
 
     # ------------------------------------------------------------------ keeping it safe
 
     def backup(self, dest: Path | None = None) -> Path:
         """Copy the database whole, as it is now, to `dest` or to the next free name among the backups."""
-        return self._copy(dest or free(self._backups() / f"{self.path.stem}-copy.db"))
+        folder = self.path.parent / "backups"
+        return backup.copy(self._connection, dest or backup.free(folder / f"{self.path.stem}-copy.db"))
 
     def backups(self) -> list[Path]:
         """The backups beside the database, newest first."""
         return backups_of(self.path)
-
-    def _todays_backup(self, now: datetime) -> Path:
-        return self._backups() / f"{self.path.stem}-{now:%Y-%m-%d}.db"
-
-    def _migrate(self, now: datetime) -> None:
-        """Bring the tables up to date, one process at a time, with a backup first where there is something to lose."""
-        known, applied = set(MIGRATIONS), applied_migrations(self._connection)
-        if applied - known:
-            raise StoreError(f"{self.path}: was written by a newer studyapp", "Update studyapp.")
-        if known == applied:
-            return
-        if applied:
-            self._copy(free(self._backups() / f"{self.path.stem}-before-{min(known - applied)}.db"))
-        from studyapp.reviews import migrations
-
-        with self._transaction():
-            migrations.migrations.apply(self.db)
-
-    def _daily_backup(self, now: datetime) -> None:
-        """One backup a day before the first change, thinned with age. Its failure is a notice: studying goes on."""
-        dest = self._todays_backup(now)
-        if dest.exists() or self.last_seq() == 0:
-            return
-        try:
-            self._copy(dest)
-            for old in thinned(self.backups(), now.date(), self.path.stem, self._last_date()):
-                old.unlink(missing_ok=True)
-        except (StoreError, OSError) as error:
-            self.notices.append(f"No backup today: {error}")
-
-    def _last_date(self) -> date | None:
-        """The day of the newest event, by its own clock."""
-        row = self._connection.execute("SELECT max(at) FROM events").fetchone()
-        return datetime.fromisoformat(row[0]).date() if row[0] else None
-
-    def _copy(self, dest: Path) -> Path:
-        return backup.copy(self._connection, dest)
-
-    def _backups(self) -> Path:
-        return self.path.parent / "backups"
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with guard(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-
-
-@lru_cache(maxsize=64)
-def _body(config: SchedulerConfig) -> str:
-    return json.dumps(asdict(config), sort_keys=True)
-
-
-def applied_migrations(connection: sqlite3.Connection) -> set[str]:
-    """The migrations that a file has been through, none for a new one."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'").fetchone():
-        return set()
-    return {name for (name,) in connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = 'studyapp'")}
-
-
-def _rating(value: Any) -> int:
-    if isinstance(value, bool) or value not in tuple(Rating):
-        raise StoreError(f"{value!r} is not a rating", "1 again, 2 hard, 3 good, 4 easy. Nothing was written.")
-    return int(value)
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def _card(row: tuple[Any, ...]) -> CardState:
-    said = dict(zip(CARD, row, strict=True))
-    for key in ("due_at", "last_at"):
-        said[key] = datetime.fromisoformat(said[key]) if said[key] else None
-    said["suspended"], said["leech"] = bool(said["suspended"]), bool(said["leech"])
-    return CardState(**said)
-
-
-__all__ = ["Store"]

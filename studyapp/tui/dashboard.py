@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from studyapp.context import AppContext
 from studyapp.reviews import stats
-from studyapp.reviews.scheduler import Scheduler
+from studyapp.reviews.overview import DeckCounts
 
 
 @dataclass(frozen=True)
@@ -46,32 +46,25 @@ def date_of(day: int) -> date:
 
 
 def home_stats(context: AppContext) -> HomeStats:
-    """Count what Home shows; what waits today comes from the sitting itself, so that the two agree."""
-    cards, now, day = context.cards(), context.clock(), context.today()
-    days = context.store.days(day - 1, day)
-    scheduler = Scheduler(context.settings)
-    ids = {t.id: [q.card_id for q in context.scheduled(t.id)] for t in context.topics()}
-    ids[""] = [q.card_id for q in context.scheduled()]
-    recall = {name: r for name, c in cards.items() if c.reps and (r := scheduler.retrievability(c, day)) is not None}
-    loads = {}
-    for topic, wanted in ids.items():
-        counts = context.session(topic or None, cards=cards).counts(now)
-        recalled = [recall[c] for c in wanted if c in recall]
-        known = sum(c in cards and cards[c].state in ("review", "relearning") for c in wanted)
-        mean = sum(recalled) / len(recalled) if recalled else 0.0
-        loads[topic] = TopicLoad(topic, counts.new, counts.learning, counts.due, known, len(wanted), mean)
-    today = loads.pop("")
-    mine = [cards[c] for c in ids[""] if c in cards]
-    past = days.get(day - 1, stats.Day())
+    """Count what Home shows; what waits is what the sittings themselves would count."""
+    overview, day = context.overview(), context.today()
+    past = context.store.days(day - 1, day).get(day - 1, stats.Day())
+    today = _load("", overview.today)
     return HomeStats(
         today=today,
-        topics=list(loads.values()),
+        topics=[_load(topic, overview.waiting[topic]) for topic in overview.waiting],
         minutes=minutes(context, today),
         streak=streak(context),
-        forecast=stats.forecast(mine, now, 14, context.settings),
+        forecast=overview.forecast[:14],
         yesterday=past.reviews,
         yesterday_percent=round(100 * past.recalled / past.reviews) if past.reviews else 0,
-        seen=bool(cards),
+        seen=overview.answered,
+    )
+
+
+def _load(topic: str, counts: DeckCounts) -> TopicLoad:
+    return TopicLoad(
+        topic, counts.new, counts.learning, counts.due, counts.known, counts.total, counts.recall or 0.0
     )
 
 

@@ -12,7 +12,7 @@ from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPack
 from studyapp.bank.model import Bank, Text
 from studyapp.errors import ExportError
 from studyapp.export.anki import guid
-from studyapp.reviews.scheduler import study_day
+from studyapp.reviews.cards import study_day
 from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 from tests.export.conftest import NOW, bank_of

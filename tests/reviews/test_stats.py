@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from studyapp.reviews import stats
-from studyapp.reviews.scheduler import CardState, study_day
+from studyapp.reviews.cards import study_day
 from studyapp.settings import Settings
 
 DAY = timedelta(days=1)
@@ -16,8 +16,8 @@ def log(store, now):
     """Cards learned ten days ago; one recalled, one forgotten today, one forgotten but undone."""
     for card in ("a", "b", "c"):
         store.append("review", card, now - 10 * DAY, rating=4, seconds=30)
-    store.append("review", "a", now, rating=3, ticked=(0,), suggested=1, seconds=90)
-    store.append("review", "b", now, rating=1, ticked=(), suggested=1, seconds=9999)
+    store.append("review", "a", now, rating=3, seconds=90)
+    store.append("review", "b", now, rating=1, seconds=9999)
     store.append("review", "c", now, rating=1, seconds=1)
     store.undo(now)
     return store.days()
@@ -51,31 +51,11 @@ def test_heatmap_ends_today(log, now):
     assert stats.heatmap(log, 2, today + 1) == [2, 0] and stats.heatmap({}, 2, today) == [0, 0]
 
 
-def test_forecast_puts_overdue_and_learning_today(now):
-    """Overdue and learning cards count today, buried ones tomorrow, and new, suspended and later ones not at all."""
-    day = study_day(now, Settings(timezone="UTC"))
-    cards = [
-        CardState("overdue", "review", due_day=day - 9, last_day=day - 20),
-        CardState("soon", "review", due_day=day + 2, last_day=day),
-        CardState("learning", "learning", step=0, due_at=now),
-        CardState("buried", "review", due_day=day, buried_day=day),
-        CardState("late", "review", due_day=day + 5),
-        CardState("suspended", "review", due_day=day, suspended=True),
-        CardState("new"),
-    ]
-    assert stats.forecast(cards, now, 5, Settings(timezone="UTC")) == [2, 1, 1, 0, 0]
-    assert sum(stats.forecast({card.card: card for card in cards}, now, 6, Settings(timezone="UTC"))) == 5
-
-
-def test_topic_counts(store, log, now):
-    """A topic's cards are new, learning, young or mature, and its recall is the mean chance of those reviewed."""
-    store.append("suspend", "d", now)
-    counted = stats.topic_counts({"t": ["a", "b", "c", "d", "e"], "u": []}, store.cards(), store.scheduler, now)
-    topic = counted["t"]
-    assert (topic.total, topic.new, topic.learning, topic.suspended) == (5, 1, 1, 1)
-    assert topic.young + topic.mature == 2 and topic.due == 1
-    assert topic.recall is not None and 0.8 < topic.recall < 1
-    assert counted["u"] == stats.TopicCount()
+def test_the_date_of_a_study_day_is_its_own(now):
+    """Until the rollover hour the date, and so the weekday, is still that of the day before."""
+    late = now.replace(hour=1, minute=30)
+    day = study_day(late, Settings(timezone="UTC"))
+    assert stats.date_of(day) == (late - DAY).date() and stats.date_of(day).weekday() == (late - DAY).weekday()
 
 
 def test_minutes_estimate_goes_by_the_median(log, store):

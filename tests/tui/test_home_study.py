@@ -65,7 +65,7 @@ async def test_a_card_goes_from_home_to_its_rating(make_app: Any, store: Any, si
         await pilot.pause()
         assert "second" in text(app, "#ask")
     reviews = [e for e in store.events() if e.kind == "review"]
-    assert [(e.card, e.rating, tuple(e.ticked), e.suggested) for e in reviews] == [("first#recall", 3, (0, 1), 2)]
+    assert [(e.card, e.rating, tuple(e.data["ticked"]), e.data["suggested"]) for e in reviews] == [("first#recall", 3, (0, 1), 2)]
     assert reviews[0].language == language
 
 
@@ -342,7 +342,7 @@ async def test_a_database_that_refuses_is_a_message_and_the_card_stays(
         before, asked = len(store.events()), text(app, "#ask")
         with monkeypatch.context() as locked:
             locked.setattr(store, "append", refuse)
-            locked.setattr(store, "undo", refuse)
+            locked.setattr(store, "reverse", refuse)
             await pilot.press(*keys)
             await pilot.pause()
         assert any("locked [/x]" in n.message and "Another program" in n.message for n in app._notifications)

@@ -12,7 +12,7 @@ from textual.widgets import Input, Static
 
 from studyapp.bank.model import LEVELS, Question
 from studyapp.context import AppContext
-from studyapp.reviews.scheduler import CardState
+from studyapp.reviews.cards import CardState
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.screens.study import Study
@@ -40,6 +40,7 @@ class Browse(BaseScreen):
         self._cards: dict[str, CardState] = {}
         self._shown: tuple[Any, ...] = ()
         self._settling: Timer | None = None
+        self.acts = context.acts()
 
     def compose(self) -> ComposeResult:
         """Search above, list left, question right."""
@@ -194,16 +195,16 @@ class Browse(BaseScreen):
     async def action_suspend(self) -> None:
         """Put the card away, or bring it back."""
         if question := self.question:
-            session, now = self.context.session(only=[question.id]), self.context.clock()
+            now = self.context.clock()
             away = self.context.store.card(question.card_id).suspended
-            act = session.unsuspend if away else session.suspend
+            act = self.acts.unsuspend if away else self.acts.suspend
             await self._change(lambda: act(question.card_id, now), "browse.unsuspended" if away else "study.suspended")
 
     async def action_reset(self) -> None:
         """Make the card new again; what was reviewed stays in the log."""
         if question := self.question:
-            session, now = self.context.session(only=[question.id]), self.context.clock()
-            await self._change(lambda: session.reset(question.card_id, now), "browse.reset")
+            now = self.context.clock()
+            await self._change(lambda: self.acts.reset(question.card_id, now), "browse.reset")
 
     async def _change(self, act: Callable[[], object], done: str) -> None:
         with self.telling():
@@ -215,8 +216,8 @@ class Browse(BaseScreen):
     async def action_undo(self) -> None:
         """Take the last change back."""
         with self.telling():
-            event = self.context.session(only=[]).undo(self.context.clock())
-            self.tell(self.t("study.undone" if event else "study.nothing_to_undo"))
+            act = self.acts.undo(self.context.clock())
+            self.tell(self.t("study.undone" if act else "study.nothing_to_undo"))
             await self.show()
 
     async def action_tex(self) -> None:

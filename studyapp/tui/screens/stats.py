@@ -65,17 +65,17 @@ class Stats(BaseScreen):
         return self._part(f"{self.t('stats.retention')} · {streak}", list(lines))
 
     def _forecast(self) -> Content:
-        ahead = stats.forecast(self.context.cards(), self.context.clock(), 30, self.context.settings)
+        ahead = self.context.overview().forecast
         line = Content.assemble(Content.styled(sparkline(ahead), "$accent"), f"  {sum(ahead)}")
-        return self._part(self.t("stats.forecast", n=30), [line])
+        return self._part(self.t("stats.forecast", n=len(ahead)), [line])
 
     def _heatmap(self) -> Content:
         weeks = max(8, min(52, (self.size.width - 12) // 2))
-        now = self.context.local(self.context.clock())
-        days = weeks * 7 - (6 - now.weekday())
+        today = stats.date_of(self.context.today())
+        days = weeks * 7 - (6 - today.weekday())
         counts = stats.heatmap(self.days, days, self.context.today())
         top = max(counts, default=0) or 1
-        lines: list[Content | str] = [Content.styled(" " * 4 + months(now.date(), days), "$foreground-muted")]
+        lines: list[Content | str] = [Content.styled(" " * 4 + months(today, days), "$foreground-muted")]
         for weekday, name in enumerate(self.t("stats.weekdays").split()):
             cells = [
                 Content.styled(SHADES[-(-4 * n // top)] * 2, "$accent") if n else Content.styled("· ", "$foreground-muted")

@@ -11,10 +11,13 @@ from textual.widgets import Static
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
-from studyapp.errors import StudyError
+from studyapp.errors import StaleCardError
+from studyapp.quiz.recall import suggest
 from studyapp.render.duration import duration
-from studyapp.reviews.scheduler import CardState, LogEvent, Rating, interval
-from studyapp.reviews.sessions import suggest
+from studyapp.reviews.acts import Act
+from studyapp.reviews.cards import CardState
+from studyapp.reviews.log import Rating
+from studyapp.reviews.scheduler import interval
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.demo_screen import DemoScreen
 from studyapp.tui.screens.dialogs import ParameterDialog
@@ -120,7 +123,7 @@ class Study(DemoScreen):
         if self.card is None or self.phase == "ask":
             return
         now, points = self.context.clock(), self.query_one(Points)
-        after = {} if self.practice else self.session.preview(self.card.card, now)
+        after = {} if self.practice else self.session.preview(self.card, now)
         chosen = suggest(len(points.ticked), len(points.rows))
         choices = []
         for rating, name in NAMES.items():
@@ -194,22 +197,22 @@ class Study(DemoScreen):
         with self.telling():
             try:
                 after = self.session.answer(
-                    shown, Rating(rating), now, ticked=ticked, suggested=suggest(len(ticked), len(points.rows)),
+                    shown, Rating(rating), now,
                     seconds=min(600.0, (now - self.asked_at).total_seconds()), language=self.context.language,
+                    data={"ticked": list(ticked), "suggested": suggest(len(ticked), len(points.rows))},
                 )  # fmt: skip
-            except StudyError:
-                if self.context.store.card(shown.card).seq != shown.seq:  # another window answered it
-                    await self.draw_next()
+            except StaleCardError:  # another window answered it
+                await self.draw_next()
                 raise
             if after.leech and rating == Rating.AGAIN:
                 self.tell(self.t("study.leech"))
             await self.draw_next()
 
-    async def _undo_or_redo(self, turn: Callable[[datetime], LogEvent | None], done: str, nothing: str) -> None:
+    async def _undo_or_redo(self, turn: Callable[[datetime], Act | None], done: str, nothing: str) -> None:
         with self.telling():
-            event = turn(self.context.clock())
-            self.tell(self.t(done if event else nothing))
-            if event:
+            act = turn(self.context.clock())
+            self.tell(self.t(done if act else nothing))
+            if act:
                 self.stop_run()
                 await self.draw_next()
 

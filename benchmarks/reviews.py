@@ -1,6 +1,6 @@
 """Answer, open, search and export at many cards, beside Anki's own engine doing the same.
 
-    python benchmarks/memory.py [CARDS …]          (default: 10000 100000; ten reviews a card)
+    python benchmarks/reviews.py [CARDS …]          (default: 10000 100000; ten reviews a card)
 
 Both hold the same texts and as many reviews, all cards due, on the same disk, measured one after the other in one run.
 """
@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,12 @@ from studyapp.export.options import ExportOptions
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog, LazyDemos
 from studyapp.lab.recordings import Recordings
-from studyapp.reviews.backup import sound
-from studyapp.reviews.scheduler import Rating, Scheduler, study_day
-from studyapp.reviews.sessions import Session
+from studyapp.reviews.cards import study_day, to_text
+from studyapp.reviews.event_log import SUMMED, to_body
+from studyapp.reviews.log import Rating, checksum, uuid7
+from studyapp.reviews.opening import check
 from studyapp.reviews.store import Store
+from studyapp.reviews.study import StudySession
 from studyapp.settings import Settings
 from studyapp.tui.dashboard import home_stats
 
@@ -84,13 +86,22 @@ def fill_ours(path: Path, bank: Bank) -> float:
     cards = [q.card_id for q in bank.questions.values()]
     with Store.open(path, SETTINGS, NOW) as store:
         run = store.db.conn.execute
+        body = to_body(store.scheduler.config(NOW))
+        columns = [*SUMMED, "config", "crc"]
+
+        def rows() -> Iterator[list[Any]]:
+            uid = None
+            for card, rating, at in reviews(len(cards)):
+                uid = uuid7(at, uid)
+                row = {"uid": uid, "kind": "review", "card": cards[card], "at": to_text(at), "day": study_day(at, SETTINGS),
+                       "rating": rating, "seconds": 20.0, "language": "en", "was": "review", "target": None,
+                       "device": store.device, "data": '{"sitting": "a1b2c3d4", "suggested": 3, "ticked": [0, 1]}'}  # fmt: skip
+                yield [*(row[name] for name in SUMMED), 1, checksum([row[name] for name in SUMMED], body)]
+
         run("BEGIN")
-        run("INSERT INTO recipes VALUES (1, ?)", [json.dumps(asdict(Scheduler(SETTINGS).config), sort_keys=True)])
-        sql = """INSERT INTO events (kind, card, at, day, rating, ticked, seconds, language, was, recipe, device)
-            VALUES ('review', ?, ?, ?, ?, '[]', 20, 'en', 'review', 1, 'bench')"""
-        rows = ((cards[c], at.isoformat(timespec="microseconds"), study_day(at, SETTINGS), r)
-                for c, r, at in reviews(len(cards)))  # fmt: skip
-        store.db.conn.executemany(sql, rows)
+        run("INSERT INTO configs VALUES (1, ?)", [body])
+        sql = f"INSERT INTO events ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+        store.db.conn.executemany(sql, rows())
         run("COMMIT")
         seconds = took(store.rebuild)
         run("UPDATE cards SET state = 'review', due_day = ?, due_at = NULL, step = NULL", [DAY])
@@ -127,13 +138,13 @@ def fill_anki(path: Path, bank: Bank) -> None:
 def answer_ours(path: Path, bank: Bank) -> Times:
     """Answer and draw the next card, with the counts of the header."""
     with Store.open(path, SETTINGS, NOW) as store:
-        sitting = Session(store, Scheduler(SETTINGS), SETTINGS, [q.card_id for q in bank.in_order()], NOW)
+        sitting = StudySession(store, [q.card_id for q in bank.in_order()], NOW)
         card = sitting.next(NOW)
 
         def step() -> None:
             nonlocal card
             assert card is not None
-            sitting.answer(card, Rating.GOOD, NOW, ticked=(0, 1), seconds=20)
+            sitting.answer(card, Rating.GOOD, NOW, seconds=20, data={"ticked": [0, 1], "suggested": 3})
             card = sitting.next(NOW)
             sitting.counts(NOW)
 
@@ -157,15 +168,37 @@ def answer_anki(path: Path) -> Times:
         return [took(step) for _ in range(ANSWERS)]
 
 
-def open_ours(path: Path, bank: Bank) -> tuple[float, float, float]:
-    """Seconds to open a database that was opened today already, to count Home, and for SQLite's check of it."""
+@dataclass
+class Opened:
+    """Seconds it took to open a database that was opened today already, and for what is done with it then."""
+
+    opened: float
+    home_first: float
+    home_again: float
+    home_after_answers: float
+    sitting: float
+    checked: float
+
+
+def open_ours(path: Path, bank: Bank) -> Opened:
+    """Open; count Home for the first time in a process, again, and after twenty answers; begin to study; check."""
     start = time.perf_counter()
     with Store.open(path, SETTINGS, NOW) as store:
         opened = time.perf_counter() - start
         context = AppContext(
             bank=bank, catalog=Catalog(LazyDemos({})), recordings=Recordings(path.parent), store=store, settings=SETTINGS, clock=lambda: NOW
         )
-        return opened, took(lambda: home_stats(context)), took(lambda: sound(store.db.conn, path))
+        context.decks  # noqa: B018  which card is of which topic follows from the bank alone, and is kept with it
+        first, again = (took(lambda: home_stats(context)) for _ in range(2))
+        sitting = took(lambda: context.session().next(NOW))
+        session = context.session()
+        for _ in range(20):
+            card = session.next(NOW)
+            assert card is not None
+            session.answer(card, Rating.GOOD, NOW, seconds=20)
+            session.undo(NOW)
+        after = took(lambda: home_stats(context))
+        return Opened(opened, first, again, after, sitting, took(lambda: check(store.db.conn, path)))
 
 
 def open_anki(path: Path) -> tuple[float, float, float]:
@@ -193,8 +226,13 @@ def measure(cards: int) -> list[tuple[str, float, float | None]]:
         bank, ours, theirs = make_bank(cards), folder / "reviews.db", folder / "collection.anki2"
         replay = fill_ours(ours, bank)
         fill_anki(theirs, bank)
+        background = took(lambda: Store.open(ours, SETTINGS, NOW, background=True).close())
         first_of_day = took(lambda: Store.open(ours, SETTINGS, NOW).close())
-        opened, home, checked = min(open_ours(ours, bank) for _ in range(3))
+        noting = open_ours(ours, bank).home_first  # the first time ever, when the topics of the cards are noted
+        best = [open_ours(ours, bank) for _ in range(3)]
+        opened, home, again, after, sitting, checked = (
+            min(getattr(each, field.name) for each in best) for field in fields(Opened)
+        )
         anki_opened, decks, integrity = min(open_anki(theirs) for _ in range(3))
         search, searched = Search(bank), []
         made_ready = took(lambda: Search(bank))
@@ -228,9 +266,14 @@ def measure(cards: int) -> list[tuple[str, float, float | None]]:
         ("answer + next card, p50", statistics.median(answers), statistics.median(anki_answers)),
         ("answer + next card, p99", quantile(answers, 0.99), quantile(anki_answers, 0.99)),
         ("open", opened, anki_opened),
+        ("open, the first time of a day: check and backup in the background", background, None),
         ("open, the first time of a day: with check and backup", first_of_day, None),
         ("check the database", checked, integrity),
         ("Home / deck list", home, decks),
+        ("Home, again", again, None),
+        ("Home, after twenty answers", after, None),
+        ("Home, the first time with a new bank", noting, None),
+        ("begin to study, to the first card", sitting, None),
         ("make ready for searching, once", made_ready, None),
         ("search, p50", statistics.median(searched), statistics.median(anki_searched)),
         ("export .apkg", exported[False], anki_exported[False]),

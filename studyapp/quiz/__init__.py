@@ -1,0 +1,1 @@
+"""How a card asks and how an answer is graded, one module a kind."""

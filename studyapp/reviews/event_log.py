@@ -1,0 +1,153 @@
+"""The tables of the log: events that are only added, the scheduler's configurations they were made with, what stands undone."""
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from studyapp.errors import StoreError
+from studyapp.reviews.cards import to_text
+from studyapp.reviews.log import REVERSALS, LogEvent, RowError, SchedulerConfig, checksum
+
+COLUMNS = (
+    "uid", "kind", "card", "at", "day", "rating", "seconds", "language", "was", "target", "config", "device", "data"
+)  # fmt: skip
+SUMMED = [name for name in COLUMNS if name != "config"]
+"""What an event's checksum is made of, beside the text of its configuration: nothing that is numbered by one file alone."""
+STANDS = "target IS NULL AND seq NOT IN (SELECT seq FROM undone)"
+"""SQL: an event that counts."""
+
+
+class EventLog:
+    """The log of one database.
+
+    `seq` is the order in which events came into this file, by which one sees what is new; it is no event's identity.
+    Reading raises RowError for a row that is not as it was written.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._run = connection.execute
+        self._configs: dict[int, tuple[SchedulerConfig, str]] = {}
+
+    def device(self) -> str:
+        """The random id of this database."""
+        return str(self._run("SELECT value FROM about WHERE name = 'device'").fetchone()[0])
+
+    def insert(self, event: LogEvent) -> int:
+        """Write an event; its seq. One whose uid is there already is left as it is: 0.
+
+        Raises:
+            StoreError: where another event has the same uid.
+        """
+        config = to_body(event.config) if event.config else ""
+        values = [getattr(event, name) for name in COLUMNS]
+        row = dict(zip(COLUMNS, values, strict=True))
+        row |= {"at": to_text(event.at), "config": self._config_id(config) if config else None}
+        row["data"] = json.dumps(event.data, ensure_ascii=False, sort_keys=True) if event.data else "{}"
+        row["crc"] = checksum([row[name] for name in SUMMED], config)
+        marks = ", ".join("?" * len(row))
+        sql = f"INSERT INTO events ({', '.join(row)}) VALUES ({marks}) ON CONFLICT (uid) DO NOTHING"
+        inserted = self._run(sql, list(row.values()))
+        if inserted.rowcount:
+            return int(inserted.lastrowid or 0)
+        there = next(self.select("uid = ?", [event.uid]))
+        if replace(there, device="") != replace(event, device=""):  # copies of an older log were each given a device
+            hint = "One of the two logs is damaged or was changed by hand. Nothing was written."
+            raise StoreError(f"two different events are called {event.uid} ({there.card}, {event.card})", hint)
+        return 0
+
+    def select(self, where: str, values: Sequence[Any] = (), order: str = "at, uid") -> Iterator[LogEvent]:
+        """Events, in the order of a replay."""
+        sql = f"SELECT {', '.join(COLUMNS)}, crc FROM events WHERE {where} ORDER BY {order}"
+        for row in self._run(sql, values):
+            yield self._event(row)
+
+    def active(self, card: str) -> Iterator[LogEvent]:
+        """The events that count of one card."""
+        return self.select(f"card = ? AND {STANDS}", [card])
+
+    def last_active(self, card: str) -> LogEvent | None:
+        """The last event that counts of one card."""
+        return next(self.select(f"card = ? AND {STANDS}", [card], "at DESC, uid DESC LIMIT 1"), None)
+
+    def last_reversal(self, uid: str) -> LogEvent | None:
+        """The undo or redo of an event that decides whether it counts."""
+        return next(self.select("target = ?", [uid], "at DESC, uid DESC LIMIT 1"), None)
+
+    def newest(self) -> tuple[str, str] | None:
+        """The moment and the uid of the event that came into the file last."""
+        row: tuple[str, str] | None = self._run(
+            "SELECT at, uid FROM events WHERE seq = (SELECT max(seq) FROM events)"
+        ).fetchone()
+        return row
+
+    def settle(self, uids: Iterable[str]) -> None:
+        """Note for each of these events whether it stands undone now."""
+        for uid in uids:
+            found = self._run("SELECT seq FROM events WHERE uid = ?", [uid]).fetchone()
+            if found is None:
+                continue
+            last = self.last_reversal(uid)
+            if last is not None and last.kind == "undo":
+                undo = self._run("SELECT seq FROM events WHERE uid = ?", [last.uid]).fetchone()[0]
+                self._run("INSERT OR REPLACE INTO undone (seq, undo) VALUES (?, ?)", [found[0], undo])
+            else:
+                self._run("DELETE FROM undone WHERE seq = ?", [found[0]])
+
+    def undone(self) -> dict[int, int]:
+        """What stands undone and by which undo, by seq, as the log has it."""
+        kinds = ", ".join(f"'{kind}'" for kind in REVERSALS)
+        sql = f"""SELECT turned.seq, events.seq, events.kind FROM events JOIN events AS turned ON turned.uid = events.target
+            WHERE events.kind IN ({kinds}) ORDER BY events.at, events.uid"""
+        last = {seq: (undo, kind) for seq, undo, kind in self._run(sql)}
+        return {seq: undo for seq, (undo, kind) in last.items() if kind == "undo"}
+
+    def _event(self, row: tuple[Any, ...]) -> LogEvent:
+        *values, crc = row
+        said = dict(zip(COLUMNS, values, strict=True))
+        config, body = self._config(said["config"])
+        if checksum([said[name] for name in SUMMED], body) != crc:
+            raise RowError(f"event {said['uid']} of {said['card']} is not as it was written")
+        try:
+            said["at"] = datetime.fromisoformat(said["at"]).astimezone(UTC)
+            said["data"], said["config"] = json.loads(said["data"]), config
+            return LogEvent(**said)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise RowError(f"event {said['uid']} of {said['card']}: {error}") from error
+
+    def _config(self, number: int | None) -> tuple[SchedulerConfig | None, str]:
+        if number is None:
+            return None, ""
+        if number not in self._configs:
+            found = self._run("SELECT body FROM configs WHERE id = ?", [number]).fetchone()
+            if found is None:
+                raise RowError(f"the scheduler's configuration {number} is gone")
+            try:
+                self._configs[number] = msgspec.json.decode(found[0], type=SchedulerConfig), found[0]
+            except (msgspec.MsgspecError, TypeError) as error:
+                raise RowError(f"the scheduler's configuration {number}: {error}") from error
+        return self._configs[number]
+
+    def _config_id(self, body: str) -> int:
+        """The number of a configuration, written once. Not remembered before its transaction is: a rollback would take it."""
+        found = self._run("SELECT id FROM configs WHERE body = ?", [body]).fetchone()
+        if found is None:
+            return int(self._run("INSERT INTO configs (body) VALUES (?)", [body]).lastrowid or 0)
+        return int(found[0])
+
+
+@lru_cache(maxsize=64)
+def to_body(config: SchedulerConfig) -> str:
+    """A configuration as text, the same for the same."""
+    return json.dumps(asdict(config), sort_keys=True)
+
+
+def plain_seconds(seconds: float) -> float:
+    """How long an answer took, as the log may hold it: no nan, nothing negative."""
+    return float(seconds) if math.isfinite(seconds) and seconds > 0 else 0.0

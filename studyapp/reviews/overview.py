@@ -1,0 +1,94 @@
+"""What waits in each deck and in all of them, within the day's limits, how much is remembered, and the days to come."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from studyapp.reviews.cards import DeckRow, Decks
+from studyapp.reviews.queries import Done
+from studyapp.settings import Settings
+
+FORECAST_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class DeckCounts:
+    """Where the cards of a deck stand.
+
+    Attributes:
+        new: never answered, or made new again; not hidden.
+        learning: in learning, with their minute come or coming within the time of learning ahead.
+        due: in review, with their day come.
+        known: in review or relearning, hidden ones too.
+        recall: the mean chance of recall today of those ever reviewed, None without one.
+    """
+
+    total: int = 0
+    new: int = 0
+    learning: int = 0
+    due: int = 0
+    known: int = 0
+    recall: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that Home shows of the cards.
+
+    Attributes:
+        decks: each deck as it stands, without the day's limits.
+        today: what sittings would give now: the same over all decks, within the day's limits.
+        waiting: of each deck, what a sitting over it alone would give now.
+        forecast: how many cards come due today and on each day after; overdue and learning ones count today.
+        answered: whether any card of the decks was ever answered.
+    """
+
+    decks: dict[str, DeckCounts]
+    today: DeckCounts
+    waiting: dict[str, DeckCounts]
+    forecast: list[int]
+    answered: bool
+
+
+def overview_of(decks: Decks, rows: Iterable[DeckRow], done: Done, day: int, settings: Settings) -> Overview:
+    """The overview that the rows of `CardTable.deck_rows` come to, after what was `done` on the day."""
+    by_deck: dict[str, list[DeckRow]] = {name: [] for name in decks.sizes}
+    forecast = [0] * FORECAST_DAYS
+    for row in rows:
+        by_deck[row.deck].append(row)
+        first = 0 if row.due_day is None else max(0, row.due_day - day)
+        for after, cards in ((first, row.coming - row.hidden), (max(first, 1), row.hidden)):
+            if after < FORECAST_DAYS:
+                forecast[after] += cards
+    counts = {name: _counts(decks.sizes[name], listed, day) for name, listed in by_deck.items()}
+    everything = [row for listed in by_deck.values() for row in listed]
+    whole = _counts(sum(decks.sizes.values()), everything, day)
+    return Overview(
+        decks=counts,
+        today=_limited(whole, done, settings),
+        waiting={name: _limited(each, done, settings) for name, each in counts.items()},
+        forecast=forecast,
+        answered=any(row.reviewed for row in everything),
+    )
+
+
+def _counts(total: int, rows: list[DeckRow], day: int) -> DeckCounts:
+    reviewed = sum(row.reviewed for row in rows)
+    return DeckCounts(
+        total=total,
+        new=total - sum(row.cards - row.new for row in rows),
+        learning=sum(row.waiting for row in rows if row.due_day is None),
+        due=sum(row.waiting for row in rows if row.due_day is not None and row.due_day <= day),
+        known=sum(row.known for row in rows),
+        recall=sum(row.recall for row in rows) / reviewed if reviewed else None,
+    )
+
+
+def _limited(counts: DeckCounts, done: Done, settings: Settings) -> DeckCounts:
+    return DeckCounts(
+        total=counts.total,
+        new=max(0, min(counts.new, settings.new_per_day - done.new)),
+        learning=counts.learning,
+        due=max(0, min(counts.due, settings.reviews_per_day - done.due)),
+        known=counts.known,
+        recall=counts.recall,
+    )

@@ -1,0 +1,124 @@
+"""What can be asked of a database of reviews without reading its events: counts by day, and what is new."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from studyapp.reviews.cards import HIDDEN
+from studyapp.reviews.log import RowError
+from studyapp.reviews.sqlite_errors import guard
+from studyapp.reviews.stats import Day
+
+NOT_UNDONE = "seq NOT IN (SELECT seq FROM undone)"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How many reviews of a study day count against its limits: of new cards, and of cards that were due."""
+
+    new: int = 0
+    due: int = 0
+
+    def plus(self, was: str | None) -> "Done":
+        """After another review of a card that was in that state."""
+        return Done(self.new + (was == "new"), self.due + (was == "review"))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What came into the log: its number there, and what it did."""
+
+    seq: int
+    kind: str
+    card: str
+    day: int
+    was: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A card as far as its place in a queue goes; `due_at` as it stands in the table."""
+
+    card: str
+    state: str
+    due_at: str | None
+    due_day: int | None
+
+
+class Queries:
+    """A connection to a database of reviews, and what is counted in it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    def done_on(self, day: int) -> Done:
+        """The reviews of a study day that stand, as they count against the day's limits."""
+        sql = f"""SELECT coalesce(sum(was = 'new'), 0), coalesce(sum(was = 'review'), 0) FROM events
+            WHERE day = ? AND kind = 'review' AND {NOT_UNDONE}"""
+        with guard(self.path):
+            return Done(*self._connection.execute(sql, [day]).fetchone())
+
+    def days(self, first: int | None = None, last: int | None = None) -> dict[int, Day]:
+        """What was reviewed on each study day from `first` to `last` that has a review."""
+        sql = f"""SELECT day, count(*), sum(rating > 1), sum(was = 'review'), sum(was = 'review' AND rating > 1)
+            FROM events WHERE kind = 'review' AND {NOT_UNDONE}"""
+        bounds = {"day >= ?": first, "day <= ?": last}
+        given = {clause: day for clause, day in bounds.items() if day is not None}
+        sql += "".join(f" AND {clause}" for clause in given) + " GROUP BY day"
+        with guard(self.path):
+            rows = self._connection.execute(sql, list(given.values())).fetchall()
+            if not all(isinstance(value, int) for row in rows for value in row):
+                raise RowError("a study day is no number")
+        return {day: Day(*counted) for day, *counted in rows}
+
+    def latest_seconds(self, reviews: int = 200) -> list[float]:
+        """How long the latest reviews took, those that were timed, newest first."""
+        sql = f"""SELECT seconds FROM events WHERE kind = 'review' AND seconds > 0 AND {NOT_UNDONE}
+            ORDER BY seq DESC LIMIT ?"""
+        with guard(self.path):
+            return [seconds for (seconds,) in self._connection.execute(sql, [reviews])]
+
+    def since(self, seq: int) -> list[Change]:
+        """What came into the log after an event, by this process or another."""
+        sql = "SELECT seq, kind, card, day, was FROM events WHERE seq > ? ORDER BY seq"
+        with guard(self.path):
+            return [Change(*row) for row in self._connection.execute(sql, [seq])]
+
+    def last_seq(self) -> int:
+        """The number of the newest event in this file, 0 for an empty log."""
+        with guard(self.path):
+            return int(self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0])
+
+    def count(self, table: str) -> int:
+        """How many rows `events` or `cards` has."""
+        assert table in ("events", "cards"), table
+        with guard(self.path):
+            return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+    def queued(self, day: int) -> list[Queued]:
+        """Every card that has events and is not hidden on a study day: card, state, due_at, due_day."""
+        with guard(self.path):
+            sql = f"SELECT card, state, due_at, due_day FROM cards WHERE NOT ({HIDDEN})"
+            return [Queued(*row) for row in self._connection.execute(sql, {"day": day})]
+
+    def hidden(self, day: int) -> set[str]:
+        """The cards that are suspended, or buried on a study day."""
+        with guard(self.path):
+            return {card for (card,) in self._connection.execute(f"SELECT card FROM cards WHERE {HIDDEN}", {"day": day})}
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with guard(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+

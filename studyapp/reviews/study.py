@@ -1,0 +1,185 @@
+"""A sitting whose answers are scheduled.
+
+The queues are kept in memory and brought up to date from the newest events before every look, so the answers of
+another process count here too and no answer ever reads all the cards.
+"""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from secrets import token_hex
+from typing import Any
+
+from studyapp.errors import StoreError
+from studyapp.reviews.acts import Act, Acts
+from studyapp.reviews.cards import CardState, study_day, to_text
+from studyapp.reviews.log import REVERSALS, Rating, valid_rating
+from studyapp.reviews.queries import Queued
+from studyapp.reviews.sessions import Counts, Summary
+from studyapp.reviews.store import Store
+
+Slot = tuple[list[Any], Any]
+"""The queue that a card stands in, and its key there."""
+
+
+class StudySession:
+    """Study of the cards in `order`: new ones come in it, and of those due on one day the first in it."""
+
+    def __init__(self, store: Store, order: Sequence[str], now: datetime) -> None:
+        self._store = store
+        self._order = list(dict.fromkeys(order))
+        self._place = {card: place for place, card in enumerate(self._order)}
+        self._acts = Acts(store)
+        self._last: str | None = None
+        self._sitting = token_hex(4)
+        self._load(study_day(now, store.settings))
+
+    # ------------------------------------------------------------------ what is left
+
+    def next(self, now: datetime) -> CardState | None:
+        """The card to show: learning cards whose time has come, then reviews, then new ones, then learning ahead."""
+        self._sync(now)
+        place = self._next_place(now)
+        return None if place is None else self._store.card(self._order[place])
+
+    def counts(self, now: datetime) -> Counts:
+        """What is left now."""
+        self._sync(now)
+        return Counts(self._new_left(), self._ahead(now), self._due_left())
+
+    def waiting(self, now: datetime) -> datetime | None:
+        """When the first learning card comes that is not counted yet; None where none is waiting."""
+        self._sync(now)
+        later = self._learning[self._ahead(now) :]
+        return datetime.fromisoformat(later[0][0]) if later else None
+
+    def preview(self, card: CardState, now: datetime) -> Mapping[Rating, CardState]:
+        """What each rating would make of the card: just what `answer` at that moment makes of it."""
+        return self._store.scheduler.preview(card, now)
+
+    def summary(self) -> Summary:
+        """What was answered in this sitting and stands."""
+        return Summary.of(self._acts.done)
+
+    # ------------------------------------------------------------------ what is done
+
+    def answer(
+        self,
+        card: CardState,
+        rating: int,
+        now: datetime,
+        *,
+        seconds: float = 0.0,
+        language: str = "en",
+        data: Mapping[str, Any] | None = None,
+    ) -> CardState:
+        """Write the answer, committed on return; the card as it is now.
+
+        Raises:
+            StaleCardError: where the card was changed since it was shown.
+        """
+        rated = Rating(valid_rating(rating))
+        if card.suspended:
+            raise StoreError(f"{card.card}: is suspended", "Unsuspend it first. Nothing was written.")
+        self._last = card.card
+        return self._acts.review(card, rated, now, seconds, language, {**(data or {}), "sitting": self._sitting})
+
+    def undo(self, now: datetime) -> Act | None:
+        """Take back the last thing done in this sitting that still stands."""
+        act = self._acts.undo(now)
+        self._last = None if act else self._last
+        return act
+
+    def redo(self, now: datetime) -> Act | None:
+        """Do again what was undone last in this sitting, unless something new was done in it since."""
+        return self._acts.redo(now)
+
+    def suspend(self, card: str, now: datetime) -> CardState:
+        """Put the card away until it is unsuspended."""
+        return self._acts.suspend(card, now)
+
+    def bury(self, card: str, now: datetime) -> CardState:
+        """Put the card away until the next study day."""
+        return self._acts.bury(card, now)
+
+    # ------------------------------------------------------------------ the queues
+
+    def _load(self, day: int) -> None:
+        """Sort every card into its queue. Once a sitting, and again when a study day turns."""
+        self._day = day
+        self._new: list[int] = []
+        self._learning: list[tuple[str, int]] = []
+        self._due: list[tuple[int, int]] = []
+        self._slots: dict[str, Slot | None] = {}
+        with self._store.snapshot():
+            self._seq = self._store.last_seq()
+            self._slots = dict.fromkeys(self._store.hidden(day))
+            for row in self._store.queued(day):
+                if (place := self._place.get(row.card)) is not None:
+                    self._slots[row.card] = self._slot(row, place)
+            self._done = self._store.done_on(day)
+        for card, place in self._place.items():
+            slot = self._slots.setdefault(card, (self._new, place))
+            if slot is not None:
+                slot[0].append(slot[1])
+        self._learning.sort()
+        self._due.sort()
+
+    def _slot(self, row: Queued, place: int) -> Slot:
+        if row.state == "new":
+            return self._new, place
+        return (self._learning, (row.due_at, place)) if row.due_day is None else (self._due, (row.due_day, place))
+
+    def _sync(self, now: datetime) -> None:
+        """Take in what was written since, by this process or another, and the turn of the day."""
+        day = study_day(now, self._store.settings)
+        if day != self._day:
+            self._load(day)
+            return
+        touched: dict[str, None] = {}
+        recount = False
+        for change in self._store.since(self._seq):
+            self._seq = change.seq
+            touched[change.card] = None
+            recount |= change.kind in REVERSALS
+            if change.kind == "review" and change.day == day:
+                self._done = self._done.plus(change.was)
+        for card in touched:
+            if (place := self._place.get(card)) is not None:
+                self._move(card, place)
+        if recount:
+            self._done = self._store.done_on(day)
+
+    def _move(self, card: str, place: int) -> None:
+        if (slot := self._slots[card]) is not None:
+            queue, key = slot
+            del queue[bisect_left(queue, key)]
+        state = self._store.card(card)
+        due_at = to_text(state.due_at) if state.due_at is not None else None
+        slot = None if state.hidden(self._day) else self._slot(Queued(card, state.state, due_at, state.due_day), place)
+        self._slots[card] = slot
+        if slot is not None:
+            insort(*slot)
+
+    def _next_place(self, now: datetime) -> int | None:
+        if self._learning and self._learning[0][0] <= to_text(now):
+            return self._learning[0][1]
+        if self._due_left():
+            return self._due[0][1]
+        if self._new_left():
+            return self._new[0]
+        ahead = [place for _, place in self._learning[: self._ahead(now)]]
+        others = (place for place in ahead if self._order[place] != self._last)  # not the card just answered, if possible
+        return next(others, ahead[0] if ahead else None)
+
+    def _new_left(self) -> int:
+        return max(0, min(len(self._new), self._store.settings.new_per_day - self._done.new))
+
+    def _due_left(self) -> int:
+        due = bisect_right(self._due, (self._day, len(self._order)))
+        return max(0, min(due, self._store.settings.reviews_per_day - self._done.due))
+
+    def _ahead(self, now: datetime) -> int:
+        """How many learning cards have come or may come ahead of their time."""
+        until = to_text(now + self._store.settings.learn_ahead)
+        return bisect_right(self._learning, (until, len(self._order)))
