@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from studyapp.bank.search import Search
     from studyapp.i18n import Translations
     from studyapp.lab.catalog import Catalog
-    from studyapp.lab.client import LabClient
     from studyapp.lab.demo import Claim, Demo
+    from studyapp.lab.protocol import LabLike
     from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
     from studyapp.lab.verdict import LiveRuns, Mark
     from studyapp.render.document import Document
@@ -97,7 +97,7 @@ class AppContext:
         return Store.open(self.database, self.settings)
 
     @cached_property
-    def lab(self) -> "LabClient":
+    def lab(self) -> "LabLike":
         """The lab, not started."""
         from studyapp.lab.client import LabClient
 

@@ -13,22 +13,16 @@ StudyError
 Anything else that is raised is a bug and keeps its traceback.
 """
 
-import re
 from collections.abc import Iterable
 
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-
-
-def printable(text: str) -> str:
-    """A text from outside with nothing in it that steers a terminal or turns the direction of writing, but its number."""
-    return UNPRINTABLE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+LONGEST_GUESSED = 100
 
 
 def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
-    """What is known and close to `word`, closest first."""
+    """What is known and close to `word`, closest first; nothing is to a word too long to be a slip of the finger."""
     from difflib import get_close_matches
 
-    return get_close_matches(word, list(known), n=most, cutoff=0.6)
+    return get_close_matches(word, list(known), n=most, cutoff=0.6) if len(word) <= LONGEST_GUESSED else []
 
 
 def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:

@@ -141,7 +141,9 @@ class BankBuilder:
         for topic, line in self.entries(path, Topic):
             topic = msgspec.structs.replace(topic, questions=tuple(prefix + q for q in topic.questions))
             known = self.topics.get(topic.id)
-            if known and not name:
+            if not TOPIC.fullmatch(topic.id):
+                self.find(path, line, "", f"«{topic.id}» cannot be a topic", "name it with letters, digits and hyphens")
+            elif known and not name:
                 self.find(path, line, topic.id, "stands twice", "keep one")
             elif known:
                 self.topics[topic.id] = msgspec.structs.replace(known, questions=known.questions + topic.questions)

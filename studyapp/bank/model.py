@@ -10,7 +10,7 @@ import msgspec
 from studyapp.bank.models import Model
 from studyapp.bank.refs import RECALL, CardId, ClaimRef
 from studyapp.bank.text import LANGUAGES, Text
-from studyapp.errors import printable
+from studyapp.plaintext import printable_line
 
 SupportKind = Literal["proof", "toy", "cite", "none"]
 LEVELS = ("core", "deep", "frontier", "reference")
@@ -190,7 +190,7 @@ class Finding:
     def __str__(self) -> str:
         key = f" {self.key}:" if self.key else ""
         hint = f"; {self.hint}" if self.hint else ""
-        return printable(f"{self.path}:{self.line}:{key} {self.problem}{hint}")
+        return printable_line(f"{self.path}:{self.line}:{key} {self.problem}{hint}")
 
 
 @dataclass(frozen=True)

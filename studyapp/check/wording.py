@@ -18,8 +18,8 @@ RATIO = (1.0, 4.5)
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff"
 LATIN = r"A-Za-z0-9\u00b2\u00b3\u00b9\u2070-\u209c"
 TIGHT = re.compile(rf"[{HAN}][{LATIN}]|[{LATIN}][{HAN}]")
-HIDDEN = re.compile(r"^( *)(```|~~~).*?^\1\2|`+[^`\n]+`+|\$\$.*?\$\$|https?://[!-~]+", re.MULTILINE | re.DOTALL)
-INLINE_TEX = re.compile(r"(?<![\w$])\$[^$\s][^$\n]*[\\_^{][^$\n]*\$(?!\d)")
+HIDDEN = re.compile(r"^( *)(```|~~~).*?^\1\2|(?<!`)`++[^`\n]++`++|\$\$.*?\$\$|https?://[!-~]+", re.MULTILINE | re.DOTALL)
+INLINE_TEX = re.compile(r"(?<![\w$])\$(?=[^$\s][^$\n]*[\\_^{])[^$\n]++\$(?!\d)")
 
 SCALES = {
     "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12,

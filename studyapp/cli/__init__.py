@@ -8,7 +8,8 @@ import click
 from studyapp import __version__
 from studyapp.cli.terminal import SafeOutput, colour, tell
 from studyapp.context import AppContext
-from studyapp.errors import StudyError, printable
+from studyapp.errors import StudyError
+from studyapp.plaintext import printable
 
 
 class Commands(SafeOutput):

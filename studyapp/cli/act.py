@@ -13,7 +13,7 @@ from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
 from studyapp.cli.when import instant, until
 from studyapp.context import AppContext
-from studyapp.errors import CallError, DemoError, ExportError, StudyError, printable
+from studyapp.errors import CallError, DemoError, ExportError, StudyError
 from studyapp.evidence.types import Evidence
 
 if TYPE_CHECKING:
@@ -120,8 +120,10 @@ def draw(item: Evidence) -> str:
 @with_context
 def run(context: AppContext, target: str, given: tuple[str, ...], seed: int) -> None:
     """Run a demo, or one claim of it, and print what it shows; leaves with 1 where a claim does not hold."""
+    from studyapp.evidence.types import exception_line
     from studyapp.lab import protocol as ev
     from studyapp.lab.client import LabClient
+    from studyapp.lab.collect import collect
 
     name, claim = demo_and_claim(target)
     demo = known_demo(context, name)
@@ -129,35 +131,35 @@ def run(context: AppContext, target: str, given: tuple[str, ...], seed: int) -> 
         known_claim(context, demo, claim)
     parameters = demo.settle(dict(pair(context, each) for each in given))
 
-    async def go() -> bool:
-        lab, ok = LabClient(), True
-        try:
-            await lab.start()
-            async for event in lab.run(demo, claims=(claim,) if claim else None, parameters=parameters, seed=seed):
-                if isinstance(event, ev.Started):
-                    click.echo(f"\n{click.style(event.claim, bold=True)}: {demo.claim(event.claim).sentence[context.language]}")
-                elif isinstance(event, ev.Shown):
-                    click.echo(draw(event.item))
-                elif isinstance(event, ev.Checked):
-                    sign = click.style("✓", "green") if event.check.held else click.style("✗", "red")
-                    click.echo(f"  {sign} {event.check.sentence()}")
-                elif isinstance(event, ev.Finished):
-                    said = context.t("cli.held") if event.held else event.error or context.t("cli.broken")
-                    click.echo(f"  {said} ({event.seconds:.2f} s)")
-                    ok &= event.held
-                elif isinstance(event, ev.Skipped):
-                    click.echo(f"  – {event.claim}: {context.t('cli.skipped', why=event.why)}")
-                elif isinstance(event, ev.Output):
-                    click.echo(printable(event.text), nl=False)
-                elif isinstance(event, ev.Ended) and not event.ok:
-                    if event.reason != "done":
-                        raise DemoError(f"{demo.name}: {event.reason}", event.message)
-                    ok = False
-            return ok
-        finally:
-            await lab.close()
+    def told(event: ev.RunEvent) -> None:
+        match event:
+            case ev.Started():
+                sentence = demo.claim(event.claim).sentence[context.language]
+                click.echo(f"\n{click.style(event.claim, bold=True)}: {sentence}")
+            case ev.Shown():
+                click.echo(draw(event.item))
+            case ev.Checked():
+                sign = click.style("✓", "green") if event.check.held else click.style("✗", "red")
+                click.echo(f"  {sign} {event.check.sentence(context.t)}")
+            case ev.Finished():
+                what = exception_line(event.error or "")
+                click.echo(f"  {context.t(f'cli.{event.state}', what=what)} ({event.seconds:.2f} s)")
+            case ev.Skipped():
+                click.echo(f"  – {event.claim}: {context.t('cli.skipped', why=event.why)}")
+            case ev.Output():
+                click.echo(event.text, nl=False)
 
-    click.get_current_context().exit(0 if asyncio.run(go()) else 1)
+    async def go() -> ev.Ended:
+        async with LabClient() as lab:
+            run = lab.run(demo, claims=(claim,) if claim else None, parameters=parameters, seed=seed)
+            ended = (await collect(run, told)).ended
+            assert ended is not None
+            return ended
+
+    ended = asyncio.run(go())
+    if ended.reason != "done":
+        raise DemoError(f"{demo.name}: {ended.why(context.t)}", ended.message if ended.reason == "crash" else "")
+    click.get_current_context().exit(0 if ended.ok else 1)
 
 
 @cli.command()

@@ -9,7 +9,7 @@ import click
 
 from studyapp.cli import cli
 from studyapp.context import AppContext
-from studyapp.errors import printable
+from studyapp.plaintext import printable
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 with_context: Callable[..., Any] = click.pass_obj

@@ -10,7 +10,8 @@ import click
 import click.utils
 
 from studyapp.context import AppContext
-from studyapp.errors import CallError, StudyError, printable
+from studyapp.errors import CallError, StudyError
+from studyapp.plaintext import printable
 
 READER_LEFT = 141
 """What a shell reports of a program that SIGPIPE has ended, as in `studyapp demos | head`."""

@@ -3,12 +3,27 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
+
 from studyapp.evidence.types import Check, Evidence, to_json
+from studyapp.lab.protocol import (
+    CheckedMessage,
+    DoneMessage,
+    ErrorMessage,
+    FinishedMessage,
+    HelloMessage,
+    MachineMessage,
+    Message,
+    ProgressMessage,
+    ShownMessage,
+    SkippedMessage,
+    StartedMessage,
+    StartRun,
+)
 
 EVIDENCE_BYTES = 4 << 20
 
@@ -16,17 +31,16 @@ EVIDENCE_BYTES = 4 << 20
 class ClaimProcess:
     """One run: the demo's claims one after the other, and a Listener that writes what they say."""
 
-    def __init__(self, messages: int, request: Mapping[str, Any], threads: int, version: str) -> None:
+    def __init__(self, messages: int, request: StartRun, threads: int, version: str) -> None:
         self.messages, self.request, self.threads, self.version = messages, request, threads, version
         self.leader, self.claim, self.room, self.full = os.getpid(), "", EVIDENCE_BYTES, False
 
-    def say(self, event: str, **what: Any) -> None:
+    def say(self, message: Message) -> None:
         """Write one message; a rank that was forked from here stays silent."""
         if os.getpid() == self.leader:
-            self.write(json.dumps({"event": event, "claim": self.claim, **what}, ensure_ascii=False))
+            self.write(written(message))
 
-    def write(self, line: str) -> None:
-        data = line.encode(errors="replace") + b"\n"
+    def write(self, data: bytes) -> None:
         while data:
             data = data[os.write(self.messages, data) :]
 
@@ -34,7 +48,7 @@ class ClaimProcess:
         """Send evidence while there is room for it."""
         if self.full or os.getpid() != self.leader:
             return
-        line = json.dumps({"event": "shown", "claim": self.claim, "item": to_json(item)}, ensure_ascii=False)
+        line = written(ShownMessage(self.claim, to_json(item)))
         self.room -= len(line)
         if self.room < 0:
             self.full = True
@@ -43,14 +57,14 @@ class ClaimProcess:
             self.write(line)
 
     def checked(self, check: Check) -> None:
-        self.say("checked", check=to_json(check))
+        self.say(CheckedMessage(self.claim, to_json(check)))
 
     def progressed(self, done: int, total: int) -> None:
-        self.say("progress", done=done, total=total)
+        self.say(ProgressMessage(self.claim, done, total))
 
     def run(self) -> int:
-        """DemoRun the claims asked for; 0 where the demo could be run at all."""
-        self.say("hello", pid=self.leader, torch=self.version)
+        """Run the claims asked for; 0 where the demo could be run at all."""
+        self.say(HelloMessage(self.leader, self.version))
         sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
         import torch
@@ -59,38 +73,42 @@ class ClaimProcess:
 
         torch.set_num_threads(1)
         try:
-            module = load(Path(self.request["path"]))
+            module = load(Path(self.request.path))
         except BaseException as error:
             self.fail(error)
             return 1
         claims = find_claims(module)
-        given = {k: frozen(v) for k, v in self.request["parameters"].items()}
-        wanted = [c for c in claims if self.request["claims"] is None or c in self.request["claims"]]
+        given = {k: frozen(v) for k, v in self.request.parameters.items()}
+        wanted = [c for c in claims if self.request.claims is None or c in self.request.claims]
         if any("cuda" in getattr(claims[c], "needs", ()) for c in wanted) and torch.cuda.is_available():
-            self.say("machine", machine=slug(torch.cuda.get_device_name()))
+            self.say(MachineMessage(slug(torch.cuda.get_device_name())))
         for name in wanted:
             self.claim = name
             if getattr(claims[name], "timed", False):
                 torch.set_num_threads(self.threads)
-            self.say("started")
+            self.say(StartedMessage(name))
             try:
-                outcome = run_claim(name, claims[name], given, seed=self.request["seed"], listener=self)
+                outcome = run_claim(name, claims[name], given, seed=self.request.seed, listener=self)
             except BaseException as error:
                 self.fail(error)
                 return 1
             if outcome.skipped:
-                self.say("skipped", why=outcome.skipped)
+                self.say(SkippedMessage(name, outcome.skipped))
             else:
-                self.say("finished", held=outcome.held, seconds=outcome.seconds, error=outcome.error or None)
-        self.claim = ""
-        self.say("done")
+                self.say(FinishedMessage(name, outcome.held, outcome.seconds, outcome.error))
+        self.say(DoneMessage())
         return 0
 
     def fail(self, error: BaseException) -> None:
         """Say why the demo could not go on."""
         import traceback
 
-        self.say("error", message="".join(traceback.format_exception(error, limit=-4)))
+        self.say(ErrorMessage("".join(traceback.format_exception(error, limit=-4))))
+
+
+def written(message: Message) -> bytes:
+    """A message as its line; lone surrogates, which UTF-8 has no place for, become question marks."""
+    return json.dumps(msgspec.to_builtins(message), ensure_ascii=False).encode(errors="replace") + b"\n"
 
 
 def slug(name: str) -> str:

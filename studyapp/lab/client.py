@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import os
 import socket
 import subprocess
@@ -13,10 +12,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from studyapp.lab.demo import Demo
-from studyapp.lab.demo_run import GONE_SECONDS, DemoRun
+from studyapp.lab.demo_run import DemoRun
+from studyapp.lab.processes import family, kill_all
+from studyapp.lab.protocol import GONE_SECONDS, Request, StartRun, WorkerStarted
 
 START_SECONDS = 60.0
+MEMORY_BYTES = 2 << 30
+DATA_BYTES = 16 << 30
+"""What a run may map, held or not; one that needs CUDA, which maps far more than it holds, may map what it likes."""
 
 
 class LabClient:
@@ -59,7 +65,7 @@ class LabClient:
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
         try:
             self._process = subprocess.Popen(
-                [self.python, "-P", "-m", "studyapp.lab.fork_server", str(theirs.fileno())],
+                [self.python, "-P", "-m", "studyapp.lab.fork_server", str(theirs.fileno()), str(os.getpid())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -87,10 +93,11 @@ class LabClient:
             self.why = f"the worker did not start: {error or 'it took too long'}"
             await self._stop()
             return
-        said: dict[str, Any] = (
-            json.loads(hello) if hello.endswith(b"\n") else {"ready": False, "why": self._last_words()}
-        )
-        self.ready, self.torch, self.why = said["ready"], said.get("torch", ""), said.get("why", "")
+        try:
+            started = msgspec.json.decode(hello, type=WorkerStarted)
+        except msgspec.DecodeError:
+            started = WorkerStarted(False, why=self._last_words())
+        self.ready, self.torch, self.why = started.ready, started.torch, started.why
         if not self.ready:
             await self._stop()
 
@@ -108,9 +115,9 @@ class LabClient:
         await self._stop()
 
     def kill(self) -> None:
-        """End the worker at once, from any thread; its runs end with it."""
-        if self._process is not None:
-            self._process.kill()
+        """End the worker and all below it at once, from any thread; its runs end with it."""
+        if self._process is not None and self._process.poll() is None:
+            kill_all(reversed(family(self._process.pid)))
 
     async def _stop(self) -> None:
         patience = GONE_SECONDS if self.ready else 0.0  # one that is still importing torch has no run to end, and hears nothing
@@ -143,27 +150,29 @@ class LabClient:
         parameters: Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
-        timeout: float = 30.0,
-        memory: int = 2 << 30,
+        timeout: float | None = None,
+        memory: int = MEMORY_BYTES,
     ) -> DemoRun:
         """A run of a demo's claims (all, or those named), as an async iterator of events; the last is Ended.
+
+        Each claim may take the seconds that it declares (`@slow`), or `timeout` where that is given; all processes of the
+        run may together hold `memory` bytes.
 
         Raises:
             DemoError: where a claim or parameter is unknown, or a parameter is of another type.
         """
         chosen = demo.claims if claims is None else [demo.claim(c) for c in claims]
-        names = None if claims is None else [c.name for c in chosen]
-        on_a_card = any("cuda" in c.needs for c in chosen)
-        request = {
-            "path": str(demo.path.resolve()),
-            "claims": names,
-            "parameters": demo.settle(parameters or {}),
-            "seed": seed,
-            "memory": 0 if on_a_card else memory,  # CUDA maps far more than it uses; the watch on real memory stays
-        }
-        return DemoRun(self, request, timeout, memory)
+        request = StartRun(
+            0,
+            str(demo.path.resolve()),
+            None if claims is None else tuple(c.name for c in chosen),
+            demo.settle(parameters or {}),
+            seed,
+            0 if any("cuda" in c.needs for c in chosen) else DATA_BYTES,
+        )
+        return DemoRun(self, request, {c.name: timeout or c.limit for c in chosen}, memory)
 
-    def send(self, request: Mapping[str, Any], descriptors: Collection[int] = ()) -> None:
+    def send(self, request: Request, descriptors: Collection[int] = ()) -> None:
         """Send one request to the worker.
 
         Raises:
@@ -171,7 +180,7 @@ class LabClient:
         """
         if self._link is None:
             raise BrokenPipeError("the worker is gone")
-        data = json.dumps(request).encode() + b"\n"
+        data = msgspec.json.encode(request) + b"\n"
         if descriptors:
             sent = socket.send_fds(self._link, [data], list(descriptors))
             data = data[sent:]

@@ -2,39 +2,76 @@
 
 import asyncio
 import contextlib
-import json
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
-from studyapp.evidence.types import from_json
-from studyapp.lab.processes import group_memory
-from studyapp.lab.protocol import Checked, Ended, Finished, Output, Progress, Reason, RunEvent, Shown, Skipped, Started
+import msgspec
 
-if TYPE_CHECKING:
-    from studyapp.lab.client import LabClient
+from studyapp.lab.processes import held_memory
+from studyapp.lab.protocol import (
+    GONE_SECONDS,
+    AnyMessage,
+    Checked,
+    CheckedMessage,
+    DoneMessage,
+    Ended,
+    ErrorMessage,
+    ExitMessage,
+    Finished,
+    FinishedMessage,
+    HelloMessage,
+    KillRun,
+    MachineMessage,
+    MalformedMessageError,
+    Output,
+    Progress,
+    ProgressMessage,
+    Reason,
+    RunEvent,
+    Shown,
+    ShownMessage,
+    Skipped,
+    SkippedMessage,
+    Started,
+    StartedMessage,
+    StartRun,
+    Worker,
+    read_check,
+    read_evidence,
+    read_message,
+)
+from studyapp.plaintext import printable, printable_all
 
 LINE_BYTES = 16 << 20
 OUTPUT_BYTES = 64 << 10
 POLL_SECONDS = 0.1
-GONE_SECONDS = 3.0
+SHARE_OF_TIME = 0.05  # at most this much of the app's time goes into watching memory
+LOAD_SECONDS = 30.0
+LAST_WORDS = re.compile(r"^(?:libgomp: |OMP: Error|terminate called|Fatal Python error|.*\bbad_alloc\b).*$", re.MULTILINE)
+"""What libraries print before they end the process, and no exception tells."""
 
 
 class DemoRun:
-    """One run of a demo. Iterate over it; `cancel()`, or closing the iterator, kills its whole process group."""
+    """One run of a demo. Iterate over it; `cancel()`, or closing the iterator, kills every process of it.
 
-    def __init__(self, lab: "LabClient", request: Mapping[str, Any], timeout: float, memory: int) -> None:
-        self.lab, self.request, self.timeout, self.memory = lab, dict(request), timeout, memory
-        self.number = 0
+    `limits` are the seconds that each claim may take, `memory` the bytes that all processes of the run may hold.
+    """
+
+    def __init__(self, worker: Worker, request: StartRun, limits: Mapping[str, float], memory: int) -> None:
+        self.worker, self.request, self.limits, self.memory = worker, request, limits, memory
         self.pid = 0
         self.torch, self.machine = "", "cpu"
-        self._reason: Reason | None = None
-        self._message = ""
-        self._ok = True
-        self._claim = ""
-        self._all_run = False
+        self._started = self._settled = False
+        self._code: int | None = None
+        self._claim, self._limit, self._deadline, self._last = "", LOAD_SECONDS, 0.0, 0.0
+        self._ended = Ended(True, "done")  # how it ended, once that is settled
+        self._giving_up: asyncio.TimerHandle | None = None
+        self._messages: asyncio.ReadTransport | None = None
         self._events = self._all()
 
     def __aiter__(self) -> AsyncIterator[RunEvent]:
@@ -49,29 +86,36 @@ class DemoRun:
 
     def cancel(self) -> None:
         """Kill the run; its iterator then ends with Ended(reason="cancelled"). Does nothing to one that is over."""
-        self._kill("cancelled", "cancelled")
+        self._stop("cancelled", "cancelled")
 
-    def _kill(self, reason: Reason, message: str) -> None:
-        if self._reason is None:
-            self._reason, self._message, self._ok = reason, message, False
-            self._send_kill()
-
-    def _send_kill(self) -> None:
-        if self.number:
+    def _stop(self, reason: Reason, message: str, limit: str = "") -> None:
+        """Kill the run, for the first reason there is; where that does not happen, kill the worker, and its runs with it."""
+        self._settle(Ended(False, reason, message, claim=self._claim, limit=limit))
+        if self._started and self._code is None and self._giving_up is None:
             with contextlib.suppress(OSError):
-                self.lab.send({"kill": self.number})
+                self.worker.send(KillRun(self.request.run))
+            self._giving_up = asyncio.get_running_loop().call_later(GONE_SECONDS, self._give_up)
+
+    def _settle(self, ended: Ended) -> None:
+        if not self._settled:
+            self._settled, self._ended = True, ended
+
+    def _give_up(self) -> None:
+        self.worker.kill()
+        if self._messages is not None:
+            self._messages.close()
 
     async def _all(self) -> AsyncIterator[RunEvent]:
-        if not await self.lab.start():
-            yield Ended(False, "unavailable", self.lab.why)
+        if not await self.worker.start():
+            yield Ended(False, "unavailable", printable(self.worker.why))
             return
-        if self._reason is not None:
-            yield Ended(False, self._reason, self._message)
+        if self._settled:
+            yield self._ended
             return
-        self.number = self.lab.next_run()
+        self.request = msgspec.structs.replace(self.request, run=self.worker.next_run())
         pipes: list[tuple[int, int]] = [os.pipe(), os.pipe()]
         try:
-            self.lab.send({"run": self.number, **self.request}, [write for _, write in pipes])
+            self.worker.send(self.request, [write for _, write in pipes])
         except OSError as error:
             for read, _ in pipes:
                 os.close(read)
@@ -80,23 +124,23 @@ class DemoRun:
         finally:
             for _, write in pipes:
                 os.close(write)
-        tail, exited = Tail(), False
-        messages, said = await reader(pipes[0][0])
+        self._started, tail = True, Tail()
+        self._deadline = time.monotonic() + LOAD_SECONDS
+        self._last = self._deadline + sum(self.limits.values())
+        messages, self._messages = await reader(pipes[0][0])
         output, printed = await reader(pipes[1][0])
         draining = asyncio.create_task(tail.drain(output))
         watching = asyncio.create_task(self._watch())
         try:
-            while not exited:
+            while self._code is None:
                 try:
                     line = await messages.readline()
                 except ValueError:
-                    self._kill("crash", f"a message was longer than {LINE_BYTES >> 20} MiB")
+                    self._stop("crash", f"a message was longer than {LINE_BYTES >> 20} MiB")
                     continue
                 if not line:
                     break
-                message = read_message(line)
-                exited = message.get("event") == "exit"
-                event = self._event(message)
+                event = self._heard(line)
                 if event is not None:
                     yield event
             watching.cancel()
@@ -104,70 +148,95 @@ class DemoRun:
                 await asyncio.wait_for(draining, GONE_SECONDS)
             if tail.text:
                 yield Output(tail.text)
-            if not exited and self._reason is None:
-                self._reason, self._message, self._ok = "crash", "the worker ended", False
-            ended = Ended(self._ok, self._reason or "done", self._message, self.machine, self.torch or self.lab.torch)
-            self._reason = ended.reason
-            yield ended
+            if not self._settled:
+                death = "the worker ended" if self._code is None else self._death(self._code, tail.text)
+                self._settle(Ended(False, "crash", death, claim=self._claim))
+            self._started = False
+            yield replace(self._ended, machine=self.machine, torch=self.torch or self.worker.torch)
         finally:
             watching.cancel()
             draining.cancel()
-            if not exited:
-                self._kill("cancelled", "cancelled")
-                self._send_kill()
-                with contextlib.suppress(TimeoutError, ValueError, asyncio.CancelledError):
-                    await asyncio.wait_for(until_exit(messages), GONE_SECONDS)
-            said.close()
+            if self._started and self._code is None:
+                self._stop("cancelled", "cancelled")
+                with contextlib.suppress(ValueError, asyncio.CancelledError):
+                    await until_exit(messages)
+            if self._giving_up is not None:
+                self._giving_up.cancel()
+            self._messages.close()
             printed.close()
 
     async def _watch(self) -> None:
         """Kill the run where it takes too long or too much."""
-        until = time.monotonic() + self.timeout
-        while self._reason is None:
-            left = until - time.monotonic()
-            if left <= 0:
-                self._kill("timeout", f"{self._claim or 'the demo'} was stopped after {self.timeout:g} s")
-            elif self.memory and self.pid and group_memory(self.pid, self.memory) > self.memory:
-                self._kill("memory", f"{self._claim or 'the demo'} took more than {self.memory / (1 << 30):.3g} GiB")
-            await asyncio.sleep(max(0.0, min(POLL_SECONDS, left)))
+        while self._giving_up is None:
+            begun = time.monotonic()
+            if begun >= min(self._deadline, self._last):
+                limit = f"{self._limit:g} s"
+                self._stop("timeout", f"{self._claim or 'the demo'} was stopped after {limit}", limit)
+            elif self.memory and self.pid and held_memory(self.pid, self.memory) > self.memory:
+                limit = f"{self.memory / (1 << 30):.3g} GiB"
+                self._stop("memory", f"{self._claim or 'the demo'} took more than {limit}", limit)
+            now = time.monotonic()
+            rest = max(POLL_SECONDS, (now - begun) / SHARE_OF_TIME)
+            await asyncio.sleep(max(0.0, min(rest, self._deadline - now)))
 
-    def _event(self, message: Mapping[str, Any]) -> RunEvent | None:
-        """What the app hears of a message of the child."""
-        claim = message.get("claim", "")
-        self._claim = claim or self._claim
-        match message.get("event"):
-            case "hello":
-                self.pid, self.torch = message["pid"], message["torch"]
-            case "machine":
-                self.machine = message["machine"]
-            case "started":
-                return Started(claim)
-            case "progress":
-                return Progress(claim, message["done"], message["total"])
-            case "shown":
-                return Shown(claim, from_json(message["item"]))  # type: ignore[arg-type]
-            case "checked":
-                return Checked(claim, from_json(message["check"]))  # type: ignore[arg-type]
-            case "skipped":
-                return Skipped(claim, message["why"])
-            case "finished":
-                self._ok &= message["held"]
-                return Finished(claim, message["held"], message["seconds"], message["error"])
-            case "error":
-                if self._reason is None:
-                    self._reason, self._message, self._ok = "crash", message["message"], False
-            case "done":
-                self._all_run = True
-            case "exit" if not self._all_run and self._reason is None:
-                self._reason, self._message, self._ok = "crash", self._death(message["code"]), False
+    def _heard(self, line: bytes) -> RunEvent | None:
+        """The event of a line; a line that is no message of this run ends it."""
+        try:
+            message = read_message(line)
+            claim = getattr(message, "claim", None)
+            if claim is not None and claim not in self.limits:
+                raise MalformedMessageError(f"of a claim {claim!r} that was not asked for")
+            return self._event(message) if message is not None else None
+        except MalformedMessageError as error:
+            self._stop("crash", f"the demo sent a message that is none: {printable(str(error))}")
+            return None
+
+    def _event(self, message: AnyMessage) -> RunEvent | None:
+        """What the app hears of a message."""
+        match message:
+            case HelloMessage():
+                self.pid, self.torch = message.pid, printable(message.torch)
+            case MachineMessage():
+                self.machine = printable(message.machine)
+            case StartedMessage():
+                self._claim, self._limit = message.claim, self.limits[message.claim]
+                self._deadline = time.monotonic() + self._limit
+                return Started(message.claim)
+            case ProgressMessage():
+                return Progress(message.claim, message.done, message.total)
+            case ShownMessage():
+                return Shown(message.claim, cleaned(read_evidence(message.item)))
+            case CheckedMessage():
+                return Checked(message.claim, cleaned(read_check(message.check)))
+            case SkippedMessage():
+                return Skipped(message.claim, printable(message.why))
+            case FinishedMessage():
+                if not self._settled:
+                    self._ended = replace(self._ended, ok=self._ended.ok and message.held)
+                return Finished(message.claim, message.held, message.seconds, printable(message.error) or None)
+            case ErrorMessage():
+                self._settle(Ended(False, "crash", printable(message.message), claim=self._claim))
+                self._deadline = time.monotonic() + GONE_SECONDS  # it leaves by itself
+            case DoneMessage():
+                self._settle(self._ended)
+                self._deadline = time.monotonic() + GONE_SECONDS
+            case ExitMessage():
+                self._code = message.code
         return None
 
-    def _death(self, code: int) -> str:
+    def _death(self, code: int, printed: str) -> str:
         where = f" in {self._claim}" if self._claim else ""
+        said = [match.group().strip() for match in LAST_WORDS.finditer(printed)]
+        words = f": {said[-1][:200]}" if said else ""
         if code < 0:
             with contextlib.suppress(ValueError):
-                return f"the demo was killed by {signal.Signals(-code).name}{where}"
-        return f"the demo left with exit code {code}{where}"
+                return f"the demo was killed by {signal.Signals(-code).name}{where}{words}"
+        return f"the demo left with exit code {code}{where}{words}"
+
+
+def cleaned(item: Any) -> Any:
+    """Evidence or a check whose every text a terminal can show."""
+    return replace(item, **{name: printable_all(value) for name, value in vars(item).items()})
 
 
 class Tail:
@@ -185,9 +254,9 @@ class Tail:
 
     @property
     def text(self) -> str:
-        """It as text, with a word on how much went before it."""
-        said = self.kept.decode(errors="replace")
-        return f"[… {self.lost} bytes left out]\n{said}" if self.lost else said
+        """It as text that a terminal can show, with a word on how much went before it."""
+        text = printable(self.kept.decode(errors="replace").replace("\r\n", "\n"))
+        return f"[… {self.lost} bytes left out]\n{text}" if self.lost else text
 
 
 async def reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTransport]:
@@ -203,14 +272,6 @@ async def reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTra
 async def until_exit(messages: asyncio.StreamReader) -> None:
     """Read on until the exit record: then nothing of the run is left."""
     while line := await messages.readline():
-        if read_message(line).get("event") == "exit":
-            return
-
-
-def read_message(line: bytes) -> dict[str, Any]:
-    """A message, or nothing where a kill left half of one."""
-    try:
-        message = json.loads(line)
-    except ValueError:
-        return {}
-    return message if isinstance(message, dict) else {}
+        with contextlib.suppress(MalformedMessageError):
+            if isinstance(read_message(line), ExitMessage):
+                return

@@ -1,55 +1,76 @@
-"""What the lab asks of the operating system: who is whose child, how much a group holds, and to end them.
+"""What the lab asks of the operating system: who is below whom, how much memory that holds, and to end it.
 
-/proc is Linux's. Elsewhere nothing is found there: no orphans come to the worker either, and only the time-out guards memory.
+/proc and prctl are Linux's. Elsewhere nothing is found: no orphans come to the worker either, and only the time-out guards
+memory.
 """
 
 import contextlib
+import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
-
-@dataclass(frozen=True)
-class Process:
-    """A process as /proc shows it; `resident` in bytes."""
-
-    pid: int
-    parent: int
-    group: int
-    resident: int
+PROC = Path("/proc")
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
-def processes() -> Iterator[Process]:
-    """Every process that can be seen."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+def children(pid: int) -> list[int]:
+    """The children of a process, those of its threads too; none where it is gone."""
+    if not _kernel_lists_children():
+        return [child for child, parent in _parents().items() if parent == pid]
+    found: list[int] = []
+    with contextlib.suppress(OSError):  # asks this process alone: reading all of /proc ten times a second would cost a core
+        for task in (PROC / str(pid) / "task").iterdir():
+            with contextlib.suppress(OSError):
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
+@cache
+def _kernel_lists_children() -> bool:
+    return (PROC / "self" / "task" / str(os.getpid()) / "children").exists()
+
+
+def _parents() -> dict[int, int]:
+    """The parent of every process that can be seen, for a kernel that does not list children."""
+    parents: dict[int, int] = {}
+    for stat in PROC.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, ValueError, IndexError):
-            _, parent, group, *rest = stat.read_text(errors="replace").rpartition(")")[2].split()
-            yield Process(int(stat.parent.name), int(parent), int(group), int(rest[18]) * os.sysconf("SC_PAGE_SIZE"))
+            parents[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+    return parents
 
 
-def children() -> list[Process]:
-    """This process's own children."""
-    return [process for process in processes() if process.parent == os.getpid()]
+def family(root: int) -> list[int]:
+    """A process and all below it, whatever group or session they are in."""
+    found = [root]
+    for pid in found:  # it grows on the way
+        found += [child for child in children(pid) if child not in found]
+    return found
 
 
-def group_memory(group: int, enough: int) -> int:
-    """Bytes that a process group holds; pages that its processes share are told apart only above `enough`."""
-    members = [process for process in processes() if process.group == group]
-    resident = sum(process.resident for process in members)
-    if resident <= enough or len(members) == 1:
-        return resident
-    return sum(map(_share, members))
+def held_memory(root: int, enough: int) -> int:
+    """Bytes that a process and all below it hold; pages that they share are told apart only above `enough`."""
+    pids = family(root)
+    resident = sum(map(_resident, pids))
+    return resident if resident <= enough else sum(map(_share, pids))
 
 
-def _share(process: Process) -> int:
+def _resident(pid: int) -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+        return int((PROC / str(pid) / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return 0
+
+
+def _share(pid: int) -> int:
+    """The proportional set size: a page that n processes share counts 1/n."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
-    return process.resident
+    return _resident(pid)
 
 
 def dead() -> list[tuple[int, int]]:
@@ -70,30 +91,45 @@ def kill_group(pid: int) -> bool:
     return True
 
 
-def control(option: int, value: int) -> None:
-    """prctl(2), on Linux alone."""
-    if sys.platform == "linux":
-        import ctypes
+def kill_all(pids: Iterable[int]) -> None:
+    """Kill these processes, those that are gone already aside."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
 
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+def control(option: int, value: int) -> None:
+    """prctl(2), where there is one: on Linux."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
 def adopt_orphans() -> None:
-    """Become the parent of what escapes a run (PR_SET_CHILD_SUBREAPER)."""
-    control(36, 1)
+    """Become the parent of every orphan below: what leaves its group and session is still found."""
+    control(PR_SET_CHILD_SUBREAPER, 1)
 
 
-def die_with(server: int) -> None:
-    """End with the server, should it be killed (PR_SET_PDEATHSIG)."""
-    control(1, signal.SIGKILL)
-    if os.getppid() != server:
+def die_with(parent: int) -> None:
+    """End with `parent`, whose child this is, should it be killed; at once where it is gone already."""
+    control(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
         os._exit(1)
 
 
-def limit(memory: int) -> None:
-    """Make an allocation beyond `memory` bytes an error that can be read."""
-    if memory:
+def outlive(parent: int) -> bool:
+    """No longer end with `parent`; False where it is gone already."""
+    control(PR_SET_PDEATHSIG, 0)
+    return os.getppid() == parent
+
+
+def limit_data(size: int) -> None:
+    """Make it an error that can be read to map more than `size` bytes of data; 0 sets no limit.
+
+    This counts what is mapped, held or not: a backstop against one absurd allocation, far above what a run may hold.
+    """
+    if size:
         import resource
 
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+            resource.setrlimit(resource.RLIMIT_DATA, (size, size))

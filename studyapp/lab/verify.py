@@ -1,4 +1,4 @@
-"""DemoRun demos and judge them: is every check there, does it hold, and by how much.
+"""Run demos and judge them: is every check there, does it hold, and by how much.
 
 Raw numbers differ between processors and are never compared.
 """
@@ -14,20 +14,24 @@ from datetime import date as Date
 from typing import Any
 
 from studyapp.bank.refs import ClaimRef
-from studyapp.evidence.types import Check, Evidence, Outcome
+from studyapp.evidence.types import Check, Outcome, exception_line
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.client import LabClient
+from studyapp.lab.collect import collect
 from studyapp.lab.demo import Demo
-from studyapp.lab.protocol import Checked, Ended, Finished, Shown, Skipped, Started
+from studyapp.lab.protocol import Ended
 from studyapp.lab.recordings import Recordings
 
-TIMEOUT = 120.0
 THIN = 3.0  # standard deviations between seeds that a margin must be wide
 
 
 @dataclass(frozen=True)
 class Verified:
-    """How a demo did. `problems` make it fail; `warnings` and `thin` margins do not; `skipped` says since when and where."""
+    """How a demo did.
+
+    `problems` make it fail, and `tracebacks` stand behind those that could not run; `warnings` and `thin` margins do not;
+    `skipped` says since when and where.
+    """
 
     demo: str
     outcomes: tuple[Outcome, ...] = ()
@@ -36,6 +40,7 @@ class Verified:
     thin: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     recorded: bool = False
+    tracebacks: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -58,7 +63,7 @@ class Verified:
             "thin": list(self.thin),
             "skipped": list(self.skipped),
             "recorded": self.recorded,
-            "claims": [asdict(o) | {"evidence": len(o.evidence)} for o in self.outcomes],
+            "claims": [asdict(o) | {"evidence": len(o.evidence), "state": o.state} for o in self.outcomes],
         }
 
     def lines(self) -> list[str]:
@@ -70,6 +75,7 @@ class Verified:
         return [
             head,
             *(f"  ✗ {p}" for p in self.problems),
+            *(f"      {line}" for traceback in self.tracebacks for line in traceback.rstrip().splitlines()),
             *(f"  ! {w}" for w in self.warnings),
             *(f"  ~ {t}" for t in self.thin),
             *(f"  – {s}" for s in self.skipped),
@@ -83,50 +89,34 @@ class DemoRuns:
     demo: Demo
     by_seed: dict[int, list[Outcome]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    tracebacks: list[str] = field(default_factory=list)
     machine: str = "cpu"
     torch: str = ""
 
-    async def add(self, lab: LabClient, claims: Sequence[str], seeds: int, timeout: float) -> None:
-        """DemoRun these claims with every seed."""
+    async def add(self, lab: LabClient, claims: Sequence[str], seeds: int, timeout: float | None) -> None:
+        """Run these claims with every seed."""
         for seed in range(seeds) if claims else ():
             outcomes, ended = await run_once(lab, self.demo, claims, seed=seed, timeout=timeout)
             self.by_seed.setdefault(seed, []).extend(outcomes)
             self.torch = ended.torch or self.torch
             self.machine = ended.machine if ended.machine != "cpu" else self.machine
             if ended.reason != "done":
-                said = ended.message.strip().splitlines()
-                self.problems.append(f"{ended.reason} with seed {seed}: {said[-1] if said else 'no word'}")
+                self.problems.append(f"{ended.reason} with seed {seed}: {exception_line(ended.message) or 'no word'}")
+                self.tracebacks += [ended.message] if "\n" in ended.message.strip() else []
                 return
 
 
 async def run_once(
-    lab: LabClient, demo: Demo, claims: Collection[str] | None = None, *, seed: int = 0, timeout: float = TIMEOUT
+    lab: LabClient,
+    demo: Demo,
+    claims: Collection[str] | None = None,
+    *,
+    seed: int = 0,
+    timeout: float | None = None,
 ) -> tuple[list[Outcome], Ended]:
-    """DemoRun a demo to its end, and give what each claim came to."""
-    outcomes: list[Outcome] = []
-    checks: list[Check] = []
-    evidence: list[Evidence] = []
-    ended = Ended(False, "crash", "the run said nothing")
-    async with contextlib.aclosing(lab.run(demo, claims, seed=seed, timeout=timeout)) as run:
-        async for event in run:
-            match event:
-                case Started():
-                    checks, evidence = [], []
-                case Shown():
-                    evidence.append(event.item)
-                case Checked():
-                    checks.append(event.check)
-                case Skipped():
-                    outcomes.append(Outcome(event.claim, False, 0.0, skipped=event.why))
-                case Finished():
-                    outcomes.append(
-                        Outcome(
-                            event.claim, event.held, event.seconds, tuple(checks), tuple(evidence), event.error or ""
-                        )
-                    )
-                case Ended():
-                    ended = event
-    return outcomes, ended
+    """Run a demo to its end, and give what each claim came to that was not cut short."""
+    fold = await collect(lab.run(demo, claims, seed=seed, timeout=timeout))
+    return list(fold.outcomes.values()), fold.ended or Ended(False, "crash", "the run said nothing")
 
 
 async def verify(
@@ -138,11 +128,12 @@ async def verify(
     record: bool = False,
     *,
     jobs: int | None = None,
-    timeout: float = TIMEOUT,
+    timeout: float | None = None,
     today: Date | None = None,
 ) -> AsyncIterator[Verified]:
-    """DemoRun each demo and judge it, as many at once as there are cores; claims that are timed run alone, after all others.
+    """Run each demo and judge it, as many at once as there are cores; claims that are timed run alone, after all others.
 
+    Each claim may take the seconds that it declares, or `timeout` where that is given.
     With more than one seed, every seed must hold. With `record`, a demo that holds is written to `recordings`.
     """
     every = [DemoRuns(catalog.demo(name)) for name in dict.fromkeys(names)]
@@ -200,15 +191,18 @@ def judge(runs: DemoRuns, recordings: Recordings | None, record: bool, today: Da
     if old is not None and old.stale(demo) and not wrote:
         warnings.insert(0, f"changed since it was recorded on {old.machine}, {old.date}")
     order = [outcomes[c.name] for c in demo.claims if c.name in outcomes]
-    return Verified(demo.name, tuple(order), tuple(problems), tuple(warnings), tuple(thin(runs)), tuple(skipped), wrote)
+    tracebacks = [*runs.tracebacks, *(o.error for o in order if "\n" in o.error.strip())]
+    return Verified(
+        demo.name, tuple(order), tuple(problems), tuple(warnings), tuple(thin(runs)), tuple(skipped), wrote, tuple(tracebacks)
+    )
 
 
 def failures(outcome: Outcome) -> list[str]:
     """Why a claim does not hold; nothing where it does or was skipped."""
     if outcome.held or outcome.skipped:
         return []
-    if outcome.error:
-        return [outcome.error.strip().splitlines()[-1]]
+    if outcome.state == "crashed":
+        return [f"could not run: {exception_line(outcome.error)}"]
     return [c.sentence() for c in outcome.checks if not c.held]
 
 

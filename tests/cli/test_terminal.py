@@ -3,7 +3,7 @@
 import pytest
 
 from studyapp.cli.terminal import READER_LEFT, colour
-from studyapp.errors import printable
+from studyapp.plaintext import printable
 
 
 @pytest.mark.parametrize("redirect", ["</dev/null", "<&-", "<&- >&-", "</dev/null >/dev/null", "| cat"])

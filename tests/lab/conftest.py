@@ -18,7 +18,7 @@ import time
 
 import torch
 
-from studyapp.evidence import expect, main, needs, on_ranks, progress, show, table, timed
+from studyapp.evidence import expect, main, needs, on_ranks, progress, show, slow, table, timed
 
 
 '''

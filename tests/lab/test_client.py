@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -19,6 +18,7 @@ from studyapp.evidence.types import Table
 from studyapp.lab.client import LabClient
 from studyapp.lab.demo import Demo
 from studyapp.lab.protocol import Checked, Ended, Finished, Output, Progress, RunEvent, Shown, Skipped, Started
+from tests.lab.support import HOLDS, alive, claim, descendants, ended, everything, within
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,46 +30,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def lab() -> AsyncIterator[LabClient]:
     async with LabClient() as made:
         yield made
-
-
-def claim(body: str, name: str = "one", arguments: str = "", mark: str = "") -> str:
-    """The source of a claim."""
-    inside = "\n    ".join(body.splitlines())
-    return f'{mark}def claim_{name}({arguments}):\n    """It is so.\n\n    如此。"""\n    {inside}\n\n\n'
-
-
-HOLDS = claim('expect("n", 1, equals=1)', "holds")
-
-
-async def everything(lab: LabClient, demo: Demo, *args: Any, **options: Any) -> list[RunEvent]:
-    """All events of a run, which must end with one Ended."""
-    events = [event async for event in lab.run(demo, *args, **options)]
-    assert [type(e) for e in events].count(Ended) == 1
-    assert isinstance(events[-1], Ended)
-    return events
-
-
-def ended(events: list[RunEvent]) -> Ended:
-    assert isinstance(events[-1], Ended)
-    return events[-1]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def within(seconds: float, holds: Callable[[], bool]) -> bool:
-    """Whether `holds` comes true in time."""
-    until = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 async def test_a_run_streams_what_its_claims_say(lab: LabClient, write: Callable[..., Demo]) -> None:
@@ -169,11 +129,23 @@ async def test_a_hang_is_stopped(lab: LabClient, write: Callable[..., Demo], bod
     assert time.monotonic() - start < 20
 
 
-async def test_a_large_allocation_is_an_error(lab: LabClient, write: Callable[..., Demo]) -> None:
-    """One allocation beyond the limit is an error of the claim that can be read."""
-    events = await everything(lab, write(claim("torch.ones(1 << 30)")), memory=1 << 30)
+async def test_an_absurd_allocation_is_an_error(lab: LabClient, write: Callable[..., Demo]) -> None:
+    """One allocation beyond what may be mapped is an error of the claim that can be read."""
+    events = await everything(lab, write(claim("torch.ones(1 << 33)")))
     assert ended(events).ok is False
     assert any("memory" in (e.error or "") for e in events if isinstance(e, Finished))
+
+
+async def test_memory_that_is_mapped_and_not_held_counts_for_nothing(lab: LabClient, write: Callable[..., Demo]) -> None:
+    """A claim may map far more than it holds, as thread stacks and CUDA do; what is held is what is limited."""
+    events = await everything(lab, write(claim("import mmap\nmmap.mmap(-1, 8 << 30)\nexpect('n', 1, equals=1)")), memory=1 << 30)
+    assert ended(events).ok, events
+
+
+async def test_memory_that_is_held_is_limited(lab: LabClient, write: Callable[..., Demo]) -> None:
+    """A claim that fills more than the limit is stopped, and the message names the claim and the limit."""
+    events = await everything(lab, write(claim("x = torch.ones(1 << 28)\ntime.sleep(60)")), memory=700 << 20)
+    assert (ended(events).reason, ended(events).claim, ended(events).limit) == ("memory", "one", "0.684 GiB")
 
 
 async def test_memory_taken_by_several_processes_is_seen(lab: LabClient, write: Callable[..., Demo]) -> None:
@@ -238,10 +210,10 @@ async def test_timed_claims_come_last(lab: LabClient, write: Callable[..., Demo]
 
 
 async def test_no_limit_on_mapped_memory_where_a_claim_needs_a_card(lab: LabClient, write: Callable[[str], Demo]) -> None:
-    """CUDA maps far more than it uses: a run with such a claim gets no limit on mappings, one without it keeps the limit."""
+    """CUDA maps far more than it uses: a run with such a claim gets no limit on mappings, one without it a far one."""
     demo = write(claim("1 / 0", mark="@needs('cuda')\n") + HOLDS)
-    assert lab.run(demo).request["memory"] == 0
-    assert lab.run(demo, ["holds"]).request["memory"] == 2 << 30
+    assert lab.run(demo).request.data_limit == 0
+    assert lab.run(demo, ["holds"]).request.data_limit == 16 << 30
 
 
 async def test_what_the_machine_lacks_is_skipped(lab: LabClient, write: Callable[..., Demo]) -> None:
@@ -267,19 +239,6 @@ ESCAPES = (
     "if not os.fork():\n    os.setsid()\n    if not os.fork():\n        time.sleep(600)\n    time.sleep(600)\n"
     "if not os.fork():\n    time.sleep(600)\nprint('up')\nshow(table({'pid': [os.getpid()]}))\n"
 )
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes below one."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found += [int(stat.parent.name), *descendants(int(stat.parent.name))]
-    return found
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux alone")

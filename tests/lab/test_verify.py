@@ -52,7 +52,7 @@ async def test_what_holds_is_recorded_once(lab: LabClient, write: Callable[..., 
     ("body", "said"),
     [
         ("expect('n', 2, equals=1)", "one: n is 2, not 1"),
-        ("1 / 0", "one: ZeroDivisionError: division by zero"),
+        ("1 / 0", "one: could not run: ZeroDivisionError: division by zero"),
         ("os._exit(7)", "crash with seed 0"),
         ("time.sleep(60)", "timeout with seed 0"),
         ("expect('r', torch.initial_seed(), equals=0)", "(seed 1)"),

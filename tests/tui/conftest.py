@@ -1,7 +1,6 @@
 """A small bank, a demo, a real store and a lab that plays back."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,13 @@ import pytest
 
 from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Text, Topic
 from studyapp.context import AppContext
-from studyapp.evidence.types import Check, Lines, Outcome, Table
-from studyapp.lab import protocol as e
+from studyapp.evidence.types import Lines, Outcome
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import Recordings
 from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 from studyapp.tui.app import StudyApp
+from tests.doubles import CHECK, TABLE, FakeLab
 
 DEMO = '''r"""Dividing keeps [scores] small.
 
@@ -37,57 +36,8 @@ def claim_softmax_saturates(samples=128):
 
     未缩放的 softmax 饱和。"""
 '''
-TABLE = Table(("d", "Var"), ((16, 15.8), (64, 64.2)))
 CURVE = Lines("d", (16, 64, 256), {"Var": (15.8, 64.2, 255.0)})
-CHECK = Check("Var/d", "equals", 1.01, 1, 0.2, 0.19, True, ("d", 16))
 DEMO_NAME = "attention/score_scaling"
-
-
-class FakeLab:
-    """A lab that plays events back, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        self.started = self.closed = self.cancelled = False
-        self.ready = True
-        self.asked: list[tuple[str, tuple[str, ...], dict[str, Any]]] = []
-        self.hang = False
-        self.held = True
-        self.ends: e.Ended | None = None
-
-    async def start(self) -> None:
-        """Start."""
-        self.started = True
-
-    async def close(self) -> None:
-        """Close."""
-        self.closed = True
-
-    def kill(self) -> None:
-        """Kill."""
-        self.closed = True
-
-    async def run(self, demo: Any, claims: Any = None, parameters: Any = None, **_: Any) -> AsyncIterator[Any]:
-        """Play back."""
-        chosen = tuple(claims or (c.name for c in demo.claims))
-        self.asked.append((demo.name, chosen, dict(parameters or {})))
-        try:
-            for claim in chosen:
-                yield e.Started(claim)
-                if self.ends:
-                    yield e.Shown(claim, TABLE)
-                    yield self.ends
-                    return
-                yield e.Progress(claim, 1, 2)
-                if self.hang:
-                    await asyncio.sleep(60)
-                yield e.Shown(claim, TABLE)
-                yield e.Checked(claim, CHECK)
-                yield e.Finished(claim, self.held, 0.02)
-            yield e.Output("printed [/x]")
-            yield e.Ended(self.held, "done")
-        except (asyncio.CancelledError, GeneratorExit):
-            self.cancelled = True
-            raise
 
 
 def question(name: str, topic: str, level: str = "core", proven: bool = True) -> Question:

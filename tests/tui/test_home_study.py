@@ -159,7 +159,8 @@ async def test_a_demo_that_fails_is_a_message_on_the_card(make_app: Any, lab: An
         await pilot.press("enter", "space", "r")
         await settle(app, pilot)
         said = text(app, "#bench-state")
-        assert said == app.context.t(f"lab.{reason}", message="killed by [SIGSEGV] [/x]")
+        assert said == lab.ends.why(app.context.t)
+        assert "killed by [SIGSEGV] [/x]" in said or reason in ("timeout", "memory")
         assert app.screen.query(ClaimView).first().runs[0].evidence
         await pilot.press("3")
         await pilot.pause()

@@ -13,8 +13,9 @@ from textual.widgets import Static
 from studyapp.bank.model import SupportKind
 from studyapp.bank.refs import ClaimRef, demo_and_claim
 from studyapp.context import AppContext
-from studyapp.evidence.types import Check, Evidence
+from studyapp.evidence.types import Check, Evidence, exception_line
 from studyapp.lab import protocol as e
+from studyapp.lab.collect import RunFold
 from studyapp.tui.marks import drawn
 from studyapp.tui.widgets.claim_view import ClaimRun, ClaimView
 
@@ -128,10 +129,12 @@ class EvidencePanel(Vertical):
     async def _run_demo(self, name: str, chosen: Sequence[str], parameters: Mapping[str, Any]) -> None:
         words, demo = self.context.t, self.context.catalog.demos[name]
         shown: dict[str, tuple[list[Evidence], list[Check]]] = {}
+        fold = RunFold()
         stream = self.context.lab.run(demo, claims=chosen, parameters=parameters)
         try:
             async with aclosing(stream):
                 async for event in stream:
+                    fold.take(event)
                     claim = getattr(event, "claim", "")
                     ref, (items, checks) = f"{name}.{claim}", shown.setdefault(claim, ([], []))
                     match event:
@@ -157,7 +160,11 @@ class EvidencePanel(Vertical):
                             text = f"{words('lab.output')}:\n{event.text}" if event.text.strip() else ""
                             self.query_one("#bench-output", Static).update(Content(text))
                         case e.Ended():
-                            self._state(words(f"lab.{event.reason}", message=event.message))
+                            self._state(event.why(words))
+                            for outcome in fold.unfinished() if event.reason != "cancelled" else ():
+                                self.context.live.note(demo, outcome, parameters)
+                                cut = ClaimRun(event.why(words), False, outcome.evidence, outcome.checks, "", parameters)
+                                await self._keep(f"{name}.{outcome.claim}", cut)
         finally:
             for view in self.views.values():
                 view.progress(None, None)
@@ -182,7 +189,7 @@ class EvidencePanel(Vertical):
     async def _finish(self, ref: str, event: e.Finished, run: ClaimRun) -> None:
         words = self.context.t
         if event.error:
-            run.problem = words("lab.error", what=event.error.strip().splitlines()[-1])
+            run.problem = words("lab.error", what=exception_line(event.error))
         turned = ", ".join(f"{k}={v}" for k, v in run.parameters.items())
         run.label = words("lab.live", seconds=f"{event.seconds:.2g}") + (f" · {turned}" if turned else "")
         if claim_ref := ClaimRef.try_parse(ref):

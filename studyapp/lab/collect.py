@@ -1,0 +1,66 @@
+"""The events of a run, folded to what each claim came to: for the command line, for `verify` and for the interface alike."""
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from studyapp.evidence.types import Check, Evidence, Outcome
+from studyapp.lab.protocol import Checked, Ended, Finished, Output, RunEvent, RunStream, Shown, Skipped, Started
+
+
+@dataclass
+class RunFold:
+    """What a run has come to so far.
+
+    `outcomes` are the claims that ended or were skipped; `ended` is None until the run is over.
+    """
+
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    output: str = ""
+    ended: Ended | None = None
+    _open: dict[str, tuple[list[Evidence], list[Check]]] = field(default_factory=dict)
+
+    def take(self, event: RunEvent) -> None:
+        """Take the next event."""
+        match event:
+            case Started():
+                self._open[event.claim] = ([], [])
+            case Shown():
+                self._parts(event.claim)[0].append(event.item)
+            case Checked():
+                self._parts(event.claim)[1].append(event.check)
+            case Skipped():
+                self.outcomes[event.claim] = Outcome(event.claim, False, 0.0, skipped=event.why)
+            case Finished():
+                evidence, checks = self._parts(event.claim)
+                del self._open[event.claim]
+                self.outcomes[event.claim] = Outcome(
+                    event.claim, event.held, event.seconds, tuple(checks), tuple(evidence), event.error or ""
+                )
+            case Output():
+                self.output = event.text
+            case Ended():
+                self.ended = event
+
+    def unfinished(self) -> tuple[Outcome, ...]:
+        """The claims that began and did not end, with what they had shown; where the run was stopped, why is their error."""
+        stopped = self.ended is not None and self.ended.reason not in ("done", "cancelled")
+        error = (self.ended.message or self.ended.reason) if self.ended is not None and stopped else ""
+        return tuple(
+            Outcome(claim, False, 0.0, tuple(checks), tuple(evidence), error)
+            for claim, (evidence, checks) in self._open.items()
+        )
+
+    def _parts(self, claim: str) -> tuple[list[Evidence], list[Check]]:
+        return self._open.setdefault(claim, ([], []))
+
+
+async def collect(run: RunStream, each: Callable[[RunEvent], None] | None = None) -> RunFold:
+    """Follow a run to its end; `each` hears every event. The run is ended where this is cancelled."""
+    fold = RunFold()
+    async with aclosing(run):
+        async for event in run:
+            fold.take(event)
+            if each is not None:
+                each(event)
+    return fold
