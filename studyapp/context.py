@@ -44,6 +44,7 @@ class AppContext:
     Attributes:
         home: the learner's data folder; made when something is first written.
         cache: where what can be made anew is kept; None where there is no place for it.
+        in_background: whether the store's check and backup are left to `store.maintenance`, beside the first screen.
         banks: folders of personal banks, read beside the bank that ships with the app.
         live: the claims that ran in this sitting with their defaults.
     """
@@ -63,6 +64,7 @@ class AppContext:
         self.banks = tuple(banks)
         self.clock = clock
         self.as_tex = False
+        self.in_background = False
         self._language = language
         self.__dict__.update(opened)
 
@@ -94,7 +96,7 @@ class AppContext:
     def store(self) -> "Store":
         from studyapp.reviews.store import Store
 
-        return Store.open(self.database, self.settings)
+        return Store.open(self.database, self.settings, background=self.in_background)
 
     @cached_property
     def lab(self) -> "LabLike":

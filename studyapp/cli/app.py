@@ -14,6 +14,7 @@ def open_app(context: AppContext) -> None:
     from studyapp.tui.app import StudyApp
     from studyapp.tui.exit_guard import leave_process
 
+    context.in_background = True
     context.store  # noqa: B018  what is wrong with the database is said before the terminal is taken over
     app = StudyApp(context)
     try:

@@ -1,6 +1,7 @@
 """What can be asked of a database of reviews without reading its events: counts by day, and what is new."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,6 +81,13 @@ class Queries:
             ORDER BY seq DESC LIMIT ?"""
         with guard(self.path):
             return [seconds for (seconds,) in self._connection.execute(sql, [reviews])]
+
+    def ticks(self) -> list[tuple[str, list[int]]]:
+        """The card and the points ticked of every review that stands and at which any point was ticked, oldest first."""
+        sql = f"""SELECT card, json_extract(data, '$.ticked') FROM events
+            WHERE kind = 'review' AND json_array_length(data, '$.ticked') > 0 AND {NOT_UNDONE} ORDER BY seq"""
+        with guard(self.path):
+            return [(card, json.loads(ticked)) for card, ticked in self._connection.execute(sql)]
 
     def since(self, seq: int) -> list[Change]:
         """What came into the log after an event, by this process or another."""

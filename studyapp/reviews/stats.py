@@ -1,6 +1,7 @@
 """Numbers about one's own study: pure functions over what the store counts by study day."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections import deque
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from statistics import median
@@ -61,6 +62,35 @@ def heatmap(days: Mapping[int, Day], count: int, today: int) -> list[int]:
 def date_of(day: int) -> date:
     """The date of a study day, which until the rollover hour is the day before the calendar's."""
     return date.fromordinal(day + EPOCH_ORDINAL)
+
+
+@dataclass(frozen=True, slots=True)
+class MissedPoint:
+    """A point of a card that was left unticked at `missed` of the last `reviews` reviews with ticks."""
+
+    card: str
+    point: int
+    missed: int
+    reviews: int
+
+
+def missed_points(
+    ticks: Iterable[tuple[str, Sequence[int]]], points: Mapping[str, int], least: int = 2, latest: int = 5
+) -> list[MissedPoint]:
+    """The points missed at least `least` times and at most of the `latest` reviews of their card, the most missed first.
+
+    `points` says how many each card has; cards that are not in it are left out.
+    """
+    last: dict[str, deque[set[int]]] = {}
+    for card, ticked in ticks:
+        last.setdefault(card, deque(maxlen=latest)).append(set(ticked))
+    missed = [
+        MissedPoint(card, point, sum(point not in ticked for ticked in reviews), len(reviews))
+        for card, reviews in last.items()
+        for point in range(points.get(card, 0))
+    ]
+    often = [each for each in missed if each.missed >= least and 2 * each.missed > each.reviews]
+    return sorted(often, key=lambda each: (-each.missed / each.reviews, -each.missed, each.card, each.point))
 
 
 def minutes_estimate(seconds: Iterable[float], cards: int) -> float:

@@ -63,10 +63,28 @@ class StudyApp(App[None]):
             self.guard.watch()
         await self.push_screen(Home(self.context))
         self.call_after_refresh(self._start_lab)
+        if self.context.in_background:
+            self.call_after_refresh(self._maintain)
 
     @work(exclusive=True, group="lab-start", exit_on_error=False)
     async def _start_lab(self) -> None:
         await self.context.lab.start()
+
+    @work(exclusive=True, group="maintenance", exit_on_error=False, thread=True)
+    def _maintain(self) -> None:
+        """Check a large file and make the day's backup, beside the first question; Home says what went wrong."""
+        store, now = self.context.store, self.context.clock()
+        try:
+            notices = store.maintenance(now) if store.writable else []
+        except StudyError as error:
+            notices = ["\n".join(filter(None, (error.message, error.hint)))]
+        if notices:
+            store.notices += notices
+            self.call_from_thread(self._tell_notices)
+
+    def _tell_notices(self) -> None:
+        if isinstance(self.screen, Home):
+            self.screen.call_later(self.screen.show)
 
     def exit(self, *args: Any, **kwargs: Any) -> None:
         """Leave; a second and a half later at the latest, whatever the terminal does."""

@@ -1,7 +1,6 @@
 """The numbers that Home and Stats show."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 from studyapp.context import AppContext
 from studyapp.reviews import stats
@@ -31,18 +30,15 @@ class HomeStats:
     streak: int
     forecast: list[int]
     yesterday: int
+    yesterday_due: int
     yesterday_percent: int
+    """Of the cards in review: the same figure as in Stats."""
     seen: bool
 
 
 def waits(load: TopicLoad) -> int:
     """How many cards wait in a topic."""
     return load.new + load.learn + load.due
-
-
-def date_of(day: int) -> date:
-    """The date of a study day: until the rollover hour it is that of the day before."""
-    return date(1970, 1, 1) + timedelta(days=day)
 
 
 def home_stats(context: AppContext) -> HomeStats:
@@ -57,7 +53,8 @@ def home_stats(context: AppContext) -> HomeStats:
         streak=streak(context),
         forecast=overview.forecast[:14],
         yesterday=past.reviews,
-        yesterday_percent=round(100 * past.recalled / past.reviews) if past.reviews else 0,
+        yesterday_due=past.due,
+        yesterday_percent=round(100 * past.due_recalled / past.due) if past.due else 0,
         seen=overview.answered,
     )
 

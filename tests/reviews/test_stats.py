@@ -63,3 +63,26 @@ def test_minutes_estimate_goes_by_the_median(log, store):
     assert store.latest_seconds() == [9999, 90, 30, 30, 30] and store.latest_seconds(2) == [9999, 90]
     assert stats.minutes_estimate(store.latest_seconds(), 10) == pytest.approx(10 * 30 / 60)
     assert stats.minutes_estimate([], 10) == 10
+
+
+def test_points_left_out_again_and_again_are_named(store, now):
+    """Of the last reviews with ticks; what was undone, was rated without a tick, or was missed once only, does not count."""
+    for n, ticked in enumerate(([0, 1], [0], [0], [0, 1, 2], [], [0])):
+        store.append("review", "a", now + n * DAY, rating=3, data={"ticked": ticked})
+    store.append("review", "a", now + 9 * DAY, rating=3, data={"ticked": [1, 2]})
+    store.undo(now + 9 * DAY)
+    store.append("review", "b", now, rating=3, data={"ticked": [1]})
+    store.append("review", "c", now, rating=3)
+    ticks = [("a", [0, 1]), ("a", [0]), ("a", [0]), ("a", [0, 1, 2]), ("a", [0]), ("b", [1])]
+    assert store.ticks() == ticks
+    missed = stats.missed_points(store.ticks(), {"a": 3, "b": 2})
+    assert missed == [stats.MissedPoint("a", 2, 4, 5), stats.MissedPoint("a", 1, 3, 5)]
+    assert stats.missed_points(store.ticks(), {"b": 2}) == []
+
+
+def test_only_the_latest_reviews_count_for_a_point(store, now):
+    """A point that was left out long ago and is said now is not missed."""
+    ticks = [("a", [0])] * 5 + [("a", [0, 1])] * 5
+    assert stats.missed_points(ticks, {"a": 2}) == []
+    assert stats.missed_points(ticks, {"a": 2}, latest=8) == []
+    assert stats.missed_points(ticks[:7], {"a": 2}) == [stats.MissedPoint("a", 1, 3, 5)]

@@ -1,6 +1,5 @@
 """Browse, Lab, Stats, Help, the palette and the one command table."""
 
-from datetime import date
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.lab import LabScreen
 from studyapp.tui.screens.models import Models
 from studyapp.tui.screens.new_cards import NewCards
-from studyapp.tui.screens.stats import Stats, months
+from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.claim_view import ClaimView
 
@@ -45,12 +44,6 @@ async def test_every_room_opens_from_home_and_speaks_both_languages(
         await pilot.press("escape")
         await pilot.pause()
         assert isinstance(app.screen, Home)
-
-
-def test_months_stand_above_their_weeks() -> None:
-    """Each month's number begins at the week that holds its first day, two cells a week."""
-    line = months(date(2026, 11, 24), 70)  # from 16 September; 1 October is in week 2, 1 November in week 6
-    assert line == " " * 4 + "10" + " " * 6 + "11"
 
 
 async def test_the_lab_runs_what_the_form_says_and_keeps_the_former_run(make_app: Any, lab: Any) -> None:
@@ -88,17 +81,6 @@ async def test_a_parameter_with_two_defaults_is_left_to_each_claim_until_turned(
         await pilot.press("r")
         await app.workers.wait_for_complete()
         assert [a[2] for a in lab.asked] == [{}, {"samples": 128}]
-
-
-async def test_stats_count_what_was_answered(make_app: Any, clock: Any) -> None:
-    """After answers on two days, Stats tells the streak and the share recalled."""
-    app = make_app()
-    async with app.run_test(size=(140, 45)) as pilot:
-        await pilot.press("enter", "space", "4", "escape")
-        clock.forward(days=20)
-        await pilot.press("enter", "space", "3", "escape", "s")
-        await pilot.pause()
-        assert "100%" in text(app, "#numbers")
 
 
 async def test_light_and_dark_switch_and_are_kept(make_app: Any) -> None:

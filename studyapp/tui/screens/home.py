@@ -12,8 +12,9 @@ from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from studyapp.reviews.stats import date_of
 from studyapp.tui.commands import bindings
-from studyapp.tui.dashboard import HomeStats, TopicLoad, date_of, home_stats, waits
+from studyapp.tui.dashboard import HomeStats, TopicLoad, home_stats, waits
 from studyapp.tui.scope import scope_line
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import gauge, pad, sparkline
@@ -82,11 +83,9 @@ class Home(BaseScreen):
             )
         )
         self._topics(stats_now.topics, today)
-        past = (
-            words.count("home.yesterday", stats_now.yesterday, percent=stats_now.yesterday_percent)
-            if stats_now.yesterday
-            else words("home.yesterday_none")
-        )
+        past = words.count("home.yesterday", stats_now.yesterday) if stats_now.yesterday else words("home.yesterday_none")
+        if stats_now.yesterday_due:
+            past += words.count("home.recalled", stats_now.yesterday_due, percent=stats_now.yesterday_percent)
         coming = words("home.forecast", n=sum(stats_now.forecast), most=max(stats_now.forecast, default=0))
         bars = Content.styled(sparkline(stats_now.forecast), "$accent")
         self.query_one("#days", Static).update(Content.assemble(bars, f"  {coming} · {past}"))

@@ -13,10 +13,12 @@ from studyapp.reviews import stats
 from studyapp.tui.commands import bindings
 from studyapp.tui.dashboard import home_stats
 from studyapp.tui.screens.base import BaseScreen
-from studyapp.tui.textgraphics import gauge, pad, sparkline
+from studyapp.tui.textgraphics import gauge, hanging, pad, sparkline
 from studyapp.tui.widgets.key_footer import KeyFooter
 
 SHADES = " ░▒▓█"
+MOST = 8
+INDENT = 12
 
 
 class Stats(BaseScreen):
@@ -28,6 +30,7 @@ class Stats(BaseScreen):
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
         self.days: dict[int, stats.Day] = {}
+        self.drawn_at = 0
 
     def compose(self) -> ComposeResult:
         """One text."""
@@ -36,13 +39,22 @@ class Stats(BaseScreen):
             yield Static(id="numbers", markup=False)
         yield KeyFooter()
 
+    async def on_resize(self) -> None:
+        """The calendar is as long as the terminal lets it be."""
+        if self.size.width != self.drawn_at:
+            self._draw()
+
     async def show(self) -> None:
         """Count and draw."""
         self.query_one("#title", Static).update(self.title_line(self.t("stats.title")))
         self.days = self.context.store.days()
-        parts = [self._retention(), self._forecast(), self._heatmap(), self._topics(), self._slipping()]
-        self.query_one("#numbers", Static).update(Content("\n\n").join([p for p in parts if p]))
+        self._draw()
         self.footer()
+
+    def _draw(self) -> None:
+        self.drawn_at = self.size.width
+        parts = [self._retention(), self._forecast(), self._heatmap(), self._topics(), self._slipping(), self._missed()]
+        self.query_one("#numbers", Static).update(Content("\n\n").join([p for p in parts if p]))
 
     def _part(self, heading: str, lines: list[Content | str]) -> Content:
         return Content("\n").join(
@@ -54,20 +66,31 @@ class Stats(BaseScreen):
         for days in (7, 30, 365):
             kept = stats.retention(days_of, today - days + 1, today)
             if kept.share is not None:
-                of = self.t("stats.reviews", n=kept.reviews, recalled=kept.recalled)
+                of = self.count("stats.reviews", kept.reviews, recalled=kept.recalled)
                 bar = gauge(kept.share, 20)
                 lines.append(
                     Content.assemble(pad(self.t("stats.days", n=days), 16), bar, f" {kept.share:4.0%}  {of}")
                 )
-        streak = self.t("stats.streak", n=stats.streak(days_of, today))
-        if not days_of:
+        if days_of:
+            answers = sum(day.reviews for day in days_of.values())
+            lines.append(Content.styled(self.count("stats.answers", answers), "$foreground-muted"))
+        else:
             lines.append(Content(self.t("stats.none")))
+        streak = self.count("stats.streak", stats.streak(days_of, today))
         return self._part(f"{self.t('stats.retention')} · {streak}", list(lines))
 
     def _forecast(self) -> Content:
-        ahead = self.context.overview().forecast
-        line = Content.assemble(Content.styled(sparkline(ahead), "$accent"), f"  {sum(ahead)}")
-        return self._part(self.t("stats.forecast", n=len(ahead)), [line])
+        """The days to come as a row of blocks, dated at both ends, with their sum and the fullest day."""
+        ahead, today = self.context.overview().forecast, self.context.today()
+        most = max(ahead)
+        dates = [f"{stats.date_of(today + n):%m-%d}" for n in (0, len(ahead) - 1, ahead.index(most))]
+        told = self.count("stats.coming", sum(ahead))
+        if most:
+            told += self.t("stats.fullest", n=most, date=dates[2])
+        bars = Content.styled(sparkline(ahead), "$accent")
+        line = Content.assemble(Content.styled(f"{dates[0]} ", "$foreground-muted"), bars)
+        line = Content.assemble(line, Content.styled(f" {dates[1]}", "$foreground-muted"))
+        return self._part(f"{self.t('stats.forecast', n=len(ahead))} · {told}", [line])
 
     def _heatmap(self) -> Content:
         weeks = max(8, min(52, (self.size.width - 12) // 2))
@@ -97,14 +120,35 @@ class Stats(BaseScreen):
         return self._part(self.t("stats.topics"), lines)
 
     def _slipping(self) -> Content | None:
-        worst = sorted((c for c in self.context.cards().values() if c.lapses), key=lambda c: -c.lapses)[:8]
+        worst = sorted((c for c in self.context.cards().values() if c.lapses), key=lambda c: -c.lapses)[:MOST]
         named = [(c, q) for c in worst if (q := self.context.question_of(c.card))]
         if not named:
             return None
-        lines: list[Content | str] = [
-            f"{self.t('stats.lapses', n=c.lapses)}  {q.ask[self.context.language]}" for c, q in named
-        ]
-        return self._part(self.t("stats.hard"), lines)
+        return self._part(
+            self.t("stats.hard"),
+            [self._row(self.count("stats.lapses", c.lapses), q.ask[self.context.language]) for c, q in named],
+        )
+
+    def _missed(self) -> Content | None:
+        """The points that the learner leaves out again and again, with what each says."""
+        points = {q.card_id: len(q.points) for q in self.context.scheduled()}
+        often = stats.missed_points(self.context.store.ticks(), points)[:MOST]
+        rows: list[Content | str] = []
+        for each in often:
+            question = self.context.question_of(each.card)
+            assert question is not None  # its card is one of `points`
+            point = question.points[each.point][self.context.language]
+            told = self._row(self.t("stats.missed_of", n=each.missed, total=each.reviews), point)
+            ask = hanging(Content(""), Content(question.ask[self.context.language]), self._room(), INDENT)
+            rows.append(Content("\n").join([told, Content.styled(ask.plain, "$foreground-muted")]))
+        return self._part(self.t("stats.missed"), rows) if rows else None
+
+    def _room(self) -> int:
+        return min(100, max(30, self.size.width - 6))
+
+    def _row(self, head: str, text: str) -> Content:
+        """A sentence that hangs beside what is counted of it."""
+        return hanging(Content(pad(head, INDENT - 1)), Content(text), self._room(), INDENT)
 
 
 def months(today: date, days: int) -> str:
