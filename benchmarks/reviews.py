@@ -27,6 +27,8 @@ from studyapp.export.options import ExportOptions
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog, LazyDemos
 from studyapp.lab.recordings import Recordings
+from studyapp.lab.verdict import verdict
+from studyapp.render.document import document
 from studyapp.reviews.cards import study_day, to_text
 from studyapp.reviews.event_log import SUMMED, to_body
 from studyapp.reviews.log import Rating, checksum, uuid7
@@ -251,12 +253,16 @@ def measure(cards: int) -> list[tuple[str, float, float | None]]:
                 )
                 for progress in (False, True)
             }
+        no_demos = Catalog(LazyDemos({}))
         with Store.open(ours, SETTINGS, NOW) as store:
             exported = {
                 progress: took(
                     lambda progress=progress: export(
-                        bank, None, folder / "ours.apkg",
-                        ExportOptions(("en", "zh"), Translations.load("en"), NOW, store=store if progress else None),
+                        ExportOptions(
+                            bank=bank, document=lambda q: document(q, bank, lambda s: verdict(s, no_demos, None)),
+                            output=folder / "ours.apkg", languages=("en", "zh"), words=Translations.load("en"), now=NOW,
+                            store=store if progress else None,
+                        )
                     )
                 )
                 for progress in (False, True)

@@ -1,4 +1,4 @@
-"""The commands that do something: answer, run, verify, export, backup, restore, doctor."""
+"""The commands that do something: answer, run, verify, backup, restore, doctor."""
 
 import asyncio
 import shutil
@@ -13,7 +13,7 @@ from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
 from studyapp.cli.when import instant, until
 from studyapp.context import AppContext
-from studyapp.errors import CallError, DemoError, ExportError, StudyError
+from studyapp.errors import CallError, DemoError, StudyError
 from studyapp.evidence.types import Evidence
 
 if TYPE_CHECKING:
@@ -53,16 +53,6 @@ def answer(context: AppContext, question_id: str, rating: str, at: str | None, a
     else:
         back = until(context, state.due_day, state.due_at)
         click.echo(context.t("cli.answered", id=question.id, state=context.t(f"browse.state_{state.state}"), when=back))
-
-
-def spare_database(context: AppContext, output: Path) -> None:
-    """Refuse a file to write that is the database itself.
-
-    Raises:
-        StudyError: where it is.
-    """
-    if output.resolve() == context.database.resolve():
-        raise StudyError(f"{output}: holds the reviews and is not written over", "name another file with -o")
 
 
 def pair(context: AppContext, given: str) -> tuple[str, str]:
@@ -206,55 +196,16 @@ def verify(context: AppContext, names: tuple[str, ...], record: bool, seeds: int
 
 
 @cli.command()
-@click.argument("form", type=click.Choice(["anki", "csv", "markdown", "json"]))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--topic", "topics", multiple=True, shell_complete=complete.topics, help="Only this topic; may be repeated."
-)
-@click.option("--lang", "languages", type=click.Choice(["zh", "en", "both"]), default="both", show_default=True)
-@click.option("--progress", is_flag=True, help="Put the schedule and the reviews in too (anki, json).")
-@with_context
-def export(context: AppContext, form: str, output: Path, topics: tuple[str, ...], languages: str, progress: bool) -> None:
-    """Write flashcards for other programs."""
-    spare_database(context, output)
-    from studyapp.export import FORMATS, WITH_PROGRESS
-    from studyapp.export.chart_cache import Pictures
-    from studyapp.export.options import ExportOptions
-
-    known = {t.id for t in context.bank.topics}
-    for topic in topics:
-        if topic not in known:
-            names = ", ".join(sorted(known))
-            raise CallError(context.t("errors.no_topic", topic=topic), context.t("errors.topics_are", names=names))
-    if progress and form not in WITH_PROGRESS:
-        raise ExportError(f"--progress goes with {' and '.join(WITH_PROGRESS)}, not {form}", "leave it out")
-
-    def drawing(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r{context.t('cli.drawing', done=done, total=total)}", nl=done == total, err=True)
-
-    job = ExportOptions(
-        languages=("en", "zh") if languages == "both" else (languages,),
-        words=context.t,
-        now=context.clock(),
-        topics=topics,
-        store=context.store if progress else None,
-        edits_path=context.home / "edits.json",
-        pictures=Pictures(context.home / "pictures", drawing),
-    )
-    written = FORMATS[form](context.bank, context.recordings, output, job)
-    click.echo(context.t("cli.exported", count=written, path=output))
-
-
-@cli.command()
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to; without it, the backups folder."
 )
 @with_context
 def backup(context: AppContext, output: Path | None) -> None:
     """Copy the database of reviews."""
+    from studyapp.files import spare
+
     if output:
-        spare_database(context, output)
+        spare(context.home, output)
     click.echo(context.store.backup(output))
 
 

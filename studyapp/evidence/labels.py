@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from studyapp.evidence.types import Bars, Check, Evidence, Heatmap, Lines, Table
+from studyapp.evidence.types import Check, Evidence
 
-Item = TypeVar("Item", Table, Lines, Bars, Heatmap, Check)
+Item = TypeVar("Item", bound=Evidence | Check)
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9_'’]*")
 PLACEHOLDER = "{}"
 # Words of formulas and customary names, the same in both languages.

@@ -8,22 +8,31 @@ import json
 import sqlite3
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import genanki
 
-from studyapp.bank.model import Bank
-from studyapp.export.card import FIELDS, evidence, fields, tags
+from studyapp.errors import ExportError
+from studyapp.evidence.types import Evidence
+from studyapp.export.card import FIELDS, deck, fields, tags
 from studyapp.export.chart_cache import Pictures
 from studyapp.export.note_mtimes import NoteTimes
-from studyapp.export.options import ExportOptions, atomic_write, select_questions, titles
-from studyapp.lab.recordings import Recordings
+from studyapp.export.options import ExportOptions
+from studyapp.export.progress import write_progress
+from studyapp.export.selection import select_questions
+from studyapp.export.writing import STDOUT, atomic_write
+from studyapp.render.document import Document
 
-MODEL_ID = 1_604_117_351  # for ever: Anki knows the note type by it
-DECK_ID = 1_704_229_841
-ID_FROM, ID_SPAN = 1_300_000_000_000, 100_000_000_000  # note and card ids look like times of 2011 to 2014
+# By these Anki knows again what it has: they are in people's collections and stay for ever.
+MODEL_ID = 1_604_117_351
+DECK_ID, DECK_SPAN = 1_704_229_841, 1_000_000_000
+NOTE_ID, NOTE_SPAN = 1_300_000_000_000, 100_000_000_000  # note and card ids look like times of 2011 to 2014
+
 ZIP_DATE = (2000, 1, 1, 0, 0, 0)
+CREATED = 1_000_000_000.0
 
 FRONT = '<div class="ask">{{Ask}}</div>'
 BACK = """{{FrontSide}}<hr id="answer">
@@ -32,15 +41,12 @@ BACK = """{{FrontSide}}<hr id="answer">
 STYLE = """.card { font-family: sans-serif; font-size: 18px; text-align: left; max-width: 46em; margin: auto; }
 .ask { font-size: 1.25em; font-weight: 600; }
 h4 { margin: 1em 0 .3em; color: #777; } summary { font-weight: 600; color: #777; }
-.mark { font-weight: 700; } .proof { color: #2a8a3e; } .toy { color: #b07400; } .cite { color: #777; }
+.other { font-size: .9em; font-weight: 400; } .other > summary { font-weight: 400; }
+.mark { font-weight: 700; } .success { color: #2a8a3e; } .warning { color: #b07400; } .error { color: #c0392b; } .muted { color: #777; }
 table { border-collapse: collapse; margin: .5em 0; } td, th { border: 1px solid #9996; padding: .15em .5em; }
-.evidence td { text-align: right; } caption, .where { color: #777; font-size: .85em; }
+.evidence td { text-align: right; } caption, .where, small { color: #777; font-size: .85em; }
 pre, code { font-size: .9em; } pre { overflow-x: auto; } img { max-width: 100%; } s { color: #999; }
 """
-
-
-class Note(genanki.Note):  # type: ignore[misc]
-    """A note whose identity follows from the question's id and never from its text."""
 
 
 def guid(question: str) -> str:
@@ -48,60 +54,76 @@ def guid(question: str) -> str:
     return str(genanki.guid_for("studyapp", question))
 
 
-def export(bank: Bank, recordings: Recordings | None, path: Path, job: ExportOptions) -> int:
+def stable_number(text: str, start: int, span: int) -> int:
+    """A number from `start` on that follows from `text` alone."""
+    return start + int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % span
+
+
+def export(options: ExportOptions) -> int:
     """Write the package and return how many questions it holds; with a store the learner's progress goes along.
 
     The same bank gives the same notes with the same edit times, so importing again changes nothing that did not change.
 
     Raises:
-        ExportError: where there is nothing to export, the place cannot be written or the table of edits is damaged.
+        ExportError: where there is nothing to export, the place cannot be written or the table of edit times is damaged.
     """
-    questions = select_questions(bank, job.topics, job.languages)
-    edits = NoteTimes(job.edits_path)
-    names = titles(bank, job.languages[0])
-    pictures = job.pictures or Pictures()
-    pictures.prepare(evidence(recordings, questions))
-    model = genanki.Model(
-        MODEL_ID,
-        "studyapp",
-        fields=[{"name": f} for f in FIELDS],
-        css=STYLE,
-        templates=[{"name": "recall", "qfmt": FRONT, "afmt": BACK}],
-    )
+    if options.output == STDOUT:
+        raise ExportError(options.words("export.no_text"), options.words("export.no_text_hint"))
+    documents = [options.document(question) for question in select_questions(options)]
+    times = NoteTimes(options.note_times)
+    pictures = options.pictures or Pictures()
+    pictures.prepare(_evidence(documents, options.languages[0]))
+    decks, edited = _decks(documents, options, pictures, times)
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "collection.anki2"
+        with closing(sqlite3.connect(database)) as connection, connection:
+            genanki.Package(decks).write_to_db(connection.cursor(), CREATED, count(int(CREATED * 1000)))
+            ids = _settle(connection, edited)
+            if options.store is not None:
+                write_progress(connection, options.store, ids, options.now)
+        _pack(options.output, database, pictures)
+    times.save()
+    return len(documents)
+
+
+def _evidence(documents: list[Document], language: str) -> Iterator[Evidence]:
+    """All that the notes show."""
+    return (shown for d in documents for claim in d.evidence() for shown in claim.evidence(language))
+
+
+def _decks(
+    documents: list[Document], options: ExportOptions, pictures: Pictures, times: NoteTimes
+) -> tuple[list[genanki.Deck], dict[str, int]]:
+    """The decks with their notes in learning order, and when each note was last edited, by question."""
+    template = {"name": "recall", "qfmt": FRONT, "afmt": BACK}
+    model = genanki.Model(MODEL_ID, "studyapp", fields=[{"name": f} for f in FIELDS], css=STYLE, templates=[template])
     decks: dict[str, genanki.Deck] = {}
     edited: dict[str, int] = {}
-    for place, question in enumerate(questions, 1):
+    for place, document in enumerate(documents, 1):
+        question = document.question
         if question.topic not in decks:
-            name = f"{job.words('export.deck')}::{names.get(question.topic, question.topic)}"
-            decks[question.topic] = genanki.Deck(_number(question.topic, DECK_ID, 1_000_000_000), name)
-        made = fields(bank, recordings, question, job.languages, pictures)
-        marked = tags(question)
-        edited[question.id] = edits.time(question.id, [*made, " ".join(marked)], job.now)
-        decks[question.topic].add_note(
-            Note(model=model, fields=made, sort_field=question.id, tags=marked, guid=guid(question.id), due=place)
+            number = stable_number(question.topic, DECK_ID, DECK_SPAN)
+            decks[question.topic] = genanki.Deck(number, deck(question.topic))
+        content, labels = fields(document, options.languages, pictures), tags(question)
+        edited[question.id] = times.time(question.id, [*content, " ".join(labels)], options.now)
+        note = genanki.Note(
+            model=model, fields=content, sort_field=question.id, tags=labels, guid=guid(question.id), due=place
         )
-    with tempfile.TemporaryDirectory() as folder:
-        base = Path(folder) / "base.apkg"
-        genanki.Package(list(decks.values())).write_to_file(base, timestamp=1_000_000_000.0)
-        with zipfile.ZipFile(base) as made_by_genanki:
-            database = Path(made_by_genanki.extract("collection.anki2", folder))
-        with closing(sqlite3.connect(database)) as connection, connection:
-            ids = _settle(connection, edited)
-            if job.store is not None:
-                from studyapp.export.progress import write_progress
+        decks[question.topic].add_note(note)
+    return list(decks.values()), edited
 
-                write_progress(connection, job.store, ids, job.now)
-        with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as package:
-            media = dict(enumerate(sorted(pictures.media)))
-            entries = {
-                "collection.anki2": database.read_bytes(),
-                "media": json.dumps(media).encode(),
-                **{str(i): pictures.media[name] for i, name in media.items()},
-            }
-            for name, content in entries.items():
-                package.writestr(zipfile.ZipInfo(name, ZIP_DATE), content, zipfile.ZIP_DEFLATED)
-    edits.save()
-    return len(questions)
+
+def _pack(path: Path, database: Path, pictures: Pictures) -> None:
+    """Zip the collection and its pictures, the same content always to the same bytes."""
+    media = dict(enumerate(sorted(pictures.media)))
+    entries = {
+        "collection.anki2": database.read_bytes(),
+        "media": json.dumps(media).encode(),
+        **{str(i): pictures.media[name] for i, name in media.items()},
+    }
+    with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as package:
+        for name, content in entries.items():
+            package.writestr(zipfile.ZipInfo(name, ZIP_DATE), content, zipfile.ZIP_DEFLATED)
 
 
 def _settle(connection: sqlite3.Connection, edited: dict[str, int]) -> dict[str, int]:
@@ -114,7 +136,7 @@ def _settle(connection: sqlite3.Connection, edited: dict[str, int]) -> dict[str,
     ).fetchall()
     for note, identity, card in rows:
         question = questions[identity]
-        new = _number(question, ID_FROM, ID_SPAN)
+        new = stable_number(question, NOTE_ID, NOTE_SPAN)
         while new in taken:
             new += 1
         taken.add(new)
@@ -122,7 +144,3 @@ def _settle(connection: sqlite3.Connection, edited: dict[str, int]) -> dict[str,
         connection.execute("UPDATE cards SET id = ?, nid = ?, mod = ? WHERE id = ?", (new, new, edited[question], card))
         cards[question] = new
     return cards
-
-
-def _number(text: str, start: int, span: int) -> int:
-    return start + int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") % span

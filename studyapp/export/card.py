@@ -1,108 +1,158 @@
-"""A question as the fields of a note, in HTML; the Anki package and the CSV share them."""
+"""A document as the fields of a note, in HTML; the Anki package and the CSV share them.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+One language is shown; where there is a second, it is folded away under each part.
+"""
+
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
 
-from studyapp.bank.model import Bank, Point, Question
+from studyapp.bank.model import Question
 from studyapp.evidence.types import Evidence
 from studyapp.export.chart_cache import Pictures
-from studyapp.export.options import MARKS, recorded, references, support
 from studyapp.i18n import Translations
-from studyapp.lab.recordings import Recordings
-from studyapp.render.html import evidence_html, html, inline
+from studyapp.lab.verdict import Mark
+from studyapp.render.document import (
+    Block,
+    ClaimEvidence,
+    Correction,
+    Document,
+    FollowUp,
+    Models,
+    Prose,
+    Reference,
+    Statement,
+)
+from studyapp.render.html import evidence_html, html, inline, neutral
+from studyapp.render.markdown import text_html
+from studyapp.render.marks import checks_held, note, recorded
 
 FIELDS = ("Ask", "Brief", "Points", "Answer", "Corrections", "Evidence", "References", "Id")
+"""For ever: Anki does not update notes whose note type has got other fields. What is new goes into one of these."""
+SECTIONS_OF = {
+    "Brief": ("brief",),
+    "Points": ("points",),
+    "Answer": ("answer", "today"),
+    "Corrections": ("corrections",),
+    "Evidence": ("evidence",),
+    "References": ("follow_ups", "references"),
+}
+FOLDED = frozenset({"evidence", "references"})
+ROOT = "studyapp"
 
 
-def fields(
-    bank: Bank,
-    recordings: Recordings | None,
-    question: Question,
-    languages: Sequence[str],
-    pictures: Pictures | None = None,
-) -> list[str]:
-    """The note's fields in the order of FIELDS, each language in its own block.
-
-    Without `pictures` evidence is tables only.
-    """
-    words = {x: Translations.load(x) for x in languages}
-    first = words[languages[0]]
-
-    def both(part: Callable[[str], str]) -> str:
-        made = [(x, part(x)) for x in languages]
-        return "".join(f'<div lang="{x}">{text}</div>' for x, text in made if text)
-
-    return [
-        both(lambda x: inline(question.ask[x])),
-        both(lambda x: _titled(words[x]("export.brief"), html(question.brief[x]))),
-        both(lambda x: _titled(words[x]("export.points"), _points(question.points, x))),
-        both(lambda x: _titled(words[x]("export.answer"), html(question.answer[x]))),
-        both(lambda x: _titled(words[x]("export.corrections"), _corrections(question, words[x], x))),
-        _folded(first("export.evidence"), _evidence(recordings, question, first, pictures)),
-        _folded(first("export.references"), "".join(f"<p>{escape(r)}</p>" for r in references(bank, question))),
-        question.id,
-    ]
+def deck(topic: str) -> str:
+    """The deck of a topic: the same in every language and however its title is worded, so that there is one tree for ever."""
+    return f"{ROOT}::{topic}"
 
 
 def tags(question: Question) -> list[str]:
     """The tags of a note; Anki's tags hold no spaces."""
-    made = [f"topic::{question.topic}", f"level::{question.level}", *question.tags]
-    return ["-".join(t.split()) for t in made]
+    found = [f"topic::{question.topic}", f"level::{question.level}", *question.tags]
+    return ["-".join(t.split()) for t in found]
 
 
-def evidence(recordings: Recordings | None, questions: Iterable[Question]) -> Iterator[Evidence]:
-    """All that the notes of these questions show."""
-    for claim in dict.fromkeys(claim for question in questions for claim in question.claims):
-        if (found := recorded(recordings, claim)) is not None:
-            yield from found[1].evidence
+def fields(document: Document, languages: Sequence[str], pictures: Pictures | None = None) -> list[str]:
+    """The note's fields in the order of FIELDS. Without `pictures` evidence is tables only."""
+    words = [Translations.load(language) for language in languages]
+    by_name = {
+        "Ask": _folding(lambda w: inline(document.ask[w.language]), words),
+        "Id": text_html(document.question.id),
+    }
+    for name, sections in SECTIONS_OF.items():
+        parts = [_section(document, section, words, pictures) for section in sections]
+        by_name[name] = "".join(parts)
+    return [neutral(by_name[name]) for name in FIELDS]
 
 
-def _titled(title: str, body: str) -> str:
-    return f"<h4>{escape(title)}</h4>{body}" if body else ""
+def _section(document: Document, name: str, words: Sequence[Translations], pictures: Pictures | None) -> str:
+    blocks = document.section(name)
+    if not blocks:
+        return ""
+    as_of = document.question.today.as_of if document.question.today else ""
+
+    def title(w: Translations) -> str:
+        return text_html(w(f"document.{name}", as_of=as_of))
+
+    def body(w: Translations) -> str:
+        listed = [_block(block, w, pictures) for block in blocks]
+        return _joined(listed)
+
+    if name in FOLDED:
+        first = words[0]
+        return f'<details lang="{first.language}"><summary>{title(first)}</summary>{body(first)}</details>'
+    return _folding(lambda w: f"<h4>{title(w)}</h4>{body(w)}", words)
 
 
-def _folded(title: str, body: str) -> str:
-    return f"<details><summary>{escape(title)}</summary>{body}</details>" if body else ""
+def _folding(part: Callable[[Translations], str], words: Sequence[Translations]) -> str:
+    """The first language in the open, a second folded away."""
+    first, *others = words
+    shown = f'<div lang="{first.language}">{part(first)}</div>'
+    return shown + "".join(
+        f'<details class="other" lang="{w.language}"><summary>{w("export.language")}</summary>{part(w)}</details>'
+        for w in others
+    )
 
 
-def _mark(statement: Any) -> str:
-    title = escape(support(statement))
-    return f'<span class="mark {statement.kind}" title="{title}">{MARKS[statement.kind]}</span>'
-
-
-def _points(points: Sequence[Point], language: str) -> str:
-    return "<ul>" + "".join(f"<li>{_mark(p)} {inline(p[language])}</li>" for p in points) + "</ul>"
-
-
-def _corrections(question: Question, words: Translations, language: str) -> str:
-    rows = [
-        f"<li><p>{escape(words('export.wrong'))}: <s>{inline(c.wrong[language])}</s></p>"
-        f"<p>{_mark(c)} {escape(words('export.right'))}: {inline(c.right[language])}</p></li>"
-        for c in question.corrections
-    ]
-    return f"<ul>{''.join(rows)}</ul>" if rows else ""
-
-
-def _evidence(recordings: Recordings | None, question: Question, words: Translations, pictures: Pictures | None) -> str:
-    parts = []
-    for claim in question.claims:
-        if (found := recorded(recordings, claim)) is None:
+def _joined(parts: Sequence[str]) -> str:
+    """Parts one after another, list items in one list."""
+    out, items = [], []
+    for part in [*parts, ""]:
+        if part.startswith("<li>"):
+            items.append(part)
             continue
-        demo, record = found
-        where = words("export.recorded", date=demo.date[:10], torch=demo.torch, machine=demo.machine)
-        body = "".join(_shown(item, pictures) for item in record.evidence)
-        checks = "".join(f"<li>{'✓' if c.held else '✗'} {escape(c.sentence())}</li>" for c in record.checks)
-        if record.skipped:
-            body += f"<p>{escape(words('export.skipped', why=record.skipped))}</p>"
-        parts.append(
-            f'<div class="claim"><p><code>{escape(claim)}</code></p>{body}'
-            f'<ul class="checks">{checks}</ul><p class="where">{escape(where)}</p></div>'
-        )
-    return "".join(parts)
+        out += [f"<ul>{''.join(items)}</ul>"] if items else []
+        items = []
+        out.append(part)
+    return "".join(out)
+
+
+def _block(block: Block, words: Translations, pictures: Pictures | None) -> str:
+    language = words.language
+    match block:
+        case Prose():
+            return html(block.text[language])
+        case Statement():
+            return f"<li>{_statement(block, words)}</li>"
+        case Correction():
+            heard = f" <small>({text_html(words('document.heard', where=', '.join(block.heard)))})</small>" if block.heard else ""
+            wrong = f"<p>{words('document.wrong')}: <s>{inline(block.wrong[language])}</s>{heard}</p>"
+            return f"<li>{wrong}<p>{words('document.right')}: {_statement(block.right, words)}</p></li>"
+        case ClaimEvidence():
+            return _claim(block, words, pictures)
+        case FollowUp():
+            return f"<li>{inline(block.ask[language])}</li>"
+        case Reference():
+            return f"<p>{text_html(str(block))}</p>"
+        case Models():
+            table = block.table(language)
+            return evidence_html(table) if table else f"<p>{text_html(', '.join(block.ids))}</p>"
+        case _:
+            return ""  # drills and exercises are for where they can be run
+
+
+def _statement(one: Statement, words: Translations) -> str:
+    return f"{_mark(one.mark, one.support, words)} {inline(one.text[words.language])}"
+
+
+def _mark(mark: Mark, support: str, words: Translations) -> str:
+    title = "; ".join(filter(None, (support, note(mark, words))))
+    return f'<span class="mark {mark.sign.style}" title="{escape(title)}">{mark.text}</span>'
+
+
+def _claim(item: ClaimEvidence, words: Translations, pictures: Pictures | None) -> str:
+    language = words.language
+    sentence = inline(item.sentence[language]) if item.sentence else ""
+    shown = "".join(_shown(evidence, pictures) for evidence in item.evidence(language))
+    checks = item.checks(language)
+    rows = "".join(f"<li>{'✓' if c.held else '✗'} {text_html(c.sentence(words))}</li>" for c in checks)
+    is_open = " open" if not all(c.held for c in checks) else ""
+    folded = f"<details{is_open}><summary>{checks_held(checks, words)}</summary><ul>{rows}</ul></details>" if rows else ""
+    where = "; ".join(filter(None, (item.claim, note(item.mark, words), recorded(item.run, words) if item.run and rows else "")))
+    head = f"<p>{_mark(item.mark, '', words)} {sentence}</p>"
+    return f'<div class="claim">{head}{shown}{folded}<p class="where">{text_html(where)}</p></div>'
 
 
 def _shown(item: Evidence, pictures: Pictures | None) -> str:
     if pictures is not None and (name := pictures.name(item)) is not None:
-        return f'<img src="{name}" alt="{escape(item.title)}">'
+        return f'<img src="{name}" alt="{text_html(item.title)}">'
     return evidence_html(item)

@@ -3,17 +3,16 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 
 from studyapp.evidence.types import Evidence, Table, to_json
-from studyapp.export.options import write_bytes
+from studyapp.export.drawing_process import draw_all
+from studyapp.export.writing import keep
 from studyapp.render import chart_png
 
-ALONE = 8  # up to so many are drawn sooner than other processes have started
+FEW = 8  # up to so many are drawn sooner than other processes have started
 Told = Callable[[int, int], None]
 
 
@@ -26,18 +25,23 @@ class Pictures:
         self.media: dict[str, bytes] = {}
 
     def prepare(self, items: Iterable[Evidence]) -> None:
-        """Draw all of `items` that are not kept yet; `told` hears how many are done."""
+        """Draw all of `items` that are not kept yet; `told` hears how many are done.
+
+        Raises:
+            ExportError: where one cannot be kept.
+        """
         missing = {
             key: item for item in items if not isinstance(item, Table) and (key := _key(item)) not in self._drawn
         }
         missing = {key: item for key, item in missing.items() if not self._recall(key)}
         if not missing:
             return
-        if len(missing) <= ALONE:
+        if self._told is not None:
+            self._told(0, len(missing))
+        if len(missing) <= FEW:
             self._take(missing, map(chart_png.picture, missing.values()))
-            return
-        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            self._take(missing, pool.map(chart_png.picture, missing.values(), chunksize=4))
+        else:
+            self._take(missing, draw_all(list(missing.values())))
 
     def name(self, item: Evidence) -> str | None:
         """The name under which a note may show it, from here on among the `media`; None where there is nothing to draw."""
@@ -56,7 +60,7 @@ class Pictures:
         for done, (key, content) in enumerate(zip(keys, drawn, strict=True), 1):
             self._drawn[key] = content or b""
             if self._folder is not None:
-                write_bytes(self._folder / key, self._drawn[key])
+                keep(self._folder / key, self._drawn[key])
             if self._told is not None:
                 self._told(done, len(keys))
 

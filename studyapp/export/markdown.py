@@ -1,77 +1,94 @@
-"""One Markdown file to read or print: topics, questions, points with what carries them, evidence as tables."""
+"""Markdown to read or print: the whole bank with its marks, or a sheet of briefs and points alone."""
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
-from studyapp.bank.model import Bank, Question
-from studyapp.evidence.types import Evidence, format_cell
-from studyapp.export.options import (
-    MARKS,
-    ExportOptions,
-    recorded,
-    references,
-    select_questions,
-    support,
-    titles,
-    write_text,
-)
+from studyapp.errors import ExportError
+from studyapp.evidence.types import Evidence
+from studyapp.export.chart_cache import Pictures
+from studyapp.export.options import ExportOptions
+from studyapp.export.selection import select_questions
+from studyapp.export.writing import HINT, STDOUT, keep, write_text
 from studyapp.i18n import Translations
-from studyapp.lab.recordings import Recordings
+from studyapp.render.document import SECTIONS, ClaimEvidence, Correction, Document, Statement
+from studyapp.render.document_markdown import Shown, table_markdown, to_markdown
 from studyapp.render.html import as_table
+from studyapp.render.marks import legend
+
+SHEET = ("brief", "points")
 
 
-def export(bank: Bank, recordings: Recordings | None, path: Path, job: ExportOptions) -> int:
-    """Write the file and return how many questions it holds; languages come one after the other."""
-    questions = select_questions(bank, job.topics, job.languages)
-    out = [f"# {job.words('export.deck')}", job.words("export.legend")]
-    for language in job.languages:
-        names, said = titles(bank, language), Translations.load(language)
+def export(options: ExportOptions) -> int:
+    """Write the file and return how many questions it holds; languages come one after the other.
+
+    Charts go into a folder beside it, named after the file.
+    """
+    return _write(options, SECTIONS, shown=_shown(options))
+
+
+def sheet(options: ExportOptions) -> int:
+    """Write what to say, by topic: the brief and the points of each question, and nothing else."""
+    return _write(options, SHEET, supports=False)
+
+
+def _write(
+    options: ExportOptions, sections: Collection[str], *, shown: Shown | None = None, supports: bool = True
+) -> int:
+    questions = select_questions(options)
+    documents = [options.document(q) for q in questions]
+    if options.pictures is not None and options.evidence == "charts":
+        language = options.languages[0]
+        options.pictures.prepare(e for d in documents for claim in d.evidence() for e in claim.evidence(language))
+    out: list[str] = []
+    for language in options.languages:
+        words = Translations.load(language)
+        signs = legend((s.mark for d in documents for s in _marked(d, sections)), words)
+        out += [f"# {words('export.title')}\n", "\n".join(f"- {line}" for line in signs) + "\n"]
         topic = None
-        for question in questions:
-            if question.topic != topic:
-                topic = question.topic
-                out.append(f"## {names.get(topic, topic)}")
-            out += _question(bank, recordings, question, said, language)
-    write_text(path, "\n\n".join(out) + "\n")
+        for document in documents:
+            if document.question.topic != topic:
+                topic = document.question.topic
+                out.append(f"## {document.topic_title[language]}\n")
+            out.append(to_markdown(document, words, level=3, sections=sections, shown=shown, supports=supports))
+    write_text(options.output, "\n".join(out))
     return len(questions)
 
 
-def _question(bank: Bank, recordings: Recordings | None, question: Question, words: Translations, language: str) -> list[str]:
-    out = [
-        f"### {question.ask[language]}",
-        f"**{words('export.brief')}**",
-        question.brief[language].strip(),
-        f"**{words('export.points')}**",
-        "\n".join(f"- {MARKS[p.kind]} {p[language]} ({support(p)})" for p in question.points),
-        f"**{words('export.answer')}**",
-        question.answer[language].strip(),
-    ]
-    if question.corrections:
-        rows = [
-            f"- {words('export.wrong')}: {c.wrong[language]}\n  {MARKS[c.kind]} {words('export.right')}: "
-            f"{c.right[language]} ({support(c)})"
-            for c in question.corrections
-        ]
-        out += [f"**{words('export.corrections')}**", "\n".join(rows)]
-    shown = [block for claim in question.claims for block in _claim(recordings, claim, words)]
-    out += [f"**{words('export.evidence')}**", *shown] if shown else []
-    if cites := references(bank, question):
-        out += [f"**{words('export.references')}**", "\n".join(f"- {c}" for c in cites)]
-    return out
+def _marked(document: Document, sections: Collection[str]) -> Iterator[Statement | ClaimEvidence]:
+    """All that is drawn with a mark."""
+    for section in document.sections:
+        for block in section.blocks if section.name in sections else ():
+            if isinstance(block, Correction):
+                yield block.right
+            elif isinstance(block, Statement | ClaimEvidence):
+                yield block
 
 
-def _claim(recordings: Recordings | None, claim: str, words: Translations) -> list[str]:
-    if (found := recorded(recordings, claim)) is None:
-        return []
-    demo, record = found
-    where = words("export.recorded", date=demo.date[:10], torch=demo.torch, machine=demo.machine)
-    skipped = [words("export.skipped", why=record.skipped)] if record.skipped else []
-    checks = "\n".join(f"- {'✓' if c.held else '✗'} {c.sentence()}" for c in record.checks)
-    return [f"`{claim}`: {where}", *map(_table, record.evidence), *([checks] if checks else []), *skipped]
+def _shown(options: ExportOptions) -> Shown | None:
+    if options.evidence == "none":
+        return None
+    if options.evidence == "tables":
+        return lambda item: table_markdown(as_table(item))
+    if options.output == STDOUT:
+        raise ExportError("charts are files beside the Markdown, and standard output has no beside", HINT)
+    folder = options.output.with_suffix(".files")
+    pictures = options.pictures or Pictures()
+
+    def picture(item: Evidence) -> str:
+        name = pictures.name(item)
+        if name is None:
+            return table_markdown(as_table(item))
+        keep(folder / name, pictures.media[name])
+        return f"![{_alt(item)}]({_address(folder)}/{name})"
+
+    return picture
 
 
-def _table(evidence: Evidence) -> str:
-    table = as_table(evidence)
-    rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
-    return "\n".join(
-        "| " + " | ".join(format_cell(c).replace("|", "\\|").replace("\n", " ") for c in row) + " |" for row in rows
-    )
+def _alt(item: Evidence) -> str:
+    return item.title.replace("[", "(").replace("]", ")")
+
+
+def _address(folder: Path) -> str:
+    """A folder's name as the address of a link: relative, so that file and folder can be moved together."""
+    return quote(folder.name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from studyapp.errors import ExportError
-from studyapp.export.options import seconds, write_text
+from studyapp.export.writing import keep
 
 
 class Edit(TypedDict):
@@ -44,11 +44,11 @@ class NoteTimes:
         digest = hashlib.sha256("\x1f".join(fields).encode()).hexdigest()
         row = self._rows.get(question)
         if row is None or row["hash"] != digest:
-            row = Edit(hash=digest, edited_at=max(seconds(now), row["edited_at"] + 1 if row else 0))
+            row = Edit(hash=digest, edited_at=max(int(now.timestamp()), row["edited_at"] + 1 if row else 0))
             self._rows[question] = row
         return row["edited_at"]
 
     def save(self) -> None:
         """Keep the table."""
         if self._path is not None:
-            write_text(self._path, json.dumps(self._rows, indent=0, sort_keys=True) + "\n")
+            keep(self._path, (json.dumps(self._rows, indent=0, sort_keys=True) + "\n").encode())

@@ -9,7 +9,6 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from studyapp.bank.refs import RECALL, CardId
-from studyapp.export.options import seconds
 from studyapp.reviews.cards import CardState, study_day
 from studyapp.reviews.log import LogEvent, active_events
 from studyapp.reviews.scheduler import Scheduler, interval
@@ -39,13 +38,13 @@ def write_progress(connection: sqlite3.Connection, store: Progress, ids: Mapping
     settings = store.settings
     today = study_day(now, settings)
     conf = json.loads(connection.execute("SELECT conf FROM col").fetchone()[0])
+    created = _day_start(today - DAYS_SINCE_CREATION, settings)
     conf |= {
-        "schedVer": 2,
+        "schedVer": 2,  # else Anki takes the log for one of its first scheduler
         "rollover": settings.rollover_hour,
-    }  # else Anki takes the log for one of its first scheduler
-    connection.execute(
-        "UPDATE col SET crt = ?, conf = ?", (_append_reversal(today - DAYS_SINCE_CREATION, settings), json.dumps(conf))
-    )
+        "creationOffset": -int((created.utcoffset() or timedelta()).total_seconds() // 60),  # minutes west, on that day
+    }
+    connection.execute("UPDATE col SET crt = ?, conf = ?", (seconds(created), json.dumps(conf)))
     scheduler = Scheduler(settings)
     by_card = {str(CardId(question, RECALL)): number for question, number in ids.items()}
     for card, state in store.cards().items():
@@ -128,8 +127,14 @@ def _log(
         last[event.card] = gap
 
 
-def _append_reversal(day: int, settings: Settings) -> int:
-    """The second at which the study day `day` began."""
+def _day_start(day: int, settings: Settings) -> datetime:
+    """The moment at which the study day `day` began, on the learner's clock of that day."""
     date = datetime.fromtimestamp(0, UTC).date() + timedelta(days=day)
-    zone = ZoneInfo(settings.timezone) if settings.timezone else None  # None is the zone of this machine
-    return int(datetime.combine(date, time(settings.rollover_hour), tzinfo=zone).timestamp())
+    zone = ZoneInfo(settings.timezone) if settings.timezone else None
+    moment = datetime.combine(date, time(settings.rollover_hour), tzinfo=zone)
+    return moment if zone else moment.astimezone()  # the zone of this machine
+
+
+def seconds(at: datetime) -> int:
+    """Whole seconds since 1970, the unit of Anki's times."""
+    return int(at.timestamp())

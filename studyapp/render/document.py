@@ -11,7 +11,8 @@ from typing import Protocol
 from studyapp.bank.model import Bank, Model, Question, Support, Text
 from studyapp.bank.refs import demo_and_claim
 from studyapp.errors import DemoError
-from studyapp.evidence.types import Table
+from studyapp.evidence.labels import Labels
+from studyapp.evidence.types import Check, Evidence, Table
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
 from studyapp.lab.verdict import Mark
@@ -61,7 +62,8 @@ class Correction:
 class ClaimEvidence:
     """A claim with what it showed when it was last recorded: `run` and `record` are None where it never was.
 
-    `sentence` is what the claim says; None where no demo has it. `mark` judges this claim alone.
+    `sentence` is what the claim says; None where no demo has it. `mark` judges this claim alone. `labels` has the Chinese
+    of what is written in charts, tables and checks.
     """
 
     claim: str
@@ -69,6 +71,17 @@ class ClaimEvidence:
     mark: Mark
     run: RecordedDemo | None = None
     record: RecordedClaim | None = None
+    labels: Labels | None = None
+
+    def evidence(self, language: str) -> tuple[Evidence, ...]:
+        """What it showed, labelled in `language`."""
+        items = self.record.evidence if self.record else ()
+        return tuple(self.labels.translated(e) for e in items) if self.labels and language == "zh" else items
+
+    def checks(self, language: str) -> tuple[Check, ...]:
+        """What it expected, labelled in `language`."""
+        items = self.record.checks if self.record else ()
+        return tuple(self.labels.translated(c) for c in items) if self.labels and language == "zh" else items
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +179,7 @@ def document(
         "answer": _prose(question.answer) if question.answer != question.brief else [],  # a personal one may have no brief
         "today": [*_prose(_text(today)), *_models(question, bank)] if today else [],
         "corrections": [Correction(c.wrong, _statement(c, c.right, judge), c.heard) for c in question.corrections],
-        "evidence": _evidence(question, judge, catalog, recordings),
+        "evidence": _evidence(question, bank, judge, catalog, recordings),
         "follow_ups": [FollowUp(q.id, q.ask) for f in question.follow_ups if (q := bank.questions.get(f))],
         "references": _references(question, bank),
         "practice": [Practice(question.drills, question.write)] if question.drills or question.write else [],
@@ -199,15 +212,17 @@ def _models(question: Question, bank: Bank) -> list[Block]:
 
 
 def _evidence(
-    question: Question, judge: Judge, catalog: Catalog | None, recordings: Recordings | None
+    question: Question, bank: Bank, judge: Judge, catalog: Catalog | None, recordings: Recordings | None
 ) -> Iterator[ClaimEvidence]:
     toys = {claim for s in (*question.points, *question.corrections) for claim in s.toy}
+    terms = {term.en.casefold(): term.zh for term in bank.terms}
     for claim in question.claims:
         alone = Support(toy=(claim,)) if claim in toys else Support(proof=(claim,))
         demo = catalog.demos.get(demo_and_claim(claim)[0]) if catalog is not None else None
+        labels = Labels(demo.zh, terms) if demo else None
         found = recordings.best_run(claim, demo) if recordings is not None else None
         run, record = found or (None, None)
-        yield ClaimEvidence(claim, _sentence(claim, catalog), judge(alone), run, record)
+        yield ClaimEvidence(claim, _sentence(claim, catalog), judge(alone), run, record, labels)
 
 
 def _sentence(claim: str, catalog: Catalog | None) -> Text | None:

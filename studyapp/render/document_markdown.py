@@ -20,7 +20,7 @@ from studyapp.render.document import (
     Statement,
 )
 from studyapp.render.markdown import parser
-from studyapp.render.marks import note, provenance, sign
+from studyapp.render.marks import note, provenance
 
 Shown = Callable[[Evidence], str | None]
 HTML_START = re.compile(r"(?<!\\)((?:\\\\)*)<(?=[A-Za-z/!?])")
@@ -37,11 +37,13 @@ def to_markdown(
     level: int = 1,
     sections: Collection[str] = SECTIONS,
     shown: Shown | None = None,
+    supports: bool = True,
 ) -> str:
     """The document in the language of `words`, its question a heading of `level`, its sections one below.
 
     `shown` turns a piece of evidence into a block of Markdown, or None where it is left out; without it each claim is one
-    line. Raw HTML and images in a text come out as the characters they are.
+    line. `supports`: whether claims and citations stand behind the statements. Raw HTML and images in a text come out as the
+    characters they are.
     """
     out = [f"{'#' * level} {_line(document.ask[words.language])}"]
     for section in document.sections:
@@ -51,7 +53,7 @@ def to_markdown(
         out.append(f"{'#' * (level + 1)} {words(f'document.{section.name}', as_of=as_of)}")
         listed: list[str] = []
         for block in section.blocks:
-            line, *rest = _block(block, words, shown)
+            line, *rest = _block(block, words, shown, supports)
             if line.startswith("- ") and not rest:
                 listed.append(line)
                 continue
@@ -62,17 +64,17 @@ def to_markdown(
     return "\n\n".join(out) + "\n"
 
 
-def _block(block: Block, words: Translations, shown: Shown | None) -> list[str]:
+def _block(block: Block, words: Translations, shown: Shown | None, supports: bool) -> list[str]:
     language = words.language
     match block:
         case Prose():
             return [safe(block.text[language].strip())]
         case Statement():
-            return [f"- {_statement(block, words)}"]
+            return [f"- {_statement(block, words, supports)}"]
         case Correction():
             heard = f" ({words('document.heard', where=', '.join(block.heard))})" if block.heard else ""
             wrong = f"- {words('document.wrong')}: {_line(block.wrong[language])}{heard}"
-            return [f"{wrong}\n  {words('document.right')}: {_statement(block.right, words)}"]
+            return [f"{wrong}\n  {words('document.right')}: {_statement(block.right, words, supports)}"]
         case ClaimEvidence():
             return _claim(block, words, shown)
         case FollowUp():
@@ -87,19 +89,19 @@ def _block(block: Block, words: Translations, shown: Shown | None) -> list[str]:
             return ["\n".join(drills + [f"- {words('document.write', name=f'`{name}`')}" for name in block.write])]
 
 
-def _statement(statement: Statement, words: Translations) -> str:
-    remark = ", ".join(filter(None, (statement.support, note(statement.mark, words))))
-    return f"{sign(statement.mark)} {_line(statement.text[words.language])}" + (f" ({remark})" if remark else "")
+def _statement(statement: Statement, words: Translations, supports: bool) -> str:
+    remark = ", ".join(filter(None, (statement.support if supports else "", note(statement.mark, words))))
+    return f"{statement.mark.text} {_line(statement.text[words.language])}" + (f" ({remark})" if remark else "")
 
 
 def _claim(item: ClaimEvidence, words: Translations, shown: Shown | None) -> list[str]:
     sentence = _line(item.sentence[words.language]) if item.sentence else f"`{item.claim}`"
     details = [f"`{item.claim}`"] if item.sentence else []
     details += provenance(item, words)
-    line = f"- {sign(item.mark)} {sentence}" + (f" ({'; '.join(details)})" if details else "")
+    line = f"- {item.mark.text} {sentence}" + (f" ({'; '.join(details)})" if details else "")
     if shown is None or item.record is None:
         return [line]
-    return [line, *(block for evidence in item.record.evidence if (block := shown(evidence)) is not None)]
+    return [line, *(block for evidence in item.evidence(words.language) if (block := shown(evidence)) is not None)]
 
 
 def table_markdown(table: Table) -> str:

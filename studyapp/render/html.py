@@ -1,9 +1,15 @@
-"""Markdown and evidence as HTML for exports: formulas for MathJax, everything else escaped."""
+r"""Markdown and evidence as HTML for exports: formulas for MathJax, everything else escaped.
 
-from html import escape
+The reader may be Anki, to which `[sound:…]`, `[latex]` and `\(` in a text are orders: `text_html` and `neutral` take that
+from them.
+"""
+
+import re
 
 from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, Table, format_cell
-from studyapp.render.markdown import parser
+from studyapp.render.markdown import parser, text_html
+
+ORDER = re.compile(r"\[(?=/?latex\]|/?\${1,2}\]|sound:|anki:|\[?type:)", re.IGNORECASE)
 
 
 def html(markdown: str) -> str:
@@ -16,12 +22,17 @@ def inline(markdown: str) -> str:
     return str(parser().renderInline(markdown)).strip()
 
 
+def neutral(field: str) -> str:
+    """A field of HTML in which nothing is an order to Anki: its brackets are written as entities."""
+    return ORDER.sub("&#91;", field)
+
+
 def evidence_html(evidence: Evidence) -> str:
     """`evidence` as a table."""
     table = as_table(evidence)
-    title = f"<caption>{escape(table.title)}</caption>" if table.title else ""
-    head = "".join(f"<th>{escape(c)}</th>" for c in table.columns)
-    rows = "".join("<tr>" + "".join(f"<td>{escape(format_cell(c))}</td>" for c in row) + "</tr>" for row in table.rows)
+    title = f"<caption>{text_html(table.title)}</caption>" if table.title else ""
+    head = "".join(f"<th>{text_html(c)}</th>" for c in table.columns)
+    rows = "".join("<tr>" + "".join(f"<td>{text_html(format_cell(c))}</td>" for c in row) + "</tr>" for row in table.rows)
     return f'<table class="evidence">{title}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 

@@ -1,5 +1,6 @@
 """The one Markdown dialect of the bank: GitHub's, with displayed formulas between `$$` on their own lines."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from html import escape
@@ -10,6 +11,13 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from rich.cells import cell_len
+
+DELIMITER = re.compile(r"\\(?=[()\[\]])")
+WORD_JOINER = "\u2060"
+ORDERS = re.compile(
+    r"\\(href|url|class|style|cssId|data|html\w*|bbox|mmlToken|require|csname|input|include\w*)(?![A-Za-z])"
+)
+"""TeX that reaches out of a formula: links, styles, packages, files. A formula that holds any is shown as its source."""
 
 
 @cache
@@ -24,6 +32,8 @@ def parser() -> MarkdownIt:
     made.disable(["math_inline", "linkify"])
     made.core.ruler.push("chinese_lines", _join_chinese_lines)
     made.add_render_rule("math_block", _mathjax)
+    made.add_render_rule("text", _text)
+    made.add_render_rule("image", _description)
     return made
 
 
@@ -47,8 +57,23 @@ def formulas(text: str) -> list[tuple[int, str]]:
     return [(t.map[0] if t.map else 0, t.content.strip()) for t in parser().parse(text) if t.type == "math_block"]
 
 
+def text_html(plain: str) -> str:
+    """`plain` as HTML; a word joiner keeps what looks like the start of a formula from being one to MathJax."""
+    return DELIMITER.sub(lambda sign: sign[0] + WORD_JOINER, escape(plain))
+
+
 def _mathjax(self: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:
-    return f"<p>\\[{escape(tokens[index].content.strip(), quote=False)}\\]</p>\n"
+    tex = escape(tokens[index].content.strip(), quote=False)
+    return f"<pre><code>{tex}</code></pre>\n" if ORDERS.search(tex) else f"<p>\\[{tex}\\]</p>\n"
+
+
+def _text(self: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:
+    return text_html(tokens[index].content)
+
+
+def _description(self: RendererHTML, tokens: Any, index: int, options: Any, env: Any) -> str:
+    """An image is its description: a remote one would tell its server who reads, and the bank has none of its own."""
+    return text_html(tokens[index].content)
 
 
 def _join_chinese_lines(state: StateCore) -> None:

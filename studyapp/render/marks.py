@@ -1,15 +1,14 @@
-"""How a mark is drawn, on the screen and in what leaves the house."""
+"""Marks in words and in the colours of a terminal."""
 
+from collections.abc import Iterable, Sequence
+
+from studyapp.evidence.types import Check
 from studyapp.i18n import Translations
-from studyapp.lab.verdict import Mark
+from studyapp.lab.recordings import RecordedDemo
+from studyapp.lab.verdict import LEGEND, Mark
 from studyapp.render.document import ClaimEvidence
 
 COLOURS = {"success": "green", "warning": "yellow", "error": "bold red", "muted": "dim"}
-
-
-def sign(mark: Mark) -> str:
-    """The sign of a mark."""
-    return mark.text
 
 
 def note(mark: Mark, words: Translations) -> str:
@@ -18,16 +17,29 @@ def note(mark: Mark, words: Translations) -> str:
 
 
 def provenance(item: ClaimEvidence, words: Translations) -> list[str]:
-    """What stands beside a claim: where and when it was recorded, how many checks hold, and what is the matter."""
+    """What stands beside a claim: what is the matter, where and when it was recorded, and how many checks hold."""
     found = [note(item.mark, words)]
     if item.run is not None and item.record is not None and not item.record.skipped:
-        found.append(
-            words("document.recorded", date=item.run.date[:10], machine=item.run.machine, torch=item.run.torch)
-        )
-        total = len(item.record.checks)
-        if total:
-            found.append(words("document.checks", held=sum(c.held for c in item.record.checks), total=total))
+        found.append(recorded(item.run, words))
+        if item.record.checks:
+            found.append(checks_held(item.record.checks, words))
     return [text for text in found if text]
+
+
+def recorded(run: RecordedDemo, words: Translations) -> str:
+    """Where and when a run was recorded."""
+    return words("document.recorded", date=run.date[:10], machine=run.machine, torch=run.torch)
+
+
+def checks_held(checks: Sequence[Check], words: Translations) -> str:
+    """How many of a claim's checks hold."""
+    return words("document.checks", held=sum(c.held for c in checks), total=len(checks))
+
+
+def legend(marks: Iterable[Mark], words: Translations) -> list[str]:
+    """What the signs of `marks` mean, one line for each that is among them."""
+    used = {mark.text for mark in marks}
+    return [f"{mark.text} {mark.why(words)}" for mark in LEGEND if mark.text in used]
 
 
 def colour(mark: Mark) -> str:

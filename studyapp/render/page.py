@@ -29,7 +29,7 @@ from studyapp.render.document import (
 )
 from studyapp.render.formula import formula
 from studyapp.render.markdown import spans
-from studyapp.render.marks import colour, note, provenance, sign
+from studyapp.render.marks import colour, note, provenance
 
 FORMULA = re.compile(r"^\$\$(.+?)\$\$$", re.MULTILINE | re.DOTALL)
 STYLES = {"": "", "strong": "bold", "em": "italic", "code": "cyan", "s": "strike"}
@@ -102,7 +102,7 @@ def _statement(one: Statement, words: Translations) -> Row:
 
 
 def _mark(marked: Statement | ClaimEvidence) -> Text:
-    return Text(sign(marked.mark), colour(marked.mark))
+    return Text(marked.mark.text, colour(marked.mark))
 
 
 def _sentence(text: str, style: str = "") -> Text:

@@ -142,7 +142,7 @@ def test_progress_goes_where_it_has_a_place(run, tmp_path: Path) -> None:
     said = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text("utf-8").splitlines()]
     assert next(q for q in said if q["id"] == QUESTION)["card"]["reps"] == 1
     refused = run("export", "csv", "--progress", "-o", str(tmp_path / "a.csv"))
-    assert refused.exit_code == 1 and "anki and json" in refused.output and not (tmp_path / "a.csv").exists()
+    assert refused.exit_code == 2 and "anki, json" in refused.output and not (tmp_path / "a.csv").exists()
 
 
 def test_a_backup_comes_back(run, tmp_path: Path) -> None:

@@ -1,40 +1,45 @@
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Text, Topic
+from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Support, Text, Topic
 from studyapp.evidence.types import Check, Lines, Table
-from studyapp.export import FORMATS
+from studyapp.export.formats import FORMATS
 from studyapp.export.options import ExportOptions
 from studyapp.i18n import Translations
 from studyapp.lab.recordings import RecordedClaim, RecordedDemo
+from studyapp.lab.verdict import Mark
+from studyapp.render.document import document
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 CLAIM = "attention/score_scaling.variance_is_dk"
 
 
+CHECK = Check("Var(q·k/√d)", "equals", 1.01, 1, 0.2, 0.19, True, ("d", 16))
+SHOWN = (
+    Lines("d", (16, 64), {"方差": (16.1, 63.0)}, "xy", "Var"),
+    Table(("d", "<b>"), ((16, 1.5), (64, "x|y"))),
+)
+RECORD = RecordedClaim("variance_is_dk", True, 0.1, (CHECK,), SHOWN, machine="cpu", date="2026-11-01")
+RUN = RecordedDemo("cpu", "2.13.0", "2026-11-01", 0.1, "0", {"variance_is_dk": RECORD})
+
+
 class Recordings:
-    """Recorded runs held in memory."""
+    """One recorded claim, held in memory."""
 
-    def __init__(self) -> None:
-        check = Check("Var(q·k/√d)", "equals", 1.01, 1, 0.2, 0.19, True, ("d", 16))
-        shown = (
-            Lines("d", (16, 64), {"方差": (16.1, 63.0)}, "xy", "Var"),
-            Table(("d", "<b>"), ((16, 1.5), (64, "x|y"))),
-        )
-        self.claim = RecordedClaim(
-            "variance_is_dk", True, 0.1, (check,), shown, machine="cpu", date=str(date(2026, 11, 1))
-        )
-        self.demo = RecordedDemo("cpu", "2.13.0", "2026-11-01", 0.1, "0", {"variance_is_dk": self.claim})
+    def best_run(self, ref: str, demo: object = None) -> tuple[RecordedDemo, RecordedClaim] | None:
+        return (RUN, RECORD) if ref == CLAIM else None
 
-    def best(self, claim_ref: str) -> RecordedClaim | None:
-        return self.claim if claim_ref == CLAIM else None
 
-    def get(self, demo_name: str, machine: str = "cpu") -> RecordedDemo | None:
-        return self.demo if CLAIM.startswith(demo_name) and machine == "cpu" else None
+def judge(support: Support) -> Mark:
+    """The recorded claim holds, sources carry what they carry, and the rest was never recorded."""
+    if support.kind in ("cite", "none"):
+        return Mark(support.kind, "cited" if support.cite else "unsupported", reason="unsupported")
+    held = all(claim == CLAIM for claim in support.claims)
+    return Mark(support.kind, "held" if held else "unrecorded", reason="held" if held else "unrecorded")
 
 
 def question(name: str, topic: str, **changes: Any) -> Question:
@@ -79,19 +84,29 @@ def bank_of(questions: list[Question]) -> Bank:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Any:
-    """Export in a form, with the edit table of this test."""
+def options(tmp_path: Path) -> Any:
+    """What is wanted of an export, with the table of edit times of this test."""
 
-    def make(bank: Bank, form: str = "anki", name: str = "out", **changes: Any) -> Path:
-        path = tmp_path / name
+    def make(bank: Bank, name: str = "out", **changes: Any) -> ExportOptions:
         given = {
-            "languages": ("en", "zh"),
-            "topics": (),
+            "languages": ("en",),
             "words": Translations.load("en"),
             "now": NOW,
-            "edits_path": tmp_path / "home" / "edits.json",
+            "note_times": tmp_path / "home" / "edits.json",
+            "document": lambda q: document(q, bank, judge, recordings=Recordings()),
         } | changes
-        FORMATS[form](bank, Recordings(), path, ExportOptions(**given))
-        return path
+        return ExportOptions(bank=bank, output=tmp_path / name, **given)
+
+    return make
+
+
+@pytest.fixture
+def write(options: Any) -> Any:
+    """Export in a form; the path of what was written."""
+
+    def make(bank: Bank, form: str = "anki", name: str = "out", **changes: Any) -> Path:
+        chosen = options(bank, name, **changes)
+        FORMATS[form](chosen)
+        return chosen.output
 
     return make

@@ -1,4 +1,5 @@
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,13 +10,14 @@ import msgspec
 import pytest
 from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest, ImportCsvRequest
 
-from studyapp.bank.model import Bank, Text
-from studyapp.errors import ExportError
+from studyapp.bank.model import Bank, Text, Today
+from studyapp.errors import CallError, ExportError
 from studyapp.export.anki import guid
 from studyapp.reviews.cards import study_day
 from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 from tests.export.conftest import NOW, bank_of
+from tests.export.test_text import assert_harmless, hostile
 
 
 @pytest.fixture
@@ -40,34 +42,66 @@ def test_anki_takes_every_question_into_its_topics_deck(bank: Bank, write: Any, 
     """Three questions give three notes and cards in two decks, in learning order, and pass Anki's own check."""
     log = take(anki, write(bank, name="a.apkg"))
     assert (len(log.new), anki.note_count(), anki.card_count()) == (3, 3, 3)
-    assert {d.name for d in anki.decks.all_names_and_ids()} >= {
-        "Interview study::Attention",
-        "Interview study::Training",
-    }
+    assert {d.name for d in anki.decks.all_names_and_ids()} >= {"studyapp::attention", "studyapp::training"}
     cards = [anki.get_card(c) for c in anki.find_cards("is:new", order="c.due")]
     assert [c.note()["Id"] for c in cards] == ["first", "second", "third"]
     assert anki.fix_integrity()[1]
 
 
 def test_a_rendered_card_shows_question_marks_formula_and_picture(bank: Bank, write: Any, anki: Collection) -> None:
-    """Both languages, the marks of evidence, the correction, MathJax and the chart; text is escaped."""
-    take(anki, write(bank, name="a.apkg"))
+    """The marks, the correction, what is so today, where it leads, MathJax and the chart; text is escaped."""
+    today = Today(as_of="2026-11", en="Now most do.", zh="如今多数如此。", models=("some-model",))
+    first = msgspec.structs.replace(bank.questions["first"], today=today, follow_ups=("second", "planned-one"))
+    take(anki, write(bank_of([first, bank.questions["second"]]), name="a.apkg"))
     card = anki.get_card(anki.find_cards("Id:first")[0])
-    assert "Why first, is a &lt; b &amp; [x]?" in card.question() and "为什么 first" in card.question()
+    assert "Why first, is a &lt; b &amp; [x]?" in card.question()
     back = card.answer()
     for piece in (
-        "✓",
-        "≈",
-        "·",
-        "it is speed",
-        "为了方差",
-        r"\[\frac{a}{b} &lt; c\]",
-        "Vaswani et al. (2017)",
-        "<code>d</code>",
-    ):
+        "✓", "?", "·", "it is speed", "it is variance", r"\[\frac{a}{b} &lt; c\]", "Vaswani et al. (2017)", "<code>d</code>",
+        "Today (as of 2026-11)", "Now most do.", "some-model", "Where an interviewer goes next", "Why second", "as expected",
+    ):  # fmt: skip
         assert piece in back, piece
+    assert "planned-one" not in back
     picture = next(Path(anki.media.dir()).glob("studyapp-*.png"))
     assert f'src="{picture.name}"' in back
+    assert not anki.media.check().missing
+
+
+def test_one_language_is_shown_and_a_second_is_folded(bank: Bank, write: Any, anki: Collection) -> None:
+    """With one language no word of the other is on the card; with both the second stands in a fold of each part."""
+    take(anki, write(bank, name="a.apkg"))
+    assert not CHINESE.search(unfolded(anki)) and "<details" not in anki.get_card(anki.find_cards("Id:first")[0]).question()
+    take(anki, write(bank, name="b.apkg", languages=("zh", "en"), now=NOW + timedelta(days=1)))
+    back = anki.get_card(anki.find_cards("Id:first")[0]).answer()
+    assert "Because." in back and "因为" in back
+    assert "因为" in unfolded(anki) and "Because." not in unfolded(anki)
+
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+def unfolded(anki: Collection) -> str:
+    """What the first card shows before anything is opened."""
+    return re.sub(r"<details.*?</details>", "", anki.get_card(anki.find_cards("Id:first")[0]).answer(), flags=re.DOTALL)
+
+
+def test_another_language_makes_no_second_tree_of_decks(bank: Bank, write: Any, anki: Collection) -> None:
+    """Exported in English, then in Chinese, the same three notes are in the same decks."""
+    take(anki, write(bank, name="a.apkg"))
+    decks = anki.decks.all_names_and_ids()
+    log = take(anki, write(bank, name="b.apkg", languages=("zh",), now=NOW + timedelta(days=1)))
+    assert (len(log.new), len(log.updated)) == (0, 3)
+    assert anki.decks.all_names_and_ids() == decks
+
+
+def test_a_hostile_question_gives_anki_no_orders(write: Any, anki: Collection) -> None:
+    """It plays no sound, runs no LaTeX, asks for no typing, loads nothing and links to no script."""
+    take(anki, write(hostile(), name="a.apkg"))
+    card = anki.get_card(anki.find_cards("Id:first")[0])
+    assert not card.question_av_tags() and not card.answer_av_tags()
+    for side in (card.question(), card.answer()):
+        assert_harmless(side, "anki")
+        assert not anki.backend.extract_latex(text=side, svg=False, expand_clozes=False).latex
     assert not anki.media.check().missing
 
 
@@ -104,7 +138,7 @@ def test_the_same_bank_gives_the_same_package(bank: Bank, write: Any) -> None:
 
 
 def test_the_identity_of_a_note_follows_from_the_id_alone() -> None:
-    """These are in people's collections: they never change."""
+    """Whatever else of a question changes, its guid does not; tests/golden holds the values themselves."""
     assert guid("attention-scaling-sqrt-dk") == guid("attention-scaling-sqrt-dk") != guid("attention-scaling-sqrt-d")
 
 
@@ -112,12 +146,13 @@ def test_only_the_topics_asked_for(bank: Bank, write: Any, anki: Collection) -> 
     """A topic's package holds its questions only; an unknown topic is an error that names the known ones."""
     take(anki, write(bank, name="a.apkg", topics=("training",)))
     assert anki.note_count() == 1
-    with pytest.raises(ExportError, match="nonsense"):
+    with pytest.raises(CallError, match="nonsense"):
         write(bank, topics=("nonsense",))
 
 
 def test_a_failing_export_leaves_the_old_file(bank: Bank, write: Any, tmp_path: Path) -> None:
     """A file is replaced whole or not at all, and nothing is left beside it."""
+    (tmp_path / "out").mkdir()
     old = write(bank, name="out/a.apkg").read_bytes()
     with pytest.raises(ValueError, match="broken"):
 
@@ -213,7 +248,7 @@ def test_anki_reads_the_csv_by_its_own_headers(bank: Bank, write: Any, anki: Col
     first = read(write(bank, "csv", "a.csv"))
     assert len(first.new) == 3
     note = anki.get_note(anki.find_notes("tag:topic::training")[0])
-    assert note.guid == guid("third") and note.cards()[0].did == anki.decks.id("Interview study::Training")
+    assert note.guid == guid("third") and note.cards()[0].did == anki.decks.id("studyapp::training")
     assert any(r"\[\frac{a}{b} &lt; c\]" in f for f in note.fields)
     again = read(write(edited(bank), "csv", "b.csv"))
     assert (len(again.new), len(again.updated)) == (0, 1)

@@ -1,5 +1,11 @@
 """Charts are drawn once."""
 
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -52,7 +58,7 @@ def test_many_charts_are_drawn_by_other_processes_and_are_the_same(tmp_path: Pat
     told: list[tuple[int, int]] = []
     together = Pictures(tmp_path, lambda done, total: told.append((done, total)))
     together.prepare(CURVES)
-    assert told[-1] == (12, 12)
+    assert told[0] == (0, 12) and told[-1] == (12, 12)
     assert together.name(CURVES[3]) == Pictures().name(CURVES[3])
 
 
@@ -64,3 +70,64 @@ def test_a_picture_that_cannot_be_kept_is_named(tmp_path: Path) -> None:
     kept.mkdir()
     with pytest.raises(ExportError, match=kept.name):
         Pictures(tmp_path).prepare(CURVES[:1])
+
+
+DRAWING = """
+import sys
+from studyapp.evidence.types import Lines
+from studyapp.export.chart_cache import Pictures
+
+if __name__ == "__main__":
+    try:
+        curves = [Lines("x", (1, 2), {"y": (i, 2)}) for i in range(500)]
+        Pictures(None, lambda done, total: print(done, flush=True)).prepare(curves)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session that run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, _, sid = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(sid) == leader and state != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are counted in /proc")
+@pytest.mark.parametrize(
+    ("how", "drawn"),
+    [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGTERM, 1), (signal.SIGHUP, 0), (signal.SIGINT, 0), (signal.SIGINT, 1)],
+)
+def test_nothing_goes_on_drawing_for_an_export_that_has_ended(tmp_path: Path, how: signal.Signals, drawn: int) -> None:
+    """Killed, terminated, hung up or interrupted from its terminal, it leaves no process two seconds later, and no traceback.
+
+    `drawn` charts are done by then. With none its workers are just starting, and are given the time to.
+    """
+    (tmp_path / "drawing.py").write_text(DRAWING)
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(
+        [sys.executable, str(tmp_path / "drawing.py")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, start_new_session=True,
+    ) as export:  # fmt: skip
+        try:
+            assert export.stdout is not None and export.stderr is not None
+            while int(export.stdout.readline()) < drawn:
+                pass
+            while len(session(export.pid)) < 2:
+                time.sleep(0.01)
+            if how == signal.SIGINT:
+                os.killpg(export.pid, how)  # ctrl-C goes to all that the terminal runs
+            else:
+                export.send_signal(how)
+            deadline = time.monotonic() + (2 if drawn else 10)  # what is starting has to have started
+            while session(export.pid) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert session(export.pid) == []
+            assert "Traceback" not in export.stderr.read()
+        finally:
+            for process in session(export.pid):
+                os.kill(process, signal.SIGKILL)

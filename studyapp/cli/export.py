@@ -1,0 +1,132 @@
+"""The commands that write the bank for other programs and for paper."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from studyapp.cli import cli, complete
+from studyapp.cli.read import with_context
+from studyapp.context import AppContext
+from studyapp.errors import CallError, ExportError
+
+if TYPE_CHECKING:
+    from studyapp.export.options import EvidenceForm, ExportOptions
+
+STDOUT = Path("-")
+output = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="The file to write; - is standard output, for all but anki.",
+)
+topics = click.option(
+    "--topic", "topics", multiple=True, shell_complete=complete.topics, help="Only this topic; may be repeated."
+)
+
+
+@cli.command()
+@click.argument("form", type=click.Choice(["anki", "csv", "markdown", "json"]))
+@output
+@topics
+@click.option("--id", "ids", multiple=True, shell_complete=complete.questions, help="Only this question; may be repeated.")
+@click.option("--weak", is_flag=True, help="Only what you have forgotten and not yet made up for.")
+@click.option(
+    "--lang",
+    "language",
+    type=click.Choice(["zh", "en", "both"]),
+    help="Without it the app's language, and both for json; the second of both is folded away on cards.",
+)
+@click.option("--progress", is_flag=True, help="Put the schedule and the reviews in too (anki, json).")
+@click.option(
+    "--evidence",
+    type=click.Choice(["none", "charts", "tables"]),
+    help="What Markdown shows of what claims recorded: a line each, charts in a folder beside it, or tables.",
+)
+@with_context
+def export(
+    context: AppContext,
+    form: str,
+    output: Path | None,
+    topics: tuple[str, ...],
+    ids: tuple[str, ...],
+    weak: bool,
+    language: str | None,
+    progress: bool,
+    evidence: "EvidenceForm | None",
+) -> None:
+    """Write flashcards for Anki, Markdown to read, or JSON for programs."""
+    from studyapp.export.formats import FORMATS, TEXT, WITH_PROGRESS
+    from studyapp.export.selection import weak as weak_questions
+
+    t = context.t
+    if output is None:
+        raise CallError(t("export.no_output"), t("export.no_output_hint"))
+    if progress and form not in WITH_PROGRESS:
+        raise CallError(t("export.no_progress", forms=", ".join(WITH_PROGRESS), form=form), t("export.leave_out"))
+    if evidence and form != "markdown":
+        raise CallError(t("export.no_evidence", form=form), t("export.leave_out"))
+    if output == STDOUT and form not in TEXT:
+        raise CallError(t("export.no_text"), t("export.no_text_hint"))
+    if weak:
+        slipping = weak_questions(context.store.cards())
+        ids = tuple(i for i in slipping if not ids or i in ids)
+        if not ids:
+            raise ExportError(t("export.no_weak"), t("export.no_weak_hint"))
+    languages = _languages(context, language or ("both" if form == "json" else context.language))
+    options = _options(context, output, topics, languages)
+    options = replace(options, ids=ids, store=context.store if progress else None, evidence=evidence or "none")
+    _say_written(context, FORMATS[form](options), output)
+    if form == "csv":
+        click.echo(t("export.csv_hint"), err=output == STDOUT)
+
+
+@cli.command()
+@output
+@topics
+@click.option("--lang", "language", type=click.Choice(["zh", "en", "both"]), help="Without it the app's language.")
+@with_context
+def sheet(context: AppContext, output: Path | None, topics: tuple[str, ...], language: str | None) -> None:
+    """Print what to say to each question, by topic: brief and points, as Markdown."""
+    from studyapp.export.markdown import sheet as write
+
+    output = output or STDOUT
+    count = write(_options(context, output, topics, _languages(context, language or context.language)))
+    if output != STDOUT:
+        _say_written(context, count, output)
+
+
+def _languages(context: AppContext, wanted: str) -> tuple[str, ...]:
+    """The languages of an export, the app's first."""
+    return tuple(dict.fromkeys((context.language, "en", "zh"))) if wanted == "both" else (wanted,)
+
+
+def _options(context: AppContext, output: Path, topics: tuple[str, ...], languages: tuple[str, ...]) -> "ExportOptions":
+    from studyapp.export.chart_cache import Pictures
+    from studyapp.export.options import ExportOptions
+    from studyapp.files import spare
+
+    if output != STDOUT:
+        spare(context.home, output)
+
+    def drawing(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            click.echo(f"\r{context.t('export.drawing', done=done, total=total)}", nl=done == total, err=True)
+
+    return ExportOptions(
+        bank=context.bank,
+        document=context.document,
+        output=output,
+        languages=languages,
+        topics=topics,
+        words=context.t,
+        now=context.clock(),
+        note_times=context.home / "edits.json",
+        pictures=Pictures(context.cache / "pictures" if context.cache else None, drawing),
+    )
+
+
+def _say_written(context: AppContext, count: int, output: Path) -> None:
+    click.echo(context.t("export.written", count=count, path=output), err=output == STDOUT)
