@@ -115,8 +115,9 @@ def _block(block: Block, words: Translations, pictures: Pictures | None) -> str:
             return f"<li>{_statement(block, words)}</li>"
         case Correction():
             heard = f" <small>({text_html(words('document.heard', where=', '.join(block.heard)))})</small>" if block.heard else ""
-            wrong = f"<p>{words('document.wrong')}: <s>{inline(block.wrong[language])}</s>{heard}</p>"
-            return f"<li>{wrong}<p>{words('document.right')}: {_statement(block.right, words)}</p></li>"
+            wrong = words("document.wrong", text=f"<s>{inline(block.wrong[language])}</s>")
+            right = words("document.right", text=_statement(block.right, words))
+            return f"<li><p>{wrong}{heard}</p><p>{right}</p></li>"
         case ClaimEvidence():
             return _claim(block, words, pictures)
         case FollowUp():

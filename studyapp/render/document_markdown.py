@@ -73,8 +73,9 @@ def _block(block: Block, words: Translations, shown: Shown | None, supports: boo
             return [f"- {_statement(block, words, supports)}"]
         case Correction():
             heard = f" ({words('document.heard', where=', '.join(block.heard))})" if block.heard else ""
-            wrong = f"- {words('document.wrong')}: {_line(block.wrong[language])}{heard}"
-            return [f"{wrong}\n  {words('document.right')}: {_statement(block.right, words, supports)}"]
+            wrong = words("document.wrong", text=_line(block.wrong[language]))
+            right = words("document.right", text=_statement(block.right, words, supports))
+            return [f"- {wrong}{heard}\n  - {right}"]
         case ClaimEvidence():
             return _claim(block, words, shown)
         case FollowUp():
