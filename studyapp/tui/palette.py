@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, cast
 
 from textual.app import SystemCommand
 from textual.command import Hit, Hits, Provider
@@ -11,9 +11,6 @@ from textual.content import Content
 from studyapp.context import AppContext
 from studyapp.tui.commands import COMMANDS
 from studyapp.tui.keymap import keymap, with_keys
-
-if TYPE_CHECKING:
-    from studyapp.tui.app import StudyApp
 
 MOST_QUESTIONS = 12
 
@@ -26,12 +23,20 @@ def commands(context: AppContext, scope: str, run: Callable[[str], Callable[[], 
             yield SystemCommand(context.t(command.text_key), about, run(command.target))
 
 
+class Reader(Protocol):
+    """The app, as far as the palette needs it: named here so that neither imports the other."""
+
+    context: AppContext
+
+    def action_read(self, question_id: str) -> Any: ...
+
+
 class Questions(Provider):
     """The questions that hold the words typed, the best hits first; choosing one reads it."""
 
     async def search(self, query: str) -> Hits:
         """As Browse searches."""
-        app: StudyApp = self.app  # type: ignore[assignment]
+        app = cast(Reader, self.app)
         hits = app.context.search(query)[:MOST_QUESTIONS] if query.strip() else []
         for place, question in enumerate(hits):
             ask = question.ask[app.context.language]
