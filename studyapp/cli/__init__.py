@@ -51,6 +51,15 @@ def cli(ctx: click.Context, banks: tuple[Path, ...], language: str | None) -> No
         open_app(ctx.obj)
 
 
-from studyapp.cli import act, check, editor, export, models, read, show  # noqa: E402  the commands add themselves to the group
+from studyapp.cli import (  # noqa: E402  the commands add themselves to the group
+    act,
+    check,
+    editor,
+    export,
+    models,
+    read,
+    reviews,
+    show,
+)
 
-__all__ = ["act", "check", "cli", "editor", "export", "models", "read", "show"]
+__all__ = ["act", "check", "cli", "editor", "export", "models", "read", "reviews", "show"]

@@ -1,9 +1,8 @@
-"""The commands that do something: answer, run, verify, backup, restore, doctor."""
+"""The commands that do something: answer, run, verify."""
 
 import asyncio
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +12,7 @@ from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
 from studyapp.cli.when import instant, until
 from studyapp.context import AppContext
-from studyapp.errors import CallError, DemoError, StudyError
+from studyapp.errors import CallError, DemoError
 from studyapp.evidence.types import Evidence
 
 if TYPE_CHECKING:
@@ -193,79 +192,3 @@ def verify(context: AppContext, names: tuple[str, ...], record: bool, seeds: int
     if not as_json:
         click.echo(f"{len(said) - failed} passed, {failed} failed")
     click.get_current_context().exit(1 if failed else 0)
-
-
-@cli.command()
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where to; without it, the backups folder."
-)
-@with_context
-def backup(context: AppContext, output: Path | None) -> None:
-    """Copy the database of reviews."""
-    from studyapp.files import spare
-
-    if output:
-        spare(context.home, output)
-    click.echo(context.store.backup(output))
-
-
-@cli.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@with_context
-def restore(context: AppContext, file: Path) -> None:
-    """Put a backup in the database's place; the present one is kept beside it."""
-    from studyapp.reviews.restore import restore as put_back
-
-    click.echo(put_back(file, context.database))
-
-
-def cache_state(context: AppContext) -> str:
-    """Where the parsed bank is kept, and whether the next start will read it."""
-    from studyapp.bank.compiled import is_kept
-    from studyapp.paths import questions_dir
-
-    if context.cache is None:
-        return "none: there is no home folder"
-    kept = is_kept(questions_dir(), context.banks, context.cache)
-    return f"{context.cache}, {'well' if kept else 'the bank is parsed at each start'}"
-
-
-@cli.command()
-@as_json
-@with_context
-def doctor(context: AppContext, as_json: bool) -> None:
-    """Say what is installed, where things lie and whether they are well."""
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    from studyapp import __version__
-
-    def installed(package: str) -> str:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return "missing"
-
-    said: dict[str, Any] = {
-        "studyapp": __version__,
-        "python": platform.python_version(),
-        **{p: installed(p) for p in ("torch", "textual", "fsrs", "genanki", "matplotlib")},
-        "data": str(context.home),
-        "questions": len(context.bank.questions),
-        "findings": len(context.bank.findings),
-        "demos": len(context.catalog.demos),
-        "cache": cache_state(context),
-    }
-    ill: StudyError | None = None
-    try:
-        said["database"] = f"well, {len(context.store.cards())} cards"
-    except StudyError as error:
-        ill = error
-        said["database"] = error.message
-    if as_json:
-        say_json(said)
-    else:
-        for name, value in said.items():
-            click.echo(f"{name:<12}{value}")
-    if ill:
-        raise ill

@@ -80,12 +80,12 @@ class EventLog:
         """The undo or redo of an event that decides whether it counts."""
         return next(self.select("target = ?", [uid], "at DESC, uid DESC LIMIT 1"), None)
 
-    def newest(self) -> tuple[str, str] | None:
-        """The moment and the uid of the event that came into the file last."""
-        row: tuple[str, str] | None = self._run(
-            "SELECT at, uid FROM events WHERE seq = (SELECT max(seq) FROM events)"
-        ).fetchone()
-        return row
+    def newest_at(self, at: datetime, card: str) -> str | None:
+        """Of the events of one moment the uid that a new one must stand after: the card's last, or the last written."""
+        sql = """SELECT max(uid) FROM (SELECT uid FROM events WHERE card = ? AND at = ?
+            UNION ALL SELECT uid FROM events WHERE seq = (SELECT max(seq) FROM events) AND at = ?)"""
+        uid: str | None = self._run(sql, [card, to_text(at), to_text(at)]).fetchone()[0]
+        return uid
 
     def settle(self, uids: Iterable[str]) -> None:
         """Note for each of these events whether it stands undone now."""

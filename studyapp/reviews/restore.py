@@ -37,13 +37,23 @@ def restore(file: Path, path: Path) -> Restored:
     path = path.resolve()
     with atomic_write(path, lambda e: StoreError(f"{path}: cannot be restored: {e.strerror}", ELSEWHERE)) as part:
         events = _copy_checked(file, part, path)
-        aside = None
-        if path.exists():
-            refuse_if_used(path)
-            aside = _linked_aside(path)
-        for suffix in ("-wal", "-shm"):  # they belong to the file put aside; beside another they would damage it
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        aside = put_aside_first(path)
     return Restored(events, aside)
+
+
+def put_aside_first(path: Path) -> Path | None:
+    """Give the database that is to be replaced a second name, and take away what only it may have beside it.
+
+    Raises:
+        StoreError: where it is open in another studyapp, or cannot be put aside.
+    """
+    aside = None
+    if path.exists():
+        refuse_if_used(path)
+        aside = _linked_aside(path)
+    for suffix in ("-wal", "-shm"):  # beside another file they would damage it
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return aside
 
 
 def _copy_checked(file: Path, part: Path, path: Path) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from studyapp.errors import StaleCardError, StoreError
 from studyapp.reviews import backup, opening
-from studyapp.reviews.cards import CardState, CardTable, Decks, study_day, to_text
+from studyapp.reviews.cards import CardState, CardTable, Decks, study_day
 from studyapp.reviews.event_log import EventLog, plain_seconds
 from studyapp.reviews.log import ACTIONS, REVERSALS, LogEvent, RowError, uuid7, valid_rating
 from studyapp.reviews.overview import Overview, overview_of
@@ -84,6 +84,8 @@ class Store(Queries):
 
         May run in any thread, beside studying.
         """
+        if not self.writable:
+            return []
         with contextlib.closing(opening.connect(self.path)) as connection:
             return opening.maintenance(self.path, now or datetime.now(UTC), connection)
 
@@ -178,14 +180,23 @@ class Store(Queries):
             return self._reverse("redo", turned.uid, now) if turned else None
 
     def rebuild(self) -> int:
-        """Make all cards again from the log; how many there are."""
+        """Make all cards again from the log, and all indexes from their tables; how many cards there are."""
         with self._transaction():
+            self._connection.execute("REINDEX")
             self._connection.execute("DELETE FROM undone")
             self._connection.executemany("INSERT INTO undone (seq, undo) VALUES (?, ?)", self._events.undone().items())
             self._connection.execute("DELETE FROM cards")
             for card in self._logged_cards():
                 self._replay(card)
         return self.count("cards")
+
+    def copy_tables(self, source: sqlite3.Connection, tables: Mapping[str, Sequence[str]]) -> None:
+        """Take the rows of these tables and columns from another file, over those that are here."""
+        with self._transaction():
+            for table, columns in tables.items():
+                named = ", ".join(columns)
+                sql = f"INSERT OR REPLACE INTO {table} ({named}) VALUES ({', '.join('?' * len(columns))})"
+                self._connection.executemany(sql, source.execute(f"SELECT {named} FROM {table}"))
 
     def differences(self) -> Iterator[Difference]:
         """The cards that are not what a replay of the log makes of them, and those with a wrong note of what was undone.
@@ -214,6 +225,12 @@ class Store(Queries):
             known = {uid for (uid,) in self._connection.execute("SELECT uid FROM events")}
         return [uid for uid in uids if uid not in known]
 
+    def index_faults(self) -> list[str]:
+        """Where SQLite's full check finds an index that is not what its table makes of it: counts may be wrong by it."""
+        with guard(self.path):
+            found = [text for (text,) in self._connection.execute("PRAGMA integrity_check(20)")]
+        return [] if found == ["ok"] else found
+
     def take_in(self, events: Iterable[LogEvent]) -> int:
         """Write events of another log that are not here yet and make their cards again; how many were new."""
         cards: dict[str, None] = {}
@@ -232,13 +249,10 @@ class Store(Queries):
         return new
 
     def _event(self, kind: str, card: str, now: datetime, follows: Sequence[LogEvent | None], **values: Any) -> LogEvent:
-        """An event that stands after those it follows, and of those of its moment after the newest in this file."""
+        """An event that stands after those it follows, and of those of its moment after the newest."""
         at = max([now.astimezone(UTC), *(event.at for event in follows if event is not None)])
-        before = [event.uid for event in follows if event is not None and event.at == at]
-        newest = self._events.newest()
-        before += [newest[1]] if newest is not None and newest[0] == to_text(at) else []
         values["data"] = json.loads(json.dumps(dict(values.get("data") or {})))
-        uid = uuid7(at, max(before, default=None))
+        uid = uuid7(at, self._events.newest_at(at, card))
         return LogEvent(uid, kind, card, at, study_day(now, self.settings), device=self.device, **values)
 
     def _last_act(self, standing: bool) -> LogEvent | None:

@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 
 from studyapp.bank.model import LEVELS, Question
 from studyapp.context import AppContext
+from studyapp.render.acts import describe
 from studyapp.reviews.cards import CardState
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import BaseScreen
@@ -217,7 +218,7 @@ class Browse(BaseScreen):
         """Take the last change back."""
         with self.telling():
             act = self.acts.undo(self.context.clock())
-            self.tell(self.t("study.undone" if act else "study.nothing_to_undo"))
+            self.tell(self.t("study.undone", what=describe(self.context.t, act)) if act else self.t("study.nothing_to_undo"))
             await self.show()
 
     async def action_tex(self) -> None:

@@ -13,6 +13,7 @@ from studyapp.bank.model import Question
 from studyapp.context import AppContext
 from studyapp.errors import StaleCardError
 from studyapp.quiz.recall import suggest
+from studyapp.render.acts import describe
 from studyapp.render.duration import duration
 from studyapp.reviews.acts import Act
 from studyapp.reviews.cards import CardState
@@ -211,7 +212,7 @@ class Study(DemoScreen):
     async def _undo_or_redo(self, turn: Callable[[datetime], Act | None], done: str, nothing: str) -> None:
         with self.telling():
             act = turn(self.context.clock())
-            self.tell(self.t(done if act else nothing))
+            self.tell(self.t(done, what=describe(self.context.t, act)) if act else self.t(nothing))
             if act:
                 self.stop_run()
                 await self.draw_next()
