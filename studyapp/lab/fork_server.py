@@ -41,6 +41,8 @@ from studyapp.lab.protocol import ErrorMessage, ExitMessage, KillRun, Message, S
 
 MOST_REQUEST = 1 << 20
 GRACE_SECONDS = 1.0
+DAY_SECONDS = 86_400
+FOLDER = "studyapp-run-"
 MOST_THREADS = 16
 """Of a timed claim: more gain little at the sizes of a demo, and each wants a stack of its own."""
 
@@ -117,7 +119,7 @@ class Server:
         """Start a run."""
         server, folder = os.getpid(), ""
         try:
-            folder = tempfile.mkdtemp(prefix="studyapp-run-")
+            folder = tempfile.mkdtemp(prefix=FOLDER)
             pid = os.fork()
         except OSError as error:
             os.close(output)
@@ -230,6 +232,15 @@ def remove(folder: str) -> None:
         shutil.rmtree(folder, onerror=open_up)
 
 
+def remove_left_behind() -> None:
+    """Remove folders of runs whose worker was killed before it could."""
+    oldest = time.time() - DAY_SECONDS  # far longer than any run: others may be running beside this worker
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with contextlib.suppress(OSError):
+            if (state := folder.lstat()).st_mtime < oldest and state.st_uid == os.getuid():
+                remove(str(folder))
+
+
 def preload() -> tuple[int, str]:
     """Import what demos use, and say how many threads torch would take and which version it is.
 
@@ -267,6 +278,7 @@ def main() -> None:
         sys.exit(1)
     with contextlib.suppress(OSError):
         link.sendall(msgspec.json.encode(WorkerStarted(True, version)) + b"\n")
+        remove_left_behind()
         Server(link, threads, version).serve()
     os._exit(0)  # nothing is left to tidy up, and to take torch down takes seconds
 

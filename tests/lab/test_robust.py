@@ -1,5 +1,6 @@
 """Demos that misbehave: each is a message and an end, and nothing of it is left."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -103,7 +104,8 @@ async def test_a_worker_that_does_not_answer_is_ended(lab: LabClient, write: Cal
     )
     await lab.start()
     worker = lab.pid
-    events = await everything(lab, write(claim(body)), timeout=0.5)
+    async with asyncio.timeout(30):
+        events = await everything(lab, write(claim(body)), timeout=0.5)
     assert ended(events).reason == "timeout"
     (pids,) = [[row[0] for row in e.item.rows] for e in events if isinstance(e, Shown) and isinstance(e.item, Table)]
     assert worker is not None
@@ -114,10 +116,10 @@ async def test_a_worker_that_does_not_answer_is_ended(lab: LabClient, write: Cal
 @ON_LINUX
 @IN_LOOP
 async def test_memory_in_another_session_counts(lab: LabClient, write: Callable[..., Demo]) -> None:
-    """Processes that a run put into sessions of their own count to its memory."""
+    """Processes that a run put into sessions of their own count to its memory, also those whose parent has left."""
     body = (
-        "import subprocess\nhold = 'x = bytearray(b\"1\" * (250 << 20)); import time; time.sleep(600)'\n"
-        "for _ in range(4):\n    subprocess.Popen([sys.executable, '-c', hold], start_new_session=True)\ntime.sleep(600)"
+        "for _ in range(4):\n    if not os.fork():\n        os.setsid()\n        if os.fork(): os._exit(0)\n"
+        "        x = bytearray(os.urandom(1 << 20) * 250)\n        time.sleep(600)\ntime.sleep(600)"
     )
     events = await everything(lab, write(claim(body)), memory=700 << 20, timeout=25)
     assert ended(events).reason == "memory"
@@ -215,6 +217,22 @@ async def test_a_killed_run_leaves_no_folder(lab: LabClient, write: Callable[...
     events = await everything(lab, write(claim(body)), timeout=0.5)
     (place,) = [str(e.item.rows[0][0]) for e in events if isinstance(e, Shown) and isinstance(e.item, Table)]
     assert not Path(place).exists()
+
+
+@IN_LOOP
+async def test_folders_of_killed_workers_go_in_time(
+    tmp_path: Path, write: Callable[..., Demo], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that a killed worker left is removed a day later by the next one; a younger one may be in use and stays."""
+    old, young = tmp_path / "studyapp-run-old", tmp_path / "studyapp-run-young"
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+    os.utime(old, (time.time() - 2 * 86_400,) * 2)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    async with LabClient() as fresh:
+        assert ended(await everything(fresh, write(HOLDS))).ok
+    assert (old.exists(), young.exists()) == (False, True)
 
 
 @IN_LOOP
