@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from studyapp.lab.protocol import LabLike
     from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
     from studyapp.lab.verdict import LiveRuns, Mark
+    from studyapp.quiz.kinds import Asked, Grade, Response
     from studyapp.render.document import Document
     from studyapp.reviews.acts import Acts
     from studyapp.reviews.cards import CardState, Decks
@@ -65,6 +66,7 @@ class AppContext:
         self.clock = clock
         self.as_tex = False
         self.in_background = False
+        self._cards_of: dict[str, tuple[str, ...]] = {}
         self._language = language
         self.__dict__.update(opened)
 
@@ -255,6 +257,32 @@ class AppContext:
         card_id = CardId.try_parse(card)
         return self.bank.questions.get(card_id.question) if card_id else None
 
+    def cards_of(self, question: "Question") -> tuple[str, ...]:
+        """The ids of all cards that a question gives, of every kind."""
+        if question.id not in self._cards_of:
+            from studyapp.quiz.registry import cards_of
+
+            self._cards_of[question.id] = tuple(map(str, cards_of(question)))
+        return self._cards_of[question.id]
+
+    def ask(self, card: str, seed: int = 0) -> "Asked | None":
+        """What a card asks; None where the bank no longer holds its question.
+
+        Raises:
+            BankError: where there is no such kind of card.
+        """
+        from studyapp.bank.refs import CardId
+        from studyapp.quiz.registry import ask
+
+        question = self.question_of(card)
+        return ask(question, CardId.parse(card), seed) if question is not None else None
+
+    def grade(self, asked: "Asked", response: "Response") -> "Grade":
+        """What an answer to it speaks for, by its kind."""
+        from studyapp.quiz.registry import kind_of
+
+        return kind_of(asked.card).grade(asked, response)
+
     # ------------------------------------------------------------------ reviews
 
     def session(
@@ -264,9 +292,8 @@ class AppContext:
         from studyapp.reviews.practice import PracticeSession
         from studyapp.reviews.study import StudySession
 
-        order = [q.card_id for q in self.in_new_order(topic)]
-        if only is not None:
-            order = [self.bank.questions[i].card_id for i in only]
+        questions = self.in_new_order(topic) if only is None else [self.bank.questions[i] for i in only]
+        order = [card for question in questions for card in self.cards_of(question)]
         if practice and not only:
             order = random.sample(order, len(order))
         return (PracticeSession if practice else StudySession)(self.store, order, self.clock())
@@ -282,7 +309,13 @@ class AppContext:
         """The scheduled cards by topic, in the order of the topics."""
         from studyapp.reviews.cards import Decks
 
-        return Decks({topic: [q.card_id for q in questions] for topic, questions in self._scheduled.items() if topic})
+        return Decks(
+            {
+                topic: [card for question in questions for card in self.cards_of(question)]
+                for topic, questions in self._scheduled.items()
+                if topic
+            }
+        )
 
     def overview(self) -> "Overview":
         """What waits in each topic and in all, what is remembered, and the days to come."""

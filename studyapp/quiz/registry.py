@@ -1,0 +1,30 @@
+"""The kinds of cards there are. A new one is a module of this folder and a line here."""
+
+from studyapp.bank.model import Question
+from studyapp.bank.refs import CardId
+from studyapp.errors import BankError
+from studyapp.quiz.kinds import Asked, CardKind
+from studyapp.quiz.recall import Recall
+
+KINDS: dict[str, CardKind] = {kind.name: kind for kind in (Recall(),)}
+
+
+def cards_of(question: Question) -> list[CardId]:
+    """All cards that a question gives, of every kind."""
+    return [card for kind in KINDS.values() for card in kind.cards(question)]
+
+
+def kind_of(card: CardId) -> CardKind:
+    """The kind of a card.
+
+    Raises:
+        BankError: where this version has none of that name, as for a card of a newer one's log.
+    """
+    if card.kind not in KINDS:
+        raise BankError(f"{card}: there is no kind of card called {card.kind!r}", f"kinds: {', '.join(KINDS)}")
+    return KINDS[card.kind]
+
+
+def ask(question: Question, card: CardId, seed: int) -> Asked:
+    """What a card of a question asks."""
+    return kind_of(card).ask(question, card, seed)
