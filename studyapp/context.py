@@ -16,6 +16,7 @@ from studyapp.paths import cache_home, data_home, demos_dir, questions_dir
 if TYPE_CHECKING:
     from studyapp.bank.model import Bank, Question, Support, SupportKind, Topic
     from studyapp.bank.search import Search
+    from studyapp.evidence.labels import Item, Labels
     from studyapp.i18n import Translations
     from studyapp.lab.catalog import Catalog
     from studyapp.lab.demo import Claim, Demo
@@ -68,6 +69,7 @@ class AppContext:
         self.in_background = False
         self._cards_of: dict[str, tuple[str, ...]] = {}
         self._language = language
+        self._labels: dict[str, Labels] = {}
         self.__dict__.update(opened)
 
     @cached_property
@@ -361,6 +363,16 @@ class AppContext:
     def recorded(self, ref: str) -> "tuple[RecordedDemo, RecordedClaim] | None":
         """The best that was recorded for a claim, on whatever machine."""
         return self.recordings.best_run(ref, self.demo(ref))
+
+    def in_language(self, item: "Item", demo: "Demo | None") -> "Item":
+        """Evidence or a check of a demo with its labels in the learner's language; a Check is then said with `t`."""
+        if self.language != "zh" or demo is None:
+            return item
+        if demo.name not in self._labels:
+            from studyapp.lab.chinese import labels
+
+            self._labels[demo.name] = labels(demo, self.bank.terms)
+        return self._labels[demo.name].translated(item)
 
     def verdict(self, support: "Support") -> "Mark":
         """What carries a statement, and whether it does."""

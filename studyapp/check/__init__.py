@@ -12,6 +12,8 @@ from studyapp.check.proofs import proofs
 from studyapp.check.question import QuestionChecker
 from studyapp.check.shared_files import shared_findings
 from studyapp.lab.catalog import Catalog
+from studyapp.lab.chinese import missing_labels
+from studyapp.lab.recordings import Recordings
 from studyapp.render.formula import formula_problem as draws
 
 __all__ = ["check_bank", "proofs"]
@@ -22,9 +24,13 @@ def check_bank(
     catalog: Catalog,
     *,
     today: date | None = None,
+    recordings: Recordings | None = None,
     formula_problem: Callable[[str], str | None] = draws,
 ) -> list[Finding]:
-    """Everything that is wrong with bank and demos, by file and line. Without `today` nothing is too old."""
+    """Everything that is wrong with bank and demos, by file and line.
+
+    Without `today` nothing is too old; without `recordings` no label lacks its Chinese.
+    """
     findings = [*bank.findings, *catalog.findings, *shared_findings(bank)]
     used = {demo for q in bank.questions.values() for demo in q.demos}
     for name, demo in catalog.demos.items():
@@ -32,6 +38,7 @@ def check_bank(
             findings.append(
                 Finding(demo.path, 1, "", "no question leans on it", "name one of its claims, or remove it")
             )
+        findings += missing_labels(demo, bank.terms, recordings) if recordings else []
     for question in bank.questions.values():
         page = QuestionChecker(question, bank, catalog, today, formula_problem)
         page.check()

@@ -54,6 +54,7 @@ def cli(ctx: click.Context, banks: tuple[Path, ...], language: str | None) -> No
 from studyapp.cli import (  # noqa: E402  the commands add themselves to the group
     act,
     check,
+    demos,
     editor,
     export,
     models,
@@ -62,4 +63,4 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
     show,
 )
 
-__all__ = ["act", "check", "cli", "editor", "export", "models", "read", "reviews", "show"]
+__all__ = ["act", "check", "cli", "demos", "editor", "export", "models", "read", "reviews", "show"]

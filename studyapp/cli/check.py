@@ -29,7 +29,8 @@ def check(context: AppContext, proofs: bool, backlog: bool, table: bool, as_json
         for line in proof_lines(context.bank, context.catalog, context.recordings, context.t):
             click.echo(line)
         return
-    findings = check_bank(context.bank, context.catalog, today=context.clock().date())
+    today = context.clock().date()
+    findings = check_bank(context.bank, context.catalog, today=today, recordings=context.recordings)
     if table:
         _table(context, findings, as_json)
         return

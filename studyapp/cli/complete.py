@@ -46,6 +46,14 @@ def models(_ctx: click.Context, _param: click.Parameter, so_far: str) -> list[Co
     return _beginning(so_far, rows)
 
 
+def drills(_ctx: click.Context, _param: click.Parameter, so_far: str) -> list[CompletionItem]:
+    """Drills of demos; before the dot the demos that have one."""
+    from studyapp.lab.catalog import Catalog
+
+    catalog = Catalog.load(demos_dir())
+    return _beginning(so_far, (f"{d.name}.{drill.name}" for d in catalog.demos.values() for drill in d.drills))
+
+
 def _names() -> list[str]:
     return [f"{p.parent.name}/{p.stem}" for p in demos_dir().glob("*/*.py")]
 

@@ -69,39 +69,6 @@ def search(context: AppContext, words: tuple[str, ...], as_json: bool) -> None:
 @cli.command()
 @as_json
 @with_context
-def demos(context: AppContext, as_json: bool) -> None:
-    """List the demos with their claims and parameters."""
-    if as_json:
-        say_json(
-            [
-                {
-                    "demo": d.name,
-                    "summary": {"en": d.summary.en, "zh": d.summary.zh},
-                    "claims": [
-                        {
-                            "claim": c.name,
-                            "sentence": {"en": c.sentence.en, "zh": c.sentence.zh},
-                            "parameters": dict(c.parameters),
-                            "timed": c.timed,
-                            "needs": list(c.needs),
-                        }
-                        for c in d.claims
-                    ],
-                }
-                for d in context.catalog.demos.values()
-            ]
-        )
-        return
-    for demo in context.catalog.demos.values():
-        click.echo(f"{click.style(demo.name, bold=True)}  {demo.summary[context.language]}")
-        for claim in demo.claims:
-            values = " ".join(f"{k}={v!r}" for k, v in claim.parameters.items())
-            click.echo(f"  .{claim.name}  {values}".rstrip())
-
-
-@cli.command()
-@as_json
-@with_context
 def stats(context: AppContext, as_json: bool) -> None:
     """Retention, streak and the load of the days to come."""
     from studyapp.reviews import stats as numbers

@@ -10,6 +10,7 @@ from studyapp.evidence.types import Check, Evidence
 Item = TypeVar("Item", bound=Evidence | Check)
 WORD = re.compile(r"[A-Za-z][A-Za-z0-9_'’]*")
 PLACEHOLDER = "{}"
+SQUEEZED = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])")  # a space between Chinese
 # Words of formulas and customary names, the same in both languages.
 NEUTRAL = frozenset(
     ["log", "exp", "max", "min", "sin", "cos", "tan", "tanh", "arg", "argmax", "softmax", "sigmoid", "ms",
@@ -45,7 +46,7 @@ class Labels:
         for pattern, parts in self._patterns:
             if match := pattern.fullmatch(label):
                 filled = [self(group) for group in match.groups()]
-                return "".join(a + b for a, b in zip(parts, [*filled, ""], strict=True))
+                return SQUEEZED.sub("", "".join(a + b for a, b in zip(parts, [*filled, ""], strict=True)))
         return None
 
     def __call__(self, label: str) -> str:

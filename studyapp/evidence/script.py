@@ -6,6 +6,7 @@ import os
 import sys
 from functools import partial
 from typing import Any
+from unicodedata import east_asian_width
 
 from studyapp.evidence.claims import find_claims, parameters, run_claim
 from studyapp.evidence.ranges import effective, refusal
@@ -122,9 +123,15 @@ def as_text(item: Evidence) -> str:
         names = item.y or tuple(str(i) for i in range(len(item.values)))
         rows = tuple((n, *v) for n, v in zip(names, item.values, strict=True))
     grid = [tuple(map(str, head)), *(tuple(format_cell(c) for c in row) for row in thin(rows))]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(head))]
-    body = "\n".join("  " + "  ".join(c.rjust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in grid)
+    widths = [max(columns(row[i]) for row in grid) for i in range(len(head))]
+    rows_of_text = ("  ".join(" " * (w - columns(c)) + c for c, w in zip(row, widths, strict=True)) for row in grid)
+    body = "\n".join(f"  {row}".rstrip() for row in rows_of_text)
     return f"  {item.title}\n{body}" if item.title else body
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: a Chinese character takes two."""
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def thin(rows: tuple[tuple[Any, ...], ...], most: int = 24) -> tuple[tuple[Any, ...], ...]:

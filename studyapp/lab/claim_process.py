@@ -1,8 +1,10 @@
 """One run of a demo, in the process that the worker forked for it: the claims, one after the other, say what they show."""
 
+import ast
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +15,7 @@ from studyapp.evidence.types import Check, Evidence, to_json
 from studyapp.lab.protocol import (
     CheckedMessage,
     DoneMessage,
+    DrilledMessage,
     ErrorMessage,
     FinishedMessage,
     HelloMessage,
@@ -23,7 +26,10 @@ from studyapp.lab.protocol import (
     SkippedMessage,
     StartedMessage,
     StartRun,
+    TriedMessage,
+    TryingMessage,
 )
+from studyapp.lab.trials import replaced
 
 EVIDENCE_BYTES = 4 << 20
 
@@ -73,7 +79,9 @@ class ClaimProcess:
 
         torch.set_num_threads(1)
         try:
-            module = load(Path(self.request.path))
+            module = load(Path(self.request.path), self.request.replace)
+            for name, seed in self.request.drills:
+                self.drill(module, name, seed)
         except BaseException as error:
             self.fail(error)
             return 1
@@ -96,8 +104,25 @@ class ClaimProcess:
                 self.say(SkippedMessage(name, outcome.skipped))
             else:
                 self.say(FinishedMessage(name, outcome.held, outcome.seconds, outcome.error))
+        for number, (name, parameters) in enumerate(self.request.trials):
+            if getattr(claims[name], "timed", False):
+                torch.set_num_threads(self.threads)
+            self.say(TryingMessage(name))
+            try:
+                outcome = run_claim(name, claims[name], {k: frozen(v) for k, v in parameters.items()}, seed=self.request.seed)
+            except BaseException as error:
+                self.fail(error)
+                return 1
+            broken = next((to_json(c) for c in outcome.checks if not c.held), None)
+            self.say(TriedMessage(name, number, outcome.held, outcome.error, outcome.skipped, broken))
         self.say(DoneMessage())
         return 0
+
+    def drill(self, module: ModuleType, name: str, seed: int) -> None:
+        """Make the question of a drill."""
+        from studyapp.evidence.exercises import draw_drill, find_drills
+
+        self.say(DrilledMessage(name, seed, vars(draw_drill(find_drills(module)[name], seed))))
 
     def fail(self, error: BaseException) -> None:
         """Say why the demo could not go on."""
@@ -116,8 +141,11 @@ def slug(name: str) -> str:
     return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 
-def load(path: Path) -> ModuleType:
-    """The module in a file, known to sys.modules, without which dataclasses with future annotations break."""
+def load(path: Path, replace: Mapping[str, str] | None = None) -> ModuleType:
+    """The module in a file, known to sys.modules, without which dataclasses with future annotations break.
+
+    With `replace`, functions of these names have that source instead, as if it stood in the file.
+    """
     import importlib.util
 
     spec = importlib.util.spec_from_file_location(f"demo_{path.parent.name}_{path.stem}", path)
@@ -126,7 +154,11 @@ def load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     sys.dont_write_bytecode = True
-    spec.loader.exec_module(module)
+    if replace:
+        tree = replaced(ast.parse(path.read_text("utf-8"), str(path)), replace)
+        exec(compile(tree, f"<{path.stem} with {', '.join(replace)} as written>", "exec"), module.__dict__)
+    else:
+        spec.loader.exec_module(module)
     return module
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from studyapp.lab.demo import Demo
 from studyapp.lab.demo_run import DemoRun
 from studyapp.lab.processes import family, kill_all
 from studyapp.lab.protocol import GONE_SECONDS, Request, StartRun, WorkerStarted
+from studyapp.lab.trials import Trial
 
 START_SECONDS = 60.0
 MEMORY_BYTES = 2 << 30
@@ -152,25 +153,37 @@ class LabClient:
         seed: int = 0,
         timeout: float | None = None,
         memory: int = MEMORY_BYTES,
+        trials: Sequence[Trial] = (),
+        drills: Sequence[tuple[str, int]] = (),
+        replace: Mapping[str, str] | None = None,
     ) -> DemoRun:
         """A run of a demo's claims (all, or those named), as an async iterator of events; the last is Ended.
 
         Each claim may take the seconds that it declares (`@slow`), or `timeout` where that is given; all processes of the
         run may together hold `memory` bytes.
 
+        Args:
+            trials: claims to run once more with other parameters, after the others; each gives a Tried.
+            drills: (name, seed) of drills to make, before the claims; each gives a Drilled.
+            replace: functions of the demo that are to have another source, by name: what a learner wrote.
+
         Raises:
-            DemoError: where a claim or parameter is unknown, or a parameter is of another type.
+            DemoError: where a claim, drill, exercise or parameter is unknown, or a parameter is of another type or out of range.
         """
         chosen = demo.claims if claims is None else [demo.claim(c) for c in claims]
+        further = [demo.claim(t.claim) for t in trials]
         request = StartRun(
             0,
             str(demo.path.resolve()),
             None if claims is None else tuple(c.name for c in chosen),
-            demo.settle(parameters or {}),
+            demo.settle(parameters or {}, claims=[c.name for c in chosen]),
             seed,
-            0 if any("cuda" in c.needs for c in chosen) else DATA_BYTES,
+            0 if any("cuda" in c.needs for c in (*chosen, *further)) else DATA_BYTES,
+            tuple((c.name, dict(t.parameters)) for c, t in zip(further, trials, strict=True)),
+            tuple((demo.drill(name).name, number) for name, number in drills),
+            {demo.exercise(name).name: source for name, source in (replace or {}).items()},
         )
-        return DemoRun(self, request, {c.name: timeout or c.limit for c in chosen}, memory)
+        return DemoRun(self, request, {c.name: timeout or c.limit for c in (*chosen, *further)}, memory)
 
     def send(self, request: Request, descriptors: Collection[int] = ()) -> None:
         """Send one request to the worker.

@@ -5,17 +5,32 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from studyapp.evidence.types import Check, Evidence, Outcome
-from studyapp.lab.protocol import Checked, Ended, Finished, Output, RunEvent, RunStream, Shown, Skipped, Started
+from studyapp.lab.protocol import (
+    Checked,
+    Drilled,
+    Ended,
+    Finished,
+    Output,
+    RunEvent,
+    RunStream,
+    Shown,
+    Skipped,
+    Started,
+    Tried,
+)
 
 
 @dataclass
 class RunFold:
     """What a run has come to so far.
 
-    `outcomes` are the claims that ended or were skipped; `ended` is None until the run is over.
+    `outcomes` are the claims that ended or were skipped; `tried` and `drilled` what else was asked for; `ended` is None until
+    the run is over.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict)
+    tried: list[Tried] = field(default_factory=list)
+    drilled: list[Drilled] = field(default_factory=list)
     output: str = ""
     ended: Ended | None = None
     _open: dict[str, tuple[list[Evidence], list[Check]]] = field(default_factory=dict)
@@ -37,6 +52,10 @@ class RunFold:
                 self.outcomes[event.claim] = Outcome(
                     event.claim, event.held, event.seconds, tuple(checks), tuple(evidence), event.error or ""
                 )
+            case Tried():
+                self.tried.append(event)
+            case Drilled():
+                self.drilled.append(event)
             case Output():
                 self.output = event.text
             case Ended():

@@ -40,7 +40,8 @@ class Reader:
 
     def find(self, node: ast.AST | None, key: str, problem: str, hint: str = "", *, warning: bool = False) -> None:
         """Note a finding on a node's line."""
-        self.findings.append(Finding(self.path, getattr(node, "lineno", 1), key, problem, hint, warning))
+        line, group = getattr(node, "lineno", 1), "mend" if warning else ""
+        self.findings.append(Finding(self.path, line, key, problem, hint, warning, group))
 
     def texts(self, node: ast.Module | ast.FunctionDef, what: str) -> tuple[Text, str]:
         """The English and the Chinese of a docstring, and what it says after them."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from studyapp.evidence.types import outcome_state
 from studyapp.lab.processes import held_memory
 from studyapp.lab.protocol import (
     GONE_SECONDS,
@@ -19,6 +20,8 @@ from studyapp.lab.protocol import (
     Checked,
     CheckedMessage,
     DoneMessage,
+    Drilled,
+    DrilledMessage,
     Ended,
     ErrorMessage,
     ExitMessage,
@@ -40,8 +43,12 @@ from studyapp.lab.protocol import (
     Started,
     StartedMessage,
     StartRun,
+    Tried,
+    TriedMessage,
+    TryingMessage,
     Worker,
     read_check,
+    read_drill,
     read_evidence,
     read_message,
 )
@@ -126,7 +133,8 @@ class DemoRun:
                 os.close(write)
         self._started, tail = True, Tail()
         self._deadline = time.monotonic() + LOAD_SECONDS
-        self._last = self._deadline + sum(self.limits.values())
+        trials = sum(self.limits[claim] for claim, _ in self.request.trials)
+        self._last = self._deadline + sum(self.limits.values()) + trials
         messages, self._messages = await reader(pipes[0][0])
         output, printed = await reader(pipes[1][0])
         draining = asyncio.create_task(tail.drain(output))
@@ -214,6 +222,15 @@ class DemoRun:
                 if not self._settled:
                     self._ended = replace(self._ended, ok=self._ended.ok and message.held)
                 return Finished(message.claim, message.held, message.seconds, printable(message.error) or None)
+            case TryingMessage():
+                self._claim, self._limit = message.claim, self.limits[message.claim]
+                self._deadline = time.monotonic() + self._limit
+            case TriedMessage():
+                broken = cleaned(read_check(message.check)) if message.check else None
+                state = outcome_state(message.held, message.error, message.skipped)
+                return Tried(message.claim, message.number, state, printable(message.error) or None, broken)
+            case DrilledMessage():
+                return Drilled(printable(message.name), message.seed, cleaned(read_drill(message.drill)))
             case ErrorMessage():
                 self._settle(Ended(False, "crash", printable(message.message), claim=self._claim))
                 self._deadline = time.monotonic() + GONE_SECONDS  # it leaves by itself

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from studyapp.evidence.exercises import Drill
 from studyapp.evidence.types import KINDS, Check, Evidence, OutcomeState, exception_line, outcome_state
 from studyapp.lab.demo import Demo
 
@@ -22,7 +23,11 @@ Reason = Literal["done", "cancelled", "timeout", "memory", "crash", "unavailable
 
 
 class StartRun(msgspec.Struct, frozen=True, tag="start", tag_field="request"):
-    """Fork a run; two descriptors come with it, for messages and for output. `data_limit` in bytes, 0 for none."""
+    """Fork a run; two descriptors come with it, for messages and for output. `data_limit` in bytes, 0 for none.
+
+    `trials` are claims to run once more with other parameters, `drills` names and seeds, `replace` the sources of functions
+    that stand in the place of the demo's own.
+    """
 
     run: int
     path: str
@@ -30,6 +35,9 @@ class StartRun(msgspec.Struct, frozen=True, tag="start", tag_field="request"):
     parameters: dict[str, Any]
     seed: int = 0
     data_limit: int = 0
+    trials: tuple[tuple[str, dict[str, Any]], ...] = ()
+    drills: tuple[tuple[str, int], ...] = ()
+    replace: dict[str, str] = {}
 
 
 class KillRun(msgspec.Struct, frozen=True, tag="kill", tag_field="request"):
@@ -114,6 +122,31 @@ class FinishedMessage(Message, frozen=True, tag="finished"):
     error: str = ""
 
 
+class TryingMessage(Message, frozen=True, tag="trying"):
+    """A claim begins once more, with other parameters."""
+
+    claim: str
+
+
+class TriedMessage(Message, frozen=True, tag="tried"):
+    """It ended; `check` is the first that broke, as `evidence.types.to_json` writes it."""
+
+    claim: str
+    number: int
+    held: bool
+    error: str = ""
+    skipped: str = ""
+    check: dict[str, Any] | None = None
+
+
+class DrilledMessage(Message, frozen=True, tag="drilled"):
+    """A drill made its question; `drill` holds the fields of `evidence.exercises.Drill`."""
+
+    name: str
+    seed: int
+    drill: dict[str, Any]
+
+
 class ErrorMessage(Message, frozen=True, tag="error"):
     """The run cannot go on: a traceback."""
 
@@ -132,7 +165,7 @@ class ExitMessage(Message, frozen=True, tag="exit"):
 
 AnyMessage = (
     HelloMessage | MachineMessage | StartedMessage | ProgressMessage | ShownMessage | CheckedMessage
-    | SkippedMessage | FinishedMessage | ErrorMessage | DoneMessage | ExitMessage
+    | SkippedMessage | FinishedMessage | TryingMessage | TriedMessage | DrilledMessage | ErrorMessage | DoneMessage | ExitMessage
 )  # fmt: skip
 _decoder = msgspec.json.Decoder(AnyMessage)
 
@@ -188,6 +221,18 @@ def read_check(data: Mapping[str, Any]) -> Check:
     if check.relation not in ("equals", "at_least", "at_most"):
         raise MalformedMessageError(f"a check with the relation {check.relation!r}")
     return check
+
+
+def read_drill(data: Mapping[str, Any]) -> Drill:
+    """The question in a DrilledMessage.
+
+    Raises:
+        MalformedMessageError: where it is none.
+    """
+    try:
+        return Drill(**data)
+    except (TypeError, ValueError) as error:
+        raise MalformedMessageError(str(error)) from error
 
 
 def _convert(data: Mapping[str, Any], kind: type[Any]) -> Any:
@@ -256,6 +301,29 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Tried:
+    """A claim was run once more, with other parameters: `number` is the place of the trial in those asked for.
+
+    `check` is the first that broke, where one did.
+    """
+
+    claim: str
+    number: int
+    state: OutcomeState
+    error: str | None = None
+    check: Check | None = None
+
+
+@dataclass(frozen=True)
+class Drilled:
+    """A drill made its question."""
+
+    name: str
+    seed: int
+    drill: Drill
+
+
+@dataclass(frozen=True)
 class Output:
     """The tail of what the demo printed."""
 
@@ -284,7 +352,7 @@ class Ended:
         return words(f"lab.{self.reason}", message=message, claim=self.claim or words("lab.demo"), limit=self.limit)
 
 
-RunEvent = Started | Progress | Shown | Checked | Finished | Skipped | Output | Ended
+RunEvent = Started | Progress | Shown | Checked | Finished | Skipped | Tried | Drilled | Output | Ended
 
 # ---------------------------------------------------------------------- who plays which part
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import statistics
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from datetime import date as Date
@@ -19,8 +19,9 @@ from studyapp.lab.catalog import Catalog
 from studyapp.lab.client import LabClient
 from studyapp.lab.collect import collect
 from studyapp.lab.demo import Demo
-from studyapp.lab.protocol import Ended
+from studyapp.lab.protocol import Ended, Tried
 from studyapp.lab.recordings import Recordings
+from studyapp.lab.trials import Trial, draws, wrong_ways
 
 THIN = 3.0  # standard deviations between seeds that a margin must be wide
 
@@ -41,6 +42,9 @@ class Verified:
     skipped: tuple[str, ...] = ()
     recorded: bool = False
     tracebacks: tuple[str, ...] = ()
+    refuted: int = 0
+    wrong_ways: int = 0
+    draws: int = 0
 
     @property
     def ok(self) -> bool:
@@ -63,6 +67,9 @@ class Verified:
             "thin": list(self.thin),
             "skipped": list(self.skipped),
             "recorded": self.recorded,
+            "refuted": self.refuted,
+            "wrong_ways": self.wrong_ways,
+            "draws": self.draws,
             "claims": [asdict(o) | {"evidence": len(o.evidence), "state": o.state} for o in self.outcomes],
         }
 
@@ -71,7 +78,10 @@ class Verified:
         held = sum(o.held for o in self.outcomes)
         ran = sum(not o.skipped for o in self.outcomes)
         kept = ", recorded" if self.recorded else ""
-        head = f"{'✓' if self.ok else '✗'} {self.demo}: {held} of {ran} claims hold ({self.seconds:.2f} s{kept})"
+        wrong = f", {self.refuted} of {self.wrong_ways} wrong ways refuted" if self.wrong_ways else ""
+        drawn = f", {self.draws} draws" if self.draws else ""
+        counts = f"{held} of {ran} claims hold{wrong}{drawn}"
+        head = f"{'✓' if self.ok else '✗'} {self.demo}: {counts} ({self.seconds:.2f} s{kept})"
         return [
             head,
             *(f"  ✗ {p}" for p in self.problems),
@@ -88,35 +98,27 @@ class DemoRuns:
 
     demo: Demo
     by_seed: dict[int, list[Outcome]] = field(default_factory=dict)
+    tried: list[tuple[Trial, Tried]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
     machine: str = "cpu"
     torch: str = ""
 
-    async def add(self, lab: LabClient, claims: Sequence[str], seeds: int, timeout: float | None) -> None:
-        """Run these claims with every seed."""
+    async def add(
+        self, lab: LabClient, claims: Sequence[str], trials: Sequence[Trial], seeds: int, timeout: float | None
+    ) -> None:
+        """Run these claims, and then the trials, with every seed."""
         for seed in range(seeds) if claims else ():
-            outcomes, ended = await run_once(lab, self.demo, claims, seed=seed, timeout=timeout)
-            self.by_seed.setdefault(seed, []).extend(outcomes)
+            fold = await collect(lab.run(self.demo, claims, seed=seed, timeout=timeout, trials=trials))
+            ended = fold.ended or Ended(False, "crash", "the run said nothing")
+            self.by_seed.setdefault(seed, []).extend(fold.outcomes.values())
+            self.tried += [(trials[t.number], t) for t in fold.tried]
             self.torch = ended.torch or self.torch
             self.machine = ended.machine if ended.machine != "cpu" else self.machine
             if ended.reason != "done":
                 self.problems.append(f"{ended.reason} with seed {seed}: {exception_line(ended.message) or 'no word'}")
                 self.tracebacks += [ended.message] if "\n" in ended.message.strip() else []
                 return
-
-
-async def run_once(
-    lab: LabClient,
-    demo: Demo,
-    claims: Collection[str] | None = None,
-    *,
-    seed: int = 0,
-    timeout: float | None = None,
-) -> tuple[list[Outcome], Ended]:
-    """Run a demo to its end, and give what each claim came to that was not cut short."""
-    fold = await collect(lab.run(demo, claims, seed=seed, timeout=timeout))
-    return list(fold.outcomes.values()), fold.ended or Ended(False, "crash", "the run said nothing")
 
 
 async def verify(
@@ -130,19 +132,26 @@ async def verify(
     jobs: int | None = None,
     timeout: float | None = None,
     today: Date | None = None,
+    drawn: int = 0,
 ) -> AsyncIterator[Verified]:
     """Run each demo and judge it, as many at once as there are cores; claims that are timed run alone, after all others.
 
     Each claim may take the seconds that it declares, or `timeout` where that is given.
-    With more than one seed, every seed must hold. With `record`, a demo that holds is written to `recordings`.
+    With more than one seed, every seed must hold, and the wrong ways break with each. With `record`, a demo that holds is
+    written to `recordings`. With `drawn`, each claim runs that often with parameters drawn from the demo's ranges.
     """
     every = [DemoRuns(catalog.demo(name)) for name in dict.fromkeys(names)]
     day = today or datetime.now(UTC).date()
     room = asyncio.Semaphore(jobs or os.cpu_count() or 1)
 
+    async def run(runs: DemoRuns, timed: bool) -> None:
+        claims = [c.name for c in runs.demo.claims if c.timed is timed]
+        trials = [*wrong_ways(runs.demo, timed=timed), *(t for t in draws(runs.demo, drawn) if drawn and t.claim in claims)]
+        await runs.add(lab, claims, trials, seeds, timeout)
+
     async def untimed(runs: DemoRuns) -> DemoRuns:
         async with room:
-            await runs.add(lab, [c.name for c in runs.demo.claims if not c.timed], seeds, timeout)
+            await run(runs, timed=False)
         return runs
 
     tasks = [asyncio.create_task(untimed(runs)) for runs in every]
@@ -155,7 +164,7 @@ async def verify(
             else:
                 yield judge(runs, recordings, record, day)
         for runs in timed:
-            await runs.add(lab, [c.name for c in runs.demo.claims if c.timed], seeds, timeout)
+            await run(runs, timed=True)
             yield judge(runs, recordings, record, day)
     finally:
         for one in tasks:
@@ -173,6 +182,8 @@ def judge(runs: DemoRuns, recordings: Recordings | None, record: bool, today: Da
     for seed, found in runs.by_seed.items():
         for outcome in found:
             problems += [f"{outcome.claim}: {why}{f' (seed {seed})' if seed else ''}" for why in failures(outcome)]
+    wrong = [(trial, tried) for trial, tried in runs.tried if trial.expect == "broken" and tried.state != "skipped"]
+    problems += dict.fromkeys(p for trial, tried in runs.tried if (p := misled(trial, tried)))
     warnings: list[str] = []
     skipped: list[str] = []
     old = recordings.get(demo.name, runs.machine) if recordings else None
@@ -192,9 +203,33 @@ def judge(runs: DemoRuns, recordings: Recordings | None, record: bool, today: Da
         warnings.insert(0, f"changed since it was recorded on {old.machine}, {old.date}")
     order = [outcomes[c.name] for c in demo.claims if c.name in outcomes]
     tracebacks = [*runs.tracebacks, *(o.error for o in order if "\n" in o.error.strip())]
+    ways = {(trial.claim, trial.number) for trial, _ in wrong}
+    standing = {(trial.claim, trial.number) for trial, tried in wrong if tried.state != "broken"}
     return Verified(
-        demo.name, tuple(order), tuple(problems), tuple(warnings), tuple(thin(runs)), tuple(skipped), wrote, tuple(tracebacks)
+        demo.name,
+        tuple(order),
+        tuple(problems),
+        tuple(warnings),
+        tuple(thin(runs)),
+        tuple(skipped),
+        wrote,
+        tuple(tracebacks),
+        refuted=len(ways - standing),
+        wrong_ways=len(ways),
+        draws=len(runs.tried) - len(wrong),
     )
+
+
+def misled(trial: Trial, tried: Tried) -> str:
+    """Why a trial did not come out as it must; nothing where it did."""
+    where = f"{trial.claim} with {trial.typed()}"
+    if tried.state == "crashed":
+        return f"{where} could not run: {exception_line(tried.error or '')}"
+    if trial.expect == "broken" and tried.state == "held":
+        return f"{where} still holds, though it is named as a wrong way"
+    if trial.expect == "held" and tried.state == "broken":
+        return f"{where} is in range and does not hold: {tried.check.sentence() if tried.check else ''}"
+    return ""
 
 
 def failures(outcome: Outcome) -> list[str]:

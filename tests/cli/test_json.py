@@ -22,21 +22,30 @@ CALLS = {
     "search": ("search", "溢出"),
     "check": ("check",),
     "demos": ("demos",),
+    "drill": ("drill", "inference/kv_cache_of_models.cache_in_gib"),
     "verify": ("verify", "foundations/softmax_overflow"),
     "stats": ("stats",),
     "models": ("models", "deepseek-v3"),
     "doctor": ("doctor",),
 }
-OPEN = {"parameters", "recorded", "today"}  # their keys are the demo's own, or the question need not have it
+OPEN = {"parameters", "ranges", "recorded", "today"}  # their keys are the demo's own, or the question need not have it
 
 
 def keys(value: Any) -> Any:
-    """The keys of a document, of lists those of the first that is not empty."""
+    """The keys of a document, of lists those of all their items together."""
     if isinstance(value, dict):
         return {k: None if k in OPEN else keys(v) for k, v in value.items()}
     if isinstance(value, list):
-        return next((keys(v) for v in value if isinstance(v, dict)), None)
+        return together([keys(v) for v in value if isinstance(v, dict)])
     return None
+
+
+def together(found: list[Any]) -> Any:
+    """Several forms as one: a list that is empty in the first item shows its form in another."""
+    forms = [f for f in found if f is not None]
+    if not forms:
+        return None
+    return {k: together([f.get(k) for f in forms]) for form in forms for k in form}
 
 
 @pytest.mark.parametrize("command", CALLS)

@@ -131,7 +131,7 @@ def test_a_tolerance_just_missed_is_seen() -> None:
 def test_a_check_is_said_in_chinese() -> None:
     """The words between the numbers are the reader's language."""
     made = check([1, 3], at_most=2, at=("d", (4, 5)))
-    assert made.sentence(CHINESE) == "x：2 个中有 1 个不符合预期；最差为 3（d = 5），预期 不大于 2"
+    assert made.sentence(CHINESE) == "x：2 个中有 1 个不符合预期；最差为 3（d = 5），预期：不大于 2"
 
 
 def test_of_a_sequence_the_thinnest_is_kept() -> None:

@@ -19,7 +19,7 @@ LABELS = Labels(
         ("Variance", "方差"),
         ("KV cache", "KV cache"),
         ("over d^0.5", "除以 d^0.5"),
-        ("unscaled: variance over largest weight", "未缩放 的方差与 最大权重 之比"),
+        ("unscaled: variance over largest weight", "未缩放的方差与最大权重之比"),
         ("d_k", "d_k"),
         ("RoPE", "RoPE"),
         ("log(Σ exp(x))", "log(Σ exp(x))"),

@@ -18,7 +18,9 @@ import time
 
 import torch
 
-from studyapp.evidence import expect, main, needs, on_ranks, progress, show, slow, table, timed
+from studyapp.evidence import (
+    Drill, between, breaks, exercise, expect, main, needs, on_ranks, one_of, progress, show, slow, table, timed
+)
 
 
 '''

@@ -107,6 +107,62 @@ async def test_thin_margins_are_named(lab: LabClient, write: Callable[..., Demo]
     assert [t.split("«")[1].split("»")[0] for t in result.thin] == ["thin"]
 
 
+WAYS = """RANGES = {"n": between(0, 9), "mode": one_of("right", "wrong", "odd")}
+
+
+@breaks(mode="wrong", en="Wrong.", zh="错误。")
+@breaks(mode=MODE, en="Odd.", zh="古怪。")
+def claim_one(n=3, mode="right"):
+    \'\'\'It is so.
+
+    如此。\'\'\'
+    BODY
+    expect("modes", {"right": 0, "wrong": 1, "odd": ODD}[mode], equals=0)
+"""
+
+
+def ways(body: str = "pass", odd: str = "2", mode: str = "'odd'") -> str:
+    return WAYS.replace("BODY", body).replace("ODD", odd).replace("MODE", mode).replace("\\'", "'")
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        (ways(), ""),
+        (ways(odd="0"), "one with mode='odd' still holds, though it is named as a wrong way"),
+        (ways(odd="1 / 0"), "could not run: ZeroDivisionError: division by zero"),
+        (ways(odd="float('nan')"), "one with mode='odd' could not run: «modes» is nan"),
+    ],
+)
+async def test_a_wrong_way_must_break_a_check(lab: LabClient, write: Callable[..., Demo], source: str, problem: str) -> None:
+    """Each wrong way is run and counted; one that holds all the same, or that crashes, fails the demo."""
+    (result,) = await judged(lab, write(source))
+    assert result.ok is not bool(problem), result.problems
+    assert not problem or any(problem in p for p in result.problems), result.problems
+    if not problem:
+        assert (result.refuted, result.wrong_ways) == (2, 2)
+        assert "1 of 1 claims hold, 2 of 2 wrong ways refuted" in result.lines()[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("pass", ""),
+        ("1 / n", "one with n=0 could not run: ZeroDivisionError: division by zero"),
+        ("expect('n', n, at_least=1)", "one with n=0 is in range and does not hold: n is 0, not at least 1"),
+        ("1 / (mode != 'odd')", "mode='odd' could not run: ZeroDivisionError"),
+    ],
+)
+async def test_in_range_nothing_crashes_and_the_claim_holds(
+    lab: LabClient, write: Callable[..., Demo], body: str, problem: str
+) -> None:
+    """Parameters are drawn from the ranges, low ends first; the idea's own are drawn too, and then only must not crash."""
+    (result,) = await judged(lab, write(ways(body)), drawn=12)
+    assert result.ok is not bool(problem), result.problems
+    assert not problem or any(problem in p for p in result.problems), result.problems
+    assert result.draws >= 6  # a draw that fell on the defaults is left out
+
+
 async def test_timed_claims_run_alone(lab: LabClient, write: Callable[..., Demo], tmp_path: Path) -> None:
     """No claim of any demo runs beside a timed one."""
     log = tmp_path / "log"
