@@ -150,7 +150,7 @@ class AppContext:
         return Translations.load(self.language)
 
     def change(self, **changes: Any) -> None:
-        """Change settings for this invocation, and keep those that changed in the settings file where there is one.
+        """Change settings for this invocation, and set just these keys in the settings file.
 
         Raises:
             SettingsError: where they cannot be kept; they hold for this invocation all the same.
@@ -159,13 +159,13 @@ class AppContext:
         self.settings = replace(self.settings, **changes)
         if "store" in self.__dict__:
             self.store.configure(self.settings)
-        self.save(self.settings)
+        self.save(changes)
 
-    def save(self, settings: "Settings") -> None:
-        """Keep settings beyond this invocation."""
-        from studyapp.settings import save_settings
+    def save(self, changes: "Mapping[str, Any]") -> None:
+        """Keep changed settings beyond this invocation."""
+        from studyapp.settings import edit_settings
 
-        save_settings(self.settings_path, settings)
+        edit_settings(self.settings_path, changes)
 
     # ------------------------------------------------------------------ questions and topics
 

@@ -1,17 +1,23 @@
-"""The learner's settings: one frozen value read from a TOML file and handed down by constructors."""
+"""The learner's settings: one frozen value, declared here, read from a TOML file and handed down by constructors.
 
-import dataclasses
-import json
+The file is the learner's own. The app changes single keys of it, and leaves comments, order and everything else as they are.
+"""
+
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
-from studyapp.errors import SettingsError
+import msgspec
+from msgspec import Meta
+
+from studyapp.errors import SettingsError, did_you_mean
 from studyapp.files import atomic_write
 
 LANGUAGES = ("en", "zh")
@@ -19,76 +25,61 @@ NEW_ORDERS = ("topics", "core")
 """New cards topic by topic, or those of level core first, then deep, then frontier."""
 LOWEST = (0.001,) * 4 + (1.0, 0.001, 0.001, 0.001, 0.0, 0.0) + (0.001,) * 4 + (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.1)
 HIGHEST = (100.0,) * 4 + (10.0, 4.0, 4.0, 0.75, 4.5, 0.8, 3.5, 5.0, 0.25, 0.9, 4.0, 1.0, 6.0, 2.0, 2.0, 0.8, 0.8)
-RANGES: dict[str, tuple[float, float]] = {
-    "desired_retention": (0.7, 0.99),
-    "new_per_day": (0, 9999),
-    "reviews_per_day": (0, 9999),
-    "learn_ahead_minutes": (0, 1439),
-    "rollover_hour": (0, 23),
-    "leech_lapses": (1, 99),
-    "max_interval_days": (1, 36500),
-}
+LONGEST_FILE, LONGEST_VALUE = 64 * 1024, 60
+
+Minutes = tuple[Annotated[int, Meta(gt=0, lt=24 * 60)] | Annotated[float, Meta(gt=0, lt=24 * 60)], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the learner may turn. A value out of range raises SettingsError when the settings are made."""
+    """What the learner may turn. A value that cannot be used raises SettingsError when the settings are made."""
 
-    language: str = "en"
-    theme: str = "dark"
-    desired_retention: float = 0.9
-    new_per_day: int = 10
-    new_order: str = "topics"
-    reviews_per_day: int = 200
-    learn_ahead_minutes: int = 20
-    rollover_hour: int = 4
-    learning_steps_minutes: tuple[float, ...] = (1, 10)
-    relearning_steps_minutes: tuple[float, ...] = (10,)
-    leech_lapses: int = 8
-    max_interval_days: int = 36500
-    parameters: tuple[float, ...] | None = None
-    timezone: str | None = None
-    keys: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    language: Annotated[Literal["en", "zh"], Meta(description="of the app; until it is set, that of the terminal")] = "en"
+    theme: Annotated[str, Meta(min_length=1, description="dark, light, or the name of a theme of Textual's")] = "dark"
+    desired_retention: Annotated[
+        float, Meta(ge=0.7, le=0.99, description="the share of cards you want to recall when they come back")
+    ] = 0.9
+    new_per_day: Annotated[int, Meta(ge=0, le=9999, description="new cards a day")] = 10
+    new_order: Annotated[
+        Literal["topics", "core"], Meta(description="new cards topic by topic, or those of level core first")
+    ] = "topics"
+    reviews_per_day: Annotated[int, Meta(ge=0, le=9999, description="reviews a day")] = 200
+    learn_ahead_minutes: Annotated[
+        int, Meta(ge=0, le=1439, description="how early a card in learning may come when nothing else is left")
+    ] = 20
+    rollover_hour: Annotated[int, Meta(ge=0, le=23, description="the hour at which a new day begins")] = 4
+    learning_steps_minutes: Annotated[Minutes, Meta(description="when a new card comes back, step by step")] = (1, 10)
+    relearning_steps_minutes: Annotated[Minutes, Meta(description="when a forgotten card comes back")] = (10,)
+    leech_lapses: Annotated[int, Meta(ge=1, le=99, description="forgotten so often, a card is a leech")] = 8
+    max_interval_days: Annotated[int, Meta(ge=1, le=36500, description="no card stays away longer")] = 36500
+    parameters: Annotated[tuple[float, ...] | None, Meta(description="the 21 weights of FSRS-6; its own without them")] = None
+    timezone: Annotated[str | None, Meta(description="such as Asia/Shanghai; that of the machine without it")] = None
+    keys: Annotated[
+        Mapping[str, Annotated[str, Meta(min_length=1)]], Meta(description="keys of your own for commands")
+    ] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used, naming the key."""
-        if self.language not in LANGUAGES:
-            raise SettingsError(f"language: {self.language!r} is not one of {', '.join(LANGUAGES)}")
-        if not isinstance(self.theme, str) or not self.theme:
-            raise SettingsError(f"theme: {self.theme!r} is not a name")
-        if self.new_order not in NEW_ORDERS:
-            raise SettingsError(f"new_order: {self.new_order!r} is not one of {', '.join(NEW_ORDERS)}")
-        for key, (low, high) in RANGES.items():
-            value = getattr(self, key)
-            kind = "a number" if key == "desired_retention" else "a whole number"
-            whole = isinstance(value, int) and not isinstance(value, bool)
-            if not whole and not (key == "desired_retention" and isinstance(value, float)):
-                raise SettingsError(f"{key}: {value!r} is not {kind}")
-            if not low <= value <= high:
-                raise SettingsError(f"{key}: {value!r} is not between {low} and {high}")
-        for key in ("learning_steps_minutes", "relearning_steps_minutes"):
-            steps = _numbers(key, getattr(self, key))
-            if any(not 0 < step < 24 * 60 for step in steps):
-                raise SettingsError(f"{key}: every step must be longer than nothing and shorter than a day")
-            object.__setattr__(self, key, steps)
+        for name, declared in _declared().items():
+            try:
+                value = msgspec.convert(getattr(self, name), declared)
+            except msgspec.ValidationError:
+                raise SettingsError(f"{name}: {_shown(getattr(self, name))} is not {wanted(name)}") from None
+            if value != value:
+                raise SettingsError(f"{name}: {_shown(value)} is not {wanted(name)}")
+            object.__setattr__(self, name, value)
         if self.parameters is not None:
-            weights = tuple(float(weight) for weight in _numbers("parameters", self.parameters))
-            if len(weights) != len(LOWEST):
-                raise SettingsError(f"parameters: FSRS-6 has {len(LOWEST)} of them, not {len(weights)}")
-            for place, (weight, low, high) in enumerate(zip(weights, LOWEST, HIGHEST, strict=True)):
+            if len(self.parameters) != len(LOWEST):
+                raise SettingsError(f"parameters: FSRS-6 has {len(LOWEST)} of them, not {len(self.parameters)}")
+            for place, (weight, low, high) in enumerate(zip(self.parameters, LOWEST, HIGHEST, strict=True)):
                 if not low <= weight <= high:
                     raise SettingsError(f"parameters: number {place} is {weight}, not between {low} and {high}")
-            object.__setattr__(self, "parameters", weights)
         if self.timezone is not None:
             try:
                 ZoneInfo(self.timezone)
-            except (ValueError, OSError, KeyError, TypeError, AttributeError):
-                raise SettingsError(
-                    f"timezone: {self.timezone!r} is not known", "Name a place, such as Asia/Shanghai."
-                ) from None
-
-        if not isinstance(self.keys, Mapping) or not all(isinstance(key, str) and key for key in self.keys.values()):
-            raise SettingsError("keys: is not a table of keys", 'Write it as: [keys], then lines such as "study.undo" = "z".')
+            except (ValueError, OSError, KeyError):
+                hint = "Name a place, such as Asia/Shanghai."
+                raise SettingsError(f"timezone: {_shown(self.timezone)} is not known", hint) from None
 
     @property
     def learn_ahead(self) -> timedelta:
@@ -96,14 +87,54 @@ class Settings:
         return timedelta(minutes=self.learn_ahead_minutes)
 
 
-def _numbers(key: str, value: Any) -> tuple[float, ...]:
-    """The numbers of a list, or SettingsError."""
-    numbers = isinstance(value, list | tuple) and all(
-        isinstance(each, int | float) and not isinstance(each, bool) for each in value
-    )
-    if not numbers:
-        raise SettingsError(f"{key}: {value!r} is not a list of numbers")
-    return tuple(value)
+@cache
+def _declared() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
+
+
+def _meta(name: str) -> Meta:
+    return next(part for part in get_args(_declared()[name]) if isinstance(part, Meta))
+
+
+def _shown(value: object) -> str:
+    text = ascii(value) if isinstance(value, int) and value.bit_length() > 4 * LONGEST_VALUE else repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
+def wanted(name: str) -> str:
+    """What a setting may be, in words."""
+    kind, meta = get_args(_declared()[name])[0], _meta(name)
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(get_args(kind))}"
+    if kind in (int, float):
+        return f"a {'whole ' if kind is int else ''}number between {meta.ge:g} and {meta.le:g}"
+    return {
+        "theme": "a name",
+        "timezone": "the name of a time zone",
+        "parameters": "a list of numbers",
+        "keys": 'a table of keys, such as [keys] with lines like "study.undo" = "z"',
+    }.get(name, "a list of numbers of minutes, each longer than nothing and shorter than a day")
+
+
+RANGES: dict[str, tuple[float, float]] = {
+    name: (meta.ge, meta.le) for name in _declared() if (meta := _meta(name)).ge is not None and meta.le is not None
+}
+"""The least and the most of each setting that is a number."""
+
+
+def settings_table() -> str:
+    """Every setting as a Markdown table; the README holds it."""
+    rows = ["| setting | without it | may be | what it is |", "| --- | --- | --- | --- |"]
+    for one in fields(Settings):
+        default = "" if one.name == "keys" else f"`{_toml(getattr(Settings(), one.name))}`"
+        rows.append(f"| `{one.name}` | {default.replace('`none`', '')} | {wanted(one.name)} | {_meta(one.name).description} |")
+    return "\n".join(rows)
+
+
+def _toml(value: object) -> str:
+    import tomlkit
+
+    return "none" if value is None else tomlkit.item(value).as_string()
 
 
 def terminal_language(environ: Mapping[str, str]) -> str:
@@ -119,37 +150,62 @@ def load_settings(path: Path) -> Settings:
         SettingsError: for an unknown key, a value that cannot be used, or a file that cannot be read.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Settings(language=terminal_language(os.environ))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+        values = tomllib.loads(_read(path))
+    except RecursionError:
+        raise SettingsError(f"{path}: is nested too deeply", "Mend the file, or delete it.") from None
+    except ValueError as error:  # tomllib's own, and Python's of a number of thousands of digits
         raise SettingsError(f"{path}: is not TOML: {error}", "Mend the line, or delete the file.") from error
-    known = [field.name for field in dataclasses.fields(Settings)]
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise SettingsError(f"{path}: {unknown[0]}: no such setting", f"The settings are: {', '.join(known)}.")
+    known = [one.name for one in fields(Settings)]
+    for name in sorted(set(values) - set(known)):
+        hint = did_you_mean(name, known) or f"The settings are: {', '.join(known)}."
+        raise SettingsError(f"{path}: {_shown(name)}: no such setting", hint)
     try:
         return Settings(**({"language": terminal_language(os.environ)} | values))
     except SettingsError as error:
         raise SettingsError(f"{path}: {error.message}", error.hint) from error
 
 
-def save_settings(path: Path, settings: Settings) -> None:
-    """Write the settings whole or not at all: to a file beside it, then put in its place."""
-    lines = []
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, Mapping):
-            pairs = (f"{json.dumps(k)} = {json.dumps(v, ensure_ascii=False)}" for k, v in value.items())
-            lines += [f"{field.name} = {{ {', '.join(pairs)} }}\n"] if value else []
-        elif value is not None:  # a JSON string, number or list of numbers is TOML as well
-            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}\n")
+def edit_settings(path: Path, changes: Mapping[str, Any]) -> None:
+    """Set these keys in the file as it is now, and leave all else in it alone; None takes a key out.
+
+    A link is followed. Without a file there is one afterwards, with these keys.
+
+    Raises:
+        SettingsError: where the file cannot be read, is not TOML, or cannot be written.
+    """
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(_read(path))
+        for name, value in changes.items():
+            if value is None:
+                document.pop(name, None)
+            else:
+                document[name] = value
+        text = tomlkit.dumps(document)
+    except (TOMLKitError, RecursionError, ValueError) as error:
+        raise SettingsError(f"{path}: cannot be changed: {error}", "Mend the file, or delete it.") from error
     with (
         atomic_write(path, lambda error: SettingsError(f"{path}: cannot be written: {error}")) as part,
-        part.open("w", encoding="utf-8") as file,
+        part.open("w", encoding="utf-8", newline="") as file,
     ):
-        file.writelines(lines)
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _read(path: Path) -> str:
+    """The text of the file; empty where there is none."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise SettingsError(f"{path}: cannot be read: it is no file", "Put a file there, or nothing.")
+        if found.st_size > LONGEST_FILE:
+            raise SettingsError(f"{path}: cannot be read: it is longer than {LONGEST_FILE // 1024} KiB", "Delete the file.")
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}") from error

@@ -12,6 +12,7 @@ from studyapp.evidence.claims import find_claims, run_claim
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
 from studyapp.paths import demos_dir, questions_dir
+from studyapp.settings import settings_table
 from studyapp.tui.commands import key_table
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +24,11 @@ QUESTION = re.search(r"```yaml\n(.*?)```", README, re.S)[1]
 def test_the_keys_are_those_of_the_app() -> None:
     """The key table is made from the one table of commands."""
     assert README.split("key_table -->\n")[1].split("<!-- /keys -->")[0] == key_table(Translations.load("en"))
+
+
+def test_the_settings_are_those_of_the_app() -> None:
+    """The table of settings is made from their declaration."""
+    assert README.split("settings_table -->\n")[1].split("\n<!-- /settings -->")[0] == settings_table()
 
 
 def scope(bank: Bank) -> str:

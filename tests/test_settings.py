@@ -1,11 +1,13 @@
 """The learner's settings."""
 
+import os
 from dataclasses import fields, replace
 
 import pytest
 
+from studyapp.context import AppContext
 from studyapp.errors import SettingsError
-from studyapp.settings import HIGHEST, LOWEST, Settings, load_settings, save_settings
+from studyapp.settings import HIGHEST, LOWEST, Settings, edit_settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -43,23 +45,94 @@ def test_the_first_language_is_the_terminal_s(tmp_path, monkeypatch, environ, la
     assert load_settings(path).language == "en"
 
 
-def test_what_is_saved_is_loaded(tmp_path):
-    """Settings come back from the file as they were, in a folder made for them, with nothing left beside."""
+def test_what_is_set_is_loaded(tmp_path):
+    """Settings come back from the file as they were set, in a folder made for it, with nothing left beside."""
     path = tmp_path / "new" / "settings.toml"
-    turned = Settings(
-        language="zh", theme='a "quoted" 主题\n', desired_retention=0.85, learning_steps_minutes=(1.5, 10),
-        relearning_steps_minutes=(), parameters=tuple(LOWEST), timezone="Asia/Shanghai",
-    )  # fmt: skip
-    for settings in (Settings(), turned):
-        save_settings(path, settings)
-        assert load_settings(path) == settings
+    turned = {
+        "language": "zh", "theme": 'a "quoted" 主题\n', "desired_retention": 0.85, "learning_steps_minutes": (1.5, 10),
+        "relearning_steps_minutes": (), "parameters": tuple(LOWEST), "timezone": "Asia/Shanghai", "keys": {"study.undo": "z"},
+    }  # fmt: skip
+    edit_settings(path, turned)
+    assert load_settings(path) == Settings(**turned)
+    edit_settings(path, {"timezone": None, "parameters": None})
+    assert load_settings(path) == Settings(**turned | {"timezone": None, "parameters": None})
     assert [file.name for file in path.parent.iterdir()] == ["settings.toml"]
+
+
+OWN = """# my notes
+new_per_day = 30  # while on holiday
+theme   =   'dark'
+
+[keys]
+# the ring finger
+"study.undo" = "z"
+"""
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_one_key_is_changed_and_the_rest_is_the_learners(tmp_path, ends):
+    """Comments, order, spaces, line ends, and what was edited meanwhile stay; a new key does not fall into a table."""
+    path = tmp_path / "settings.toml"
+    path.write_text(OWN, newline=ends)
+    edit_settings(path, {"theme": "light"})
+    assert path.read_bytes().decode() == OWN.replace("'dark'", '"light"').replace("\n", ends)
+    edit_settings(path, {"language": "zh"})
+    settings = load_settings(path)
+    assert (settings.language, settings.theme, settings.new_per_day, settings.keys) == ("zh", "light", 30, {"study.undo": "z"})
+    assert path.read_text().count("#") == 3
+
+
+def test_the_app_writes_what_was_chosen_and_nothing_else(tmp_path):
+    """A theme chosen in a run with --lang keeps neither that language nor the settings as they were at the start."""
+    path = tmp_path / "home" / "settings.toml"
+    path.parent.mkdir()
+    path.write_text("new_per_day = 3\n")
+    context = AppContext(home=path.parent, language="zh")
+    assert context.settings.new_per_day == 3
+    path.write_text("new_per_day = 30\n")
+    context.change(theme="light")
+    assert path.read_text() == 'new_per_day = 30\ntheme = "light"\n'
+    assert (context.language, context.settings.theme) == ("zh", "light")
+
+
+def test_a_linked_file_is_changed_where_it_lies(tmp_path):
+    """A settings file that stands in a folder of dotfiles stays there."""
+    (tmp_path / "dotfiles").mkdir()
+    target = tmp_path / "dotfiles" / "studyapp.toml"
+    target.write_text("# mine\n")
+    path = tmp_path / "settings.toml"
+    path.symlink_to(target)
+    edit_settings(path, {"new_per_day": 5})
+    assert path.is_symlink() and target.read_text() == "# mine\nnew_per_day = 5\n"
+
+
+@pytest.mark.parametrize(
+    ("put", "said"),
+    [
+        (os.mkfifo, "no file"),
+        (lambda path: path.symlink_to("/dev/zero"), "no file"),
+        (lambda path: path.write_bytes(b"#" * 1_000_000), "longer"),
+        (lambda path: path.write_text("x = " + "[" * 3000), "deep"),
+    ],
+    ids=["FIFO", "endless device", "long file", "deep nesting"],
+)
+def test_what_cannot_be_a_settings_file_is_said_at_once(tmp_path, put, said):
+    """Nothing is waited for, nothing runs out of stack, and nothing is written."""
+    path = tmp_path / "settings.toml"
+    put(path)
+    with pytest.raises(SettingsError, match=said):
+        load_settings(path)
+    with pytest.raises(SettingsError):
+        edit_settings(path, {"theme": "light"})
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
         ("new_per_dya = 5", "new_per_dya"),
+        ("new_per_day = 1" + "0" * 5000, "TOML"),
+        ('"\\u001b]0;x" = 1', r"'\x1b]0;x'"),
         ("new_per_day = -1", "between"),
         ("new_per_day = 2.5", "whole number"),
         ("new_per_day = true", "whole number"),
@@ -88,12 +161,26 @@ def test_what_is_wrong_is_named(tmp_path, line, said):
     assert str(path) in caught.value.message and said in caught.value.message
 
 
+def test_a_slip_of_the_pen_gets_a_hint(tmp_path):
+    """A key that is nearly one names the one; a key that is like none gets the list."""
+    path = tmp_path / "settings.toml"
+    for line, hint in (("new_per_dya = 5", "did you mean new_per_day?"), ("zzz = 1", "The settings are: language")):
+        path.write_text(line)
+        with pytest.raises(SettingsError) as caught:
+            load_settings(path)
+        assert caught.value.hint.startswith(hint)
+
+
 def test_a_file_that_cannot_be_read_or_written(tmp_path):
     """A folder in the file's place is a SettingsError both ways, and bytes that are no text one in reading."""
     with pytest.raises(SettingsError, match="read"):
         load_settings(tmp_path)
+    with pytest.raises(SettingsError, match="read"):
+        edit_settings(tmp_path, {"theme": "light"})
+    (tmp_path / "locked.toml").write_text("theme = 'dark'")
+    (tmp_path / "locked.toml").chmod(0o400)
     with pytest.raises(SettingsError, match="written"):
-        save_settings(tmp_path, Settings())
+        edit_settings(tmp_path / "locked.toml", {"theme": "light"})
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match="read"):
         load_settings(tmp_path / "bytes.toml")
@@ -102,10 +189,10 @@ def test_a_file_that_cannot_be_read_or_written(tmp_path):
 def test_a_failed_save_keeps_the_old(tmp_path, monkeypatch):
     """Where the new file cannot be put in place the old one stands unchanged."""
     path = tmp_path / "settings.toml"
-    save_settings(path, Settings(new_per_day=7))
+    edit_settings(path, {"new_per_day": 7})
     monkeypatch.setattr("os.fsync", lambda handle: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(SettingsError, match="disk full"):
-        save_settings(path, Settings())
+        edit_settings(path, {"new_per_day": 8})
     assert load_settings(path).new_per_day == 7 and len(list(tmp_path.iterdir())) == 1
 
 

@@ -13,7 +13,7 @@ import studyapp
 from studyapp.errors import SettingsError
 from studyapp.evidence.types import OutcomeState
 from studyapp.i18n import Translations
-from studyapp.settings import Settings, load_settings, save_settings
+from studyapp.settings import Settings, edit_settings, load_settings
 from studyapp.tui.commands import COMMANDS, SCOPES
 from studyapp.tui.keymap import keymap, with_keys
 from studyapp.tui.palette import Questions
@@ -78,8 +78,8 @@ def test_keys_are_read_from_the_file_and_kept_in_it(tmp_path: Path) -> None:
     path.write_text('[keys]\n"study.undo" = "z"\n')
     settings = load_settings(path)
     assert settings.keys == {"study.undo": "z"}
-    save_settings(path, settings)
-    assert tomllib.loads(path.read_text())["keys"] == {"study.undo": "z"}
+    edit_settings(path, {"theme": "light"})
+    assert tomllib.loads(path.read_text()) == {"theme": "light", "keys": {"study.undo": "z"}}
     for wrong in ("keys = 3", "keys = {'study.undo' = 3}"):
         path.write_text(wrong)
         with pytest.raises(SettingsError, match="keys"):
