@@ -18,7 +18,7 @@ import genanki
 from studyapp.errors import ExportError
 from studyapp.evidence.types import Evidence
 from studyapp.export.card import FIELDS, deck, fields, tags
-from studyapp.export.chart_cache import Pictures
+from studyapp.export.chart_cache import Pictures, drawn_language
 from studyapp.export.note_mtimes import NoteTimes
 from studyapp.export.options import ExportOptions
 from studyapp.export.progress import write_progress
@@ -88,7 +88,8 @@ def export(options: ExportOptions) -> int:
 
 def _evidence(documents: list[Document], language: str) -> Iterator[Evidence]:
     """All that the notes show."""
-    return (shown for d in documents for claim in d.evidence() for shown in claim.evidence(language))
+    drawn = drawn_language(language)
+    return (shown for d in documents for claim in d.evidence() for shown in claim.evidence(drawn))
 
 
 def _decks(

@@ -71,6 +71,11 @@ class Pictures:
         return True
 
 
+def drawn_language(language: str) -> str:
+    """The language in which charts are labelled: English where the machine has no font for Chinese."""
+    return "en" if language == "zh" and not chart_png.draws_chinese() else language
+
+
 def media_name(content: bytes) -> str:
     """A name that follows from the picture, so that a changed picture is a new file to Anki."""
     return f"studyapp-{hashlib.sha256(content).hexdigest()[:20]}.png"

@@ -1,12 +1,12 @@
 """Markdown to read or print: the whole bank with its marks, or a sheet of briefs and points alone."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 from studyapp.errors import ExportError
 from studyapp.evidence.types import Evidence
-from studyapp.export.chart_cache import Pictures
+from studyapp.export.chart_cache import Pictures, drawn_language
 from studyapp.export.options import ExportOptions
 from studyapp.export.selection import select_questions
 from studyapp.export.writing import HINT, STDOUT, keep, write_text
@@ -33,13 +33,13 @@ def sheet(options: ExportOptions) -> int:
 
 
 def _write(
-    options: ExportOptions, sections: Collection[str], *, shown: Shown | None = None, supports: bool = True
+    options: ExportOptions, sections: Collection[str], *, shown: Callable[[str], Shown] | None = None, supports: bool = True
 ) -> int:
     questions = select_questions(options)
     documents = [options.document(q) for q in questions]
     if options.pictures is not None and options.evidence == "charts":
-        language = options.languages[0]
-        options.pictures.prepare(e for d in documents for claim in d.evidence() for e in claim.evidence(language))
+        drawn = drawn_language(options.languages[0])
+        options.pictures.prepare(e for d in documents for claim in d.evidence() for e in claim.evidence(drawn))
     out: list[str] = []
     for language in options.languages:
         words = Translations.load(language)
@@ -50,7 +50,8 @@ def _write(
             if document.question.topic != topic:
                 topic = document.question.topic
                 out.append(f"## {document.topic_title[language]}\n")
-            out.append(to_markdown(document, words, level=3, sections=sections, shown=shown, supports=supports))
+            evidence = shown(language) if shown else None
+            out.append(to_markdown(document, words, level=3, sections=sections, shown=evidence, supports=supports))
     write_text(options.output, "\n".join(out))
     return len(questions)
 
@@ -65,24 +66,31 @@ def _marked(document: Document, sections: Collection[str]) -> Iterator[Statement
                 yield block
 
 
-def _shown(options: ExportOptions) -> Shown | None:
+def _shown(options: ExportOptions) -> Callable[[str], Shown] | None:
+    """What shows a claim's evidence in a language, as it is asked for."""
     if options.evidence == "none":
         return None
     if options.evidence == "tables":
-        return lambda item: table_markdown(as_table(item))
+        return lambda language: lambda claim: [table_markdown(as_table(item)) for item in claim.evidence(language)]
     if options.output == STDOUT:
         raise ExportError("charts are files beside the Markdown, and standard output has no beside", HINT)
     folder = options.output.with_suffix(".files")
     pictures = options.pictures or Pictures()
 
-    def picture(item: Evidence) -> str:
-        name = pictures.name(item)
+    def picture(table: Evidence, chart: Evidence) -> str:
+        name = pictures.name(chart)
         if name is None:
-            return table_markdown(as_table(item))
+            return table_markdown(as_table(table))
         keep(folder / name, pictures.media[name])
-        return f"![{_alt(item)}]({_address(folder)}/{name})"
+        return f"![{_alt(chart)}]({_address(folder)}/{name})"
 
-    return picture
+    def charts(language: str) -> Shown:
+        drawn = drawn_language(language)
+        return lambda claim: [
+            picture(table, chart) for table, chart in zip(claim.evidence(language), claim.evidence(drawn), strict=True)
+        ]
+
+    return charts
 
 
 def _alt(item: Evidence) -> str:

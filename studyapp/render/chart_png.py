@@ -4,12 +4,13 @@ import io
 import math
 import textwrap
 import warnings
+from functools import cache
 from typing import Any
 
 from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, format_cell
 from studyapp.render.chart_text import number
 
-FONTS = [
+CHINESE_FONTS = (
     "Noto Sans CJK SC",
     "Source Han Sans SC",
     "PingFang SC",
@@ -17,11 +18,19 @@ FONTS = [
     "WenQuanYi Zen Hei",
     "SimHei",
     "Noto Sans Mono CJK SC",
-    "DejaVu Sans",
-]
+)
+FONTS = (*CHINESE_FONTS, "DejaVu Sans")
 
 MAX_TICKS, MAX_DOTS, MAX_LABELS, MAX_CELLS, TITLE_WIDTH = 8, 40, 50, 16, 64
 SIZE, DPI, MARGIN = (6.0, 3.6), 100, 0.06  # inches, pixels an inch, inches
+
+
+@cache
+def draws_chinese() -> bool:
+    """Whether this machine has a font for Chinese; without one each character would be a box."""
+    from matplotlib import font_manager
+
+    return any(font.name in CHINESE_FONTS for font in font_manager.fontManager.ttflist)
 
 
 def picture(evidence: Evidence) -> bytes | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection
 from itertools import groupby
 
-from studyapp.evidence.types import Evidence, Table, format_cell
+from studyapp.evidence.types import Table, format_cell
 from studyapp.i18n import Translations
 from studyapp.render.document import (
     SECTIONS,
@@ -22,7 +22,7 @@ from studyapp.render.document import (
 from studyapp.render.markdown import parser
 from studyapp.render.marks import note, provenance
 
-Shown = Callable[[Evidence], str | None]
+Shown = Callable[[ClaimEvidence], list[str]]
 HTML_START = re.compile(r"(?<!\\)((?:\\\\)*)<(?=[A-Za-z/!?])")
 IMAGE_START = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
 BACKTICKS = re.compile("`+")
@@ -41,9 +41,8 @@ def to_markdown(
 ) -> str:
     """The document in the language of `words`, its question a heading of `level`, its sections one below.
 
-    `shown` turns a piece of evidence into a block of Markdown, or None where it is left out; without it each claim is one
-    line. `supports`: whether claims and citations stand behind the statements. Raw HTML and images in a text come out as the
-    characters they are.
+    `shown` turns what a claim recorded into blocks of Markdown; without it each claim is one line. `supports`: whether
+    claims and citations stand behind the statements. Raw HTML and images in a text come out as the characters they are.
     """
     out = [f"{'#' * level} {_line(document.ask[words.language])}"]
     for section in document.sections:
@@ -102,7 +101,7 @@ def _claim(item: ClaimEvidence, words: Translations, shown: Shown | None) -> lis
     line = f"- {item.mark.text} {sentence}" + (f" ({'; '.join(details)})" if details else "")
     if shown is None or item.record is None:
         return [line]
-    return [line, *(block for evidence in item.evidence(words.language) if (block := shown(evidence)) is not None)]
+    return [line, *shown(item)]
 
 
 def table_markdown(table: Table) -> str:
