@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from studyapp.i18n import Translations
     from studyapp.lab.catalog import Catalog
     from studyapp.lab.demo import Claim, Demo
+    from studyapp.lab.history import RunHistory
     from studyapp.lab.protocol import LabLike
     from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
     from studyapp.lab.verdict import LiveRuns, Mark
@@ -49,6 +50,7 @@ class AppContext:
         in_background: whether the store's check and backup are left to `store.maintenance`, beside the first screen.
         banks: folders of personal banks, read beside the bank that ships with the app.
         live: the claims that ran in this sitting with their defaults.
+        drafts: by card, how far the learner had come with it when it was left unrated.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class AppContext:
         self.cache = home / "cache" if home else cache_home()
         self.banks = tuple(banks)
         self.clock = clock
+        self.drafts: dict[str, Any] = {}
         self.as_tex = False
         self.in_background = False
         self._cards_of: dict[str, tuple[str, ...]] = {}
@@ -103,6 +106,13 @@ class AppContext:
         return Store.open(self.database, self.settings, background=self.in_background)
 
     @cached_property
+    def history(self) -> "RunHistory":
+        """What ran in this sitting, claim by claim."""
+        from studyapp.lab.history import RunHistory
+
+        return RunHistory()
+
+    @cached_property
     def lab(self) -> "LabLike":
         """The lab, not started."""
         from studyapp.lab.client import LabClient
@@ -121,6 +131,11 @@ class AppContext:
         from studyapp.bank.search import Search
 
         return Search(self.bank)
+
+    def reload_bank(self) -> None:
+        """Read the bank again when it is next asked for: a file of it was edited."""
+        for part in ("bank", "search", "_scheduled"):
+            self.__dict__.pop(part, None)
 
     @property
     def settings_path(self) -> Path:

@@ -18,6 +18,7 @@ class FakeLab:
     Attributes:
         hang: a claim begins and does not end.
         held: whether claims hold.
+        error: the traceback with which every claim ends.
         ends: how a run ends after its first evidence; without it, it ends well.
     """
 
@@ -28,6 +29,7 @@ class FakeLab:
         self.asked: list[tuple[str, tuple[str, ...], dict[str, Any]]] = []
         self.hang = False
         self.held = True
+        self.error: str | None = None
         self.ends: e.Ended | None = None
 
     async def start(self) -> bool:
@@ -66,7 +68,7 @@ class FakeLab:
                     await asyncio.sleep(60)
                 yield e.Shown(claim, TABLE)
                 yield e.Checked(claim, CHECK)
-                yield e.Finished(claim, self.held, 0.02)
+                yield e.Finished(claim, self.held and not self.error, 0.02, self.error)
             yield e.Output("printed [/x]")
             yield e.Ended(self.held, "done")
         except (asyncio.CancelledError, GeneratorExit):

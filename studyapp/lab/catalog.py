@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from studyapp.bank.model import Finding
+from studyapp.bank.model import Finding, Text
 from studyapp.bank.refs import ClaimRef
 from studyapp.errors import DemoError
 from studyapp.lab.demo import Claim, Demo, nearest
-from studyapp.lab.demo_parser import parse_demo
+from studyapp.lab.demo_parser import parse_demo, read_summary
 
 
 class LazyDemos(Mapping[str, Demo]):
@@ -34,6 +34,10 @@ class LazyDemos(Mapping[str, Demo]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+    def summaries(self) -> dict[str, Text]:
+        """What each file says of itself first, by name; no demo is read for it, so some may turn out to be unreadable."""
+        return {name: read_summary(path) for name, path in self._paths.items()}
 
     def _open(self, path: Path) -> Demo | None:
         try:

@@ -1,21 +1,24 @@
 """A demo read from its source alone: nothing of it is run and no torch imported."""
 
 import ast
+import inspect
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from studyapp.bank.model import Finding
+from studyapp.bank.model import Finding, Text
 from studyapp.errors import did_you_mean
 from studyapp.evidence.claims import CLAIM_SECONDS, MOST_SECONDS, PREFIX
 from studyapp.evidence.ranges import Range, effective, refusal
 from studyapp.i18n import Translations
-from studyapp.lab.declarations import CONTRACT_IS_WARNING, Reader, called
+from studyapp.lab.declarations import BLANK_LINE, CHINESE, CONTRACT_IS_WARNING, JOINED, Reader, called
 from studyapp.lab.demo import Claim, Demo
 
 ASSERT = re.compile(r"\bassert\b")
+DOCSTRING = re.compile(r'(?:\s|#.*\n)*[rRuU]?("""|\'\'\')(.*?)(?:\1|\Z)', re.DOTALL)
+SUMMARY_CHARACTERS = 2000
 
 
 def parse_demo(path: Path, findings: list[Finding]) -> Demo:
@@ -59,6 +62,18 @@ def parse_demo(path: Path, findings: list[Finding]) -> Demo:
         reader.drills(claims),
         reader.exercises(claims),
     )
+
+
+def read_summary(path: Path) -> Text:
+    """What a demo's docstring says first, without reading the demo: empty where it does not begin with one."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            begin = DOCSTRING.match(file.read(SUMMARY_CHARACTERS))
+    except (OSError, ValueError):
+        return Text("", "")
+    parts = [" ".join(p.split()) for p in BLANK_LINE.split(inspect.cleandoc(begin[2])) if p.strip()] if begin else []
+    en = parts[0] if parts else ""
+    return Text(en, JOINED.sub("", parts[1]) if len(parts) > 1 and CHINESE.search(parts[1]) else en)
 
 
 def check_contract(reader: Reader, claims: Mapping[str, Claim], ranges: Mapping[str, Range]) -> None:

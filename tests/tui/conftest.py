@@ -24,7 +24,14 @@ DEMO = '''r"""Dividing keeps [scores] small.
 Turn `widths`.
 """
 
+from studyapp.evidence import between, breaks, each
 
+RANGES = {"widths": each(between(1, 1024)), "samples": between(2, 4096)}
+ZH = {"Var": "方差", "Var/d": "方差与 d 之比"}
+
+
+@breaks(widths=(1, 1), en="One component [d] leaves nothing to sum.", zh="只有一个分量 [d]，没有可加的。")
+@breaks(samples=2, en="Two samples are too few.", zh="两个样本太少。")
 def claim_variance_is_dk(widths=(16, 64), samples=128):
     """Var(q·k) is d [markup].
 

@@ -10,7 +10,7 @@ import pytest
 from studyapp.evidence.types import Check, Outcome
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import Recordings
-from studyapp.tui.widgets.claim_view import ClaimView
+from studyapp.tui.widgets.evidence_text import EvidenceText
 from studyapp.tui.widgets.points import Points
 
 DEMO = "attention/score_scaling"
@@ -34,9 +34,9 @@ def held(claim: str) -> Outcome:
 
 def marks(app: Any) -> tuple[list[str], list[str]]:
     """Those of the first two points, a proof and a toy, and those of their claims beside them."""
-    points = [row.row.mark for row in app.screen.query_one(Points).rows]
-    claims = {view.ref: view.mark for view in app.screen.query(ClaimView)}
-    return points[:2], [claims[f"{DEMO}.{claim}"] for claim in (PROOF, TOY)]
+    points = [row.mark for row in app.screen.query_one(Points).rows]
+    evidence = app.screen.query_one(EvidenceText)
+    return points[:2], [evidence.page(f"{DEMO}.{claim}").mark for claim in (PROOF, TOY)]
 
 
 async def shown(app: Any, keys: list[str]) -> tuple[list[str], list[str]]:

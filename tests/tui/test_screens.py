@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from studyapp.i18n import Translations
 from studyapp.tui.commands import COMMANDS, SCOPES, key_table, of_scope
@@ -15,7 +15,6 @@ from studyapp.tui.screens.models import Models
 from studyapp.tui.screens.new_cards import NewCards
 from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
-from studyapp.tui.widgets.claim_view import ClaimView
 
 SIZES = [(80, 24), (140, 45)]
 
@@ -46,41 +45,6 @@ async def test_every_room_opens_from_home_and_speaks_both_languages(
         assert isinstance(app.screen, Home)
 
 
-async def test_the_lab_runs_what_the_form_says_and_keeps_the_former_run(make_app: Any, lab: Any) -> None:
-    """r runs all claims; a turned value is handed on; each claim then shows the new run and the one before."""
-    app = make_app()
-    async with app.run_test(size=(140, 45)) as pilot:
-        await pilot.press("l")
-        await pilot.pause()
-        await pilot.press("r")
-        await app.workers.wait_for_complete()
-        field = app.screen.query(Input).first()
-        field.value = "8,32"
-        await pilot.press("r")
-        await app.workers.wait_for_complete()
-        await pilot.pause()
-        assert [a[2] for a in lab.asked] == [{}, {"widths": (8, 32)}]
-        runs = app.screen.query(ClaimView).first().runs
-        assert [dict(r.parameters) for r in runs] == [{"widths": (8, 32)}, {}]
-
-
-async def test_a_parameter_with_two_defaults_is_left_to_each_claim_until_turned(make_app: Any, lab: Any, demos: Any) -> None:
-    """Its field is empty and names both; untouched it hands nothing on, and either default can be asked for."""
-    file = demos / "attention" / "score_scaling.py"
-    source = file.read_text("utf-8")
-    file.write_text(source.replace("saturates(samples=128)", "saturates(samples=16)"), "utf-8")
-    app = make_app()
-    async with app.run_test(size=(140, 45)) as pilot:
-        await pilot.press("l")
-        await pilot.pause()
-        field = next(i for i in app.screen.query(Input) if i.name == "samples")
-        assert (field.value, field.placeholder) == ("", "128 · 16")
-        await pilot.press("r")
-        await app.workers.wait_for_complete()
-        field.value = "128"
-        await pilot.press("r")
-        await app.workers.wait_for_complete()
-        assert [a[2] for a in lab.asked] == [{}, {"samples": 128}]
 
 
 async def test_light_and_dark_switch_and_are_kept(make_app: Any) -> None:
@@ -134,13 +98,3 @@ def test_no_key_means_two_things_in_a_room() -> None:
         assert len(keys) == len(set(keys)), scope
 
 
-async def test_what_runs_in_the_lab_is_brought_into_sight(make_app: Any, lab: Any) -> None:
-    """Where the terminal is low the claims lie below the parameters; r shows that something runs."""
-    lab.hang = True
-    app = make_app()
-    async with app.run_test(size=(80, 14)) as pilot:
-        await pilot.press("l", "r")
-        await pilot.pause(0.2)
-        state = app.screen.query_one("#bench-state", Static)
-        shown = state.parent.parent.region.intersection(state.region)
-        assert app.context.t("lab.running", claim="variance_is_dk") in str(state.content) and shown.height

@@ -25,7 +25,8 @@ class BaseScreen(Screen[Any]):
     """A screen of the app; `scope` names its commands, `phase` what the footer shows."""
 
     scope: ClassVar[str] = "app"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (110, "-wide")]  # type: ignore[misc]
+    WIDE: ClassVar[int] = 110
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (WIDE, "-wide")]  # type: ignore[misc]
 
     def __init__(self, context: AppContext) -> None:
         super().__init__()
@@ -52,6 +53,7 @@ class BaseScreen(Screen[Any]):
 
     def tell(self, text: str) -> None:
         """A passing word to the learner."""
+        self.app.clear_notifications()  # one at a time: a pile of them would lie over the card
         self.notify(text, markup=False, timeout=4)
 
     @contextmanager

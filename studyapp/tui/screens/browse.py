@@ -51,7 +51,7 @@ class Browse(BaseScreen):
             yield RowList(id="list")
             with VerticalScroll(id="reading"):
                 yield Static(id="ask", markup=False)
-                yield Answer(id="answer")
+                yield Answer(id="answer", boxes=False)
         yield KeyFooter()
 
     async def begin(self) -> None:

@@ -1,37 +1,278 @@
-"""What Study and Lab share: a bench on which claims run, one run at a time."""
+"""What Study and Lab share: evidence beside something, its keys, and claims that run, one run at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
 from typing import Any
 
-from textual import work
+from textual import on, work
+from textual.events import DescendantBlur, DescendantFocus
+from textual.widget import Widget
+from textual.widgets import Input
 from textual.worker import Worker
 
+from studyapp.bank.refs import demo_and_claim
 from studyapp.context import AppContext
-from studyapp.lab.demo import Claim, Demo
+from studyapp.lab.collect import RunFold
+from studyapp.lab.demo import Demo
+from studyapp.lab.protocol import Ended, Finished, Output, RunEvent, Started
+from studyapp.tui.commands import shown
+from studyapp.tui.editor import edit
+from studyapp.tui.keymap import keymap, with_keys
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.screens.dialogs import CodeView
 from studyapp.tui.widgets.evidence_panel import EvidencePanel
+from studyapp.tui.widgets.key_footer import KeyFooter, keys_content
+from studyapp.tui.widgets.parameter_form import ParameterForm
+
+PAINT_SECONDS = 0.05
+STEP = 3
 
 
 class DemoScreen(BaseScreen):
-    """A room with a EvidencePanel in it."""
+    """A screen with an EvidencePanel in it."""
 
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
         self.lab_run: Worker[None] | None = None
+        self._painting = False
+        self.pane = "beside"
 
-    def run_claims(self, claims: Sequence[str], parameters: dict[str, Any]) -> None:
-        """ClaimRun claims in the lab, one demo after the other, in place of what runs."""
+    @property
+    def panel(self) -> EvidencePanel:
+        """The evidence."""
+        return self.query_one(EvidencePanel)
+
+    # ------------------------------------------------------------------ the two panes
+
+    def beside(self) -> Widget:
+        """What scrolls beside the evidence."""
+        raise NotImplementedError
+
+    def to_pane(self, pane: str) -> None:
+        """The pane that scrolls, "evidence" or another; where it is narrow, the one that is seen."""
+        self.pane = pane
+        self.place_panes()
+        self.footer()
+
+    @property
+    def wide(self) -> bool:
+        """Whether both panes stand side by side."""
+        return self.app.size.width >= self.WIDE
+
+    def place_panes(self) -> None:
+        """Show what is to be seen now.
+
+        By the display of a few widgets, not by a class on the screen: that would style every paragraph of the answer anew.
+        """
+        raise NotImplementedError
+
+    def action_pane(self) -> None:
+        """To the evidence, or back; from field to field in a form."""
+        if isinstance(self.focused, Input):
+            self.focus_next(Input)
+        else:
+            self.to_pane("beside" if self.pane == "evidence" else "evidence")
+
+    def _scrolled(self) -> Widget:
+        return self.panel.pane if self.pane == "evidence" else self.beside()
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll the pane a few lines."""
+        self._scrolled().scroll_relative(y=by * STEP, animate=False)
+
+    def action_page(self, by: int) -> None:
+        """Scroll the pane a page, less two lines to hold on to."""
+        pane = self._scrolled()
+        pane.scroll_relative(y=by * max(STEP, pane.size.height - 2), animate=False)
+
+    def footer(self) -> None:
+        """The keys of the moment; esc by what it does now."""
+        keys = []
+        for command in with_keys(shown(self.scope, self.phase), keymap(self.context.settings.keys)):
+            name = self.key_text(command.text_key)
+            if command.action == "leave":
+                name = self.t("keys.stop") if self.running else self.t("keys.leave_field") if self._in_field else name
+            keys.append((command.label, name, command.target))
+        for line in self.query(KeyFooter):
+            line.update(keys_content(keys))
+
+    @property
+    def _in_field(self) -> bool:
+        return isinstance(self.focused, Input)
+
+    @on(DescendantFocus)
+    @on(DescendantBlur)
+    def _keyboard_moved(self) -> None:
+        self.footer()
+
+    # ------------------------------------------------------------------ keys on the evidence
+
+    def action_step(self, by: int) -> None:
+        """The next claim, or the one before."""
+        self.panel.step(by)
+
+    def action_checks(self) -> None:
+        """Unfold the checks that hold, or fold them."""
+        self.panel.fold()
+
+    def action_code(self) -> None:
+        """Read the demo of the claim on show, at the claim."""
+        if demo := self.panel.demo:
+            self.app.push_screen(CodeView(self.context, demo, self.panel.claim))
+        else:
+            self.tell(self.t("lab.no_demo"))
+
+    def action_reset(self) -> None:
+        """All parameters back to their defaults."""
+        self.query_one(ParameterForm).reset()
+
+    async def action_parameters(self) -> None:
+        """Open the form of the demo on show, beside its evidence."""
+        if (demo := self.panel.demo) is None:
+            self.tell(self.t("lab.no_demo"))
+            return
+        form = self.panel.form
+        await form.open(demo)
+        form.enter()
+        self.footer()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_run_demo()
+
+    def leave_field(self) -> bool:
+        """Give the keyboard back to the screen; whether a field had it."""
+        if not self._in_field:
+            return False
+        self.set_focus(None)
+        return True
+
+    async def action_edit_demo(self) -> None:
+        """Open the demo of the claim on show in the learner's editor."""
+        if demo := self.panel.demo:
+            self.edited(demo.path)
+        else:
+            self.tell(self.t("lab.no_demo"))
+
+    def edited(self, path: Path) -> bool:
+        """Open a file in the learner's editor; whether it was changed."""
+        with self.telling():
+            return edit(self.app, path)
+        return False
+
+    def copy(self, text: str) -> None:
+        """A text to the clipboard."""
+        self.app.copy_to_clipboard(text)
+        self.tell(self.t("study.copied", n=len(text.splitlines())))
+
+    # ------------------------------------------------------------------ running
+
+    def runnable(self) -> Sequence[str]:
+        """The claims that `r` runs."""
+        raise NotImplementedError
+
+    def action_run_demo(self) -> None:
+        """Run the claims here, with the values of the form where it is open."""
+        form = self.panel.form
+        refs, values = list(self.runnable()), {}
+        if form.display and form.demo:
+            refs = [r for r in refs if self.context.demo(r) is form.demo]
+            given = form.values([demo_and_claim(r)[1] for r in refs])
+            if given is None:
+                return
+            refs, values = self._concerned(refs, given), dict(given)
+        if refs:
+            self.run_claims(refs, values)
+        else:
+            self.tell(self.t("lab.no_demo"))
+
+    def action_try(self) -> None:
+        """Run the current claim in its first known wrong way that was not tried yet, then in the next."""
+        claim, ref = self.panel.claim, self.panel.current
+        if claim is None or not claim.breaks:
+            self.tell(self.t("lab.no_break"))
+            return
+        tried = [dict(run.parameters) for run in self.context.history.of(ref)]
+        ways = [dict(b.parameters) for b in claim.breaks]
+        fresh = [w for w in ways if w not in tried]
+        after = ways[(ways.index(tried[0]) + 1) % len(ways)] if tried and tried[0] in ways else ways[0]
+        self.run_claims([ref], fresh[0] if fresh else after)
+
+    def _concerned(self, refs: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+        """Those that take a parameter which was turned, or was when they last ran; all where none is turned."""
+
+        def is_concerned(ref: str) -> bool:
+            claim, runs = self.context.claim(ref), self.context.history.of(ref)
+            turned = claim is not None and any(k in values and values[k] != v for k, v in claim.parameters.items())
+            return turned or bool(runs and runs[0].parameters)
+
+        return [ref for ref in refs if is_concerned(ref)] if values else list(refs)
+
+    def run_claims(self, refs: Sequence[str], parameters: Mapping[str, Any]) -> None:
+        """Run claims in the lab, one demo after the other, in place of what runs."""
         self.stop_run()
-        self.lab_run = self._run(tuple(claims), parameters)
+        wanted: dict[str, list[str]] = {}
+        for ref in refs:
+            if self.context.claim(ref):
+                demo, claim = demo_and_claim(ref)
+                wanted.setdefault(demo, []).append(claim)
+        if wanted:
+            self.lab_run = self._run(wanted, dict(parameters))
+            self.panel.head.state = self.t("lab.queued")
+            self.call_after_refresh(self.panel.bring_low)
+            self.footer()
 
     @work(exclusive=True, group="lab", exit_on_error=False)
-    async def _run(self, claims: Sequence[str], parameters: dict[str, Any]) -> None:
-        await self.query_one(EvidencePanel).run(claims, parameters)
+    async def _run(self, wanted: Mapping[str, Sequence[str]], parameters: dict[str, Any]) -> None:
+        for name, claims in wanted.items():
+            demo = self.context.catalog.demos[name]
+            self.context.history.turned[name] = parameters
+            stream, fold = self.context.lab.run(demo, claims=claims, parameters=parameters), RunFold()
+            try:
+                async with aclosing(stream):
+                    async for event in stream:
+                        fold.take(event)
+                        if isinstance(event, Ended) and event.reason not in ("done", "cancelled"):
+                            self.context.history.end(name, event.why(self.context.t))
+                            for outcome in fold.unfinished():
+                                self.context.live.note(demo, outcome, parameters)
+                        self._heard(event, demo, parameters)
+            finally:
+                self.context.history.end(name)
+        self.panel.text.redraw()
+        self.lab_run = None
+        self.footer()
         await self.ran()
 
+    def _heard(self, event: RunEvent, demo: Demo, parameters: Mapping[str, Any]) -> None:
+        panel = self.panel
+        self.context.history.take(demo, event, parameters)
+        match event:
+            case Started():
+                panel.head.state = self.t("lab.running", claim=event.claim)
+            case Finished():
+                self.context.live.note(demo, event, parameters)
+            case Output():
+                panel.text.output = event.text.strip()
+            case Ended():
+                panel.head.state = event.why(self.context.t)
+        if not self._painting:  # events come faster than a screen need be drawn
+            self._painting = True
+            self.set_timer(PAINT_SECONDS, self._paint)
+
+    def _paint(self) -> None:
+        self._painting = False
+        self.panel.text.redraw()
+
     async def ran(self) -> None:
-        """What the room does once a run is over."""
+        """What the screen does once a run is over."""
+
+    @property
+    def running(self) -> bool:
+        """Whether claims run."""
+        return self.lab_run is not None and self.lab_run.is_running
 
     def stop_run(self) -> bool:
         """Stop what runs; whether anything did."""
@@ -41,13 +282,12 @@ class DemoScreen(BaseScreen):
         self.lab_run = None
         return True
 
-    async def halt(self) -> bool:
+    def halt(self) -> bool:
         """Stop what runs and say so beside the claims; whether anything did."""
         if not self.stop_run():
             return False
-        await self.query_one(EvidencePanel).stopped()
+        self.context.history.end()
+        self.panel.head.state = self.t("lab.cancelled")
+        self.panel.text.redraw()
+        self.footer()
         return True
-
-    def show_code(self, demo: Demo, claim: Claim | None = None) -> None:
-        """Read a demo's source, at a claim."""
-        self.app.push_screen(CodeView(self.context, demo, claim))

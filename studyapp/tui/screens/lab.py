@@ -1,144 +1,151 @@
-"""Lab: turn the knob. Demos by topic, parameters as a form, claims as they finish, the former run beside the new."""
+"""Lab: turn the knob. Demos by topic; beside them what the demo shows, its parameters as a form, its claims as they finish."""
 
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Input, OptionList, Static
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from studyapp.context import AppContext
-from studyapp.errors import DemoError
 from studyapp.lab.demo import Demo
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.demo_screen import DemoScreen
-from studyapp.tui.widgets.evidence_panel import EvidencePanel
+from studyapp.tui.widgets.evidence_panel import EvidenceGroup, EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter
-from studyapp.tui.widgets.parameter_form import ParameterForm
+from studyapp.tui.widgets.marked_list import MarkedList
+
+REST_SECONDS = 0.08
 
 
 class LabScreen(DemoScreen):
-    """The demos and a bench."""
+    """The demos and their evidence."""
 
     scope = "lab"
     BINDINGS: ClassVar = bindings("lab")
+    AUTO_FOCUS = "#list"
 
     def __init__(self, context: AppContext, demo: str | None = None) -> None:
         super().__init__(context)
-        self.name_of_demo = demo
+        self.demo_name = demo
+        self.listed = ""
+        self._rest: Timer | None = None
 
     def compose(self) -> ComposeResult:
-        """Demos left; what it shows, the knobs and the claims right."""
+        """Demos left, evidence right; where it is narrow, one or the other."""
         yield Static(id="title", markup=False)
-        with Horizontal(id="panes"):
+        with Horizontal(id="demos"):
             yield OptionList(id="list", markup=False)
-            with VerticalScroll(id="reading"):
-                yield Static(id="summary", markup=False)
-                yield Vertical(id="knobs")
-                yield Static(id="problem", markup=False)
-                yield EvidencePanel(self.context, id="bench")
+            yield EvidencePanel(self.context, id="panel")
         yield KeyFooter()
 
     @property
     def demo(self) -> Demo | None:
-        """The demo on the bench."""
-        return self.context.catalog.demos.get(self.name_of_demo or "")
+        """The demo on show."""
+        return self.context.catalog.demos.get(self.demo_name or "")
+
+    def beside(self) -> Widget:
+        """The list."""
+        return self.query_one("#list")
 
     async def show(self) -> None:
-        """List the demos and lay one on the bench."""
-        self.query_one("#title", Static).update(
-            self.title_line(self.t("lab.title"), self.name_of_demo or self.t("lab.pick"))
-        )
+        """List the demos and show one."""
         self._list()
-        await self._lay()
+        self.place_panes()
+        await self.show_demo()
         self.footer()
 
     def _list(self) -> None:
-        listing = self.query_one("#list", OptionList)
+        """Names and what each says of itself, by topic; nothing is read but the first lines of the files."""
+        language, listing = self.context.language, self.query_one("#list", OptionList)
+        if self.listed == language:
+            return
+        self.listed = language
         listing.clear_options()
         order = {t.id: i for i, t in enumerate(self.context.bank.topics)}
-        demos = sorted(
-            self.context.catalog.demos.values(), key=lambda d: (order.get(d.topic, len(order)), d.topic, d.name)
-        )
-        topic, places = None, {}
-        for demo in demos:
-            if demo.topic != topic:
-                topic = demo.topic
-                listing.add_option(Option(Content.styled(self.context.title(topic), "bold $accent"), disabled=True))
-            kept = self.context.recordings.get(demo.name)
-            last = f"{kept.seconds:.2g} s · {kept.machine} · {kept.date}" if kept else "–"
-            row = Content.assemble(demo.summary[self.context.language], "\n", Content.styled(last, "$foreground-muted"))
-            listing.add_option(Option(row, id=demo.name))
-            places[demo.name] = listing.option_count - 1
-        self.name_of_demo = self.name_of_demo or next(iter(places), None)
-        if self.name_of_demo in places:
-            listing.highlighted = places[self.name_of_demo]
-        if not isinstance(self.focused, Input):
-            listing.focus()
+        summaries = self.context.catalog.demos.summaries()
+        names = sorted(summaries, key=lambda n: (order.get(n.partition("/")[0], len(order)), n))
+        last, options, places = "", [], {}
+        for name in names:
+            topic, _, demo = name.partition("/")
+            if topic != last:
+                heading = Content.styled(self.context.title(topic), "bold $accent")
+                options.append(Option(Content.assemble("\n" if last else "", heading), disabled=True))
+                last = topic
+            places[name] = len(options)
+            text = Content.assemble(f"  {demo}", "\n", Content.styled(f"  {summaries[name][language]}", "$foreground-muted"))
+            options.append(Option(text, id=name))
+        listing.add_options(options)
+        self.demo_name = self.demo_name if self.demo_name in places else next(iter(places), None)
+        if self.demo_name is not None:
+            listing.highlighted = places[self.demo_name]
 
-    async def _lay(self) -> None:
-        demo = self.demo
+    async def show_demo(self) -> None:
+        """Lay out what the demo says of itself, its parameters and its claims."""
+        demo, panel, language = self.demo, self.panel, self.context.language
+        self.query_one("#title", Static).update(self.title_line(self.t("lab.title"), demo.name if demo else self.t("lab.pick")))
         if demo is None:
-            self.query_one("#summary", Static).update(self.t("lab.pick"))
             return
-        self.query_one("#title", Static).update(self.title_line(self.t("lab.title"), demo.name))
-        text = Content.assemble(Content.styled(demo.summary[self.context.language], "bold"), "\n\n", demo.doc)
-        self.query_one("#summary", Static).update(text)
-        self.query_one("#problem", Static).update("")
-        shown = self.query(ParameterForm)
-        if not shown or shown.first().demo is not demo:
-            place = self.query_one("#knobs", Vertical)
-            await place.remove_children()
-            await place.mount(ParameterForm(demo))
-        await self.query_one(EvidencePanel).fill([f"{demo.name}.{c.name}" for c in demo.claims])
+        panel.query_one("#evidence-lead", MarkedList).fill(demo.summary[language], [("", demo.doc)] if demo.doc else [])
+        group = EvidenceGroup(tuple(f"{demo.name}.{c.name}" for c in demo.claims))
+        if demo.parameters:
+            await panel.form.open(demo)
+        panel.fill([group])
+        panel.form.display = bool(demo.parameters)
 
     @on(OptionList.OptionHighlighted, "#list")
-    async def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        if event.option.id and event.option.id != self.name_of_demo:
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        if event.option.id and event.option.id != self.demo_name:
             self.stop_run()
-            self.name_of_demo = event.option.id
-            await self._lay()
-            self.query_one("#reading").scroll_home(animate=False)
+            self.demo_name = event.option.id
+            if self._rest is not None:
+                self._rest.stop()
+            self._rest = self.set_timer(REST_SECONDS, self.show_demo)  # a list is run through faster than demos are read
 
     @on(OptionList.OptionSelected, "#list")
     def _selected(self) -> None:
-        self.action_run_demo()
+        self.to_pane("evidence")
 
-    @on(Input.Submitted)
-    def _submitted(self) -> None:
-        self.action_run_demo()
+    def to_pane(self, pane: str) -> None:
+        """The pane that the keys move in; the list takes them itself."""
+        super().to_pane(pane)
+        self.set_focus(None if pane == "evidence" else self.query_one("#list"))
+
+    def place_panes(self) -> None:
+        """List and evidence, or one of them."""
+        evidence = self.pane == "evidence"
+        self.query_one("#list").display = self.wide or not evidence
+        self.panel.display = self.wide or evidence
+        self.panel.set_class(evidence, "-active")
+
+    def on_resize(self) -> None:
+        """There may be room for both now."""
+        self.place_panes()
+
+    def runnable(self) -> list[str]:
+        """Every claim of the demo."""
+        return [f"{self.demo.name}.{c.name}" for c in self.demo.claims] if self.demo else []
 
     def action_run_demo(self) -> None:
-        """ClaimRun the demo with the values of the form."""
-        demo = self.demo
-        if demo is None:
-            return
-        try:
-            values = self.query_one(ParameterForm).values()
-        except DemoError as error:
-            self.query_one("#problem", Static).update(f"{error.message}; {error.hint}")
-            return
-        self.query_one("#problem", Static).update("")
-        self.run_claims([f"{demo.name}.{c.name}" for c in demo.claims], values)
-        self.query_one(EvidencePanel).scroll_visible(top=True, animate=False)  # below the form where the terminal is low
+        """Run the demo's claims, and look at them."""
+        if not self._in_field:
+            self.to_pane("evidence")
+        super().action_run_demo()
 
-    def action_code(self) -> None:
-        """Read the demo."""
-        if demo := self.demo:
-            self.show_code(demo)
+    async def action_parameters(self) -> None:
+        """To the first parameter."""
+        self.to_pane("evidence")
+        await super().action_parameters()
 
-    def action_reset(self) -> None:
-        """All parameters back to their defaults."""
-        for knobs in self.query(ParameterForm):
-            knobs.reset()
+    def action_copy(self) -> None:
+        """The evidence to the clipboard."""
+        self.copy(self.panel.text.plain())
 
-    async def action_escape(self) -> None:
+    def action_leave(self) -> None:
         """Stop a run; else leave a field; else go home."""
-        if await self.halt():
-            return
-        if isinstance(self.focused, Input):
-            self.query_one("#list").focus()
-        else:
-            self.action_leave()
+        if not (self.halt() or self.leave_field()):
+            super().action_leave()

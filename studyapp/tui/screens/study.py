@@ -1,10 +1,10 @@
-"""Study: a question, its answer in two steps, the proof beside it, and a rating."""
+"""Study: a question, its answer in two steps, the evidence of each point, and a rating."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Static
@@ -13,31 +13,43 @@ from studyapp.bank.model import Question
 from studyapp.context import AppContext
 from studyapp.errors import StaleCardError
 from studyapp.quiz.recall import suggest
-from studyapp.render.acts import describe
 from studyapp.render.duration import duration
-from studyapp.reviews.acts import Act
 from studyapp.reviews.cards import CardState
-from studyapp.reviews.log import Rating
+from studyapp.reviews.log import Rating, active_events
 from studyapp.reviews.scheduler import interval
 from studyapp.tui.commands import bindings
-from studyapp.tui.screens.demo_screen import DemoScreen
-from studyapp.tui.screens.dialogs import ParameterDialog
+from studyapp.tui.screens.card_actions import CardActions, LastReview
+from studyapp.tui.screens.card_evidence import evidence_groups
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.evidence_panel import EvidencePanel
-from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.key_footer import KeyFooter, keys_content
 from studyapp.tui.widgets.outline import Outline
+from studyapp.tui.widgets.point_line import PointLine
 from studyapp.tui.widgets.points import Points
 from studyapp.tui.widgets.ratings import Choice, Ratings
+from studyapp.tui.widgets.session_end import SessionEnd
 
 NAMES = {1: "again", 2: "hard", 3: "good", 4: "easy"}
 
 
-class Study(DemoScreen):
+@dataclass(frozen=True)
+class Draft:
+    """How far the learner had come with a card when it was left unrated."""
+
+    card: CardState
+    phase: str
+    outline: str
+    ticked: tuple[int, ...]
+    cursor: int
+    asked_at: datetime
+
+
+class Study(CardActions):
     """One sitting: ask, brief, full, rate; then the next card, then a summary."""
 
     scope = "study"
     BINDINGS: ClassVar = bindings("study")
-    AUTO_FOCUS = ""  # the only thing that could take it is the outline, hidden once the answer is shown
+    AUTO_FOCUS = ""  # the only things that could take it are fields, and those are asked for
 
     def __init__(
         self, context: AppContext, topic: str | None = None, practice: bool = False, only: list[str] | None = None
@@ -48,64 +60,104 @@ class Study(DemoScreen):
         self.card: CardState | None = None
         self.question: Question | None = None
         self.asked_at = context.clock()
-        self.phase, self.revealed = "ask", False
+        self.phase = "ask"
 
     def compose(self) -> ComposeResult:
-        """Question and answer left, proof right; one under the other where it is narrow."""
+        """Question and answer left, evidence right; where it is narrow, one or the other."""
         with Horizontal(id="top"):
             yield Static(id="title", markup=False)
             yield Static(id="counts", markup=False)
-        with VerticalScroll(id="body", can_focus=False):
+        with Horizontal(id="body"):
             with VerticalScroll(id="left", can_focus=False):
                 yield Static(id="ask", markup=False)
                 yield Static(id="think", markup=False)
                 yield Outline(id="outline")
                 yield Answer(id="answer")
-            with VerticalScroll(id="right", can_focus=False):
-                yield EvidencePanel(self.context, id="bench")
-            yield Static(id="done", markup=False)
+            with Vertical(id="right"):
+                yield PointLine(id="here")
+                yield EvidencePanel(self.context, id="panel")
+            yield SessionEnd(id="done")
         with Vertical(id="foot"):
             yield Ratings(id="ratings")
         yield KeyFooter()
 
     async def begin(self) -> None:
         """Draw the first card."""
+        self.panel.single = not self.wide
         await self.draw_next()
 
+    # ------------------------------------------------------------------ drawing
+
     async def draw_next(self) -> None:
-        """The next card, or the end."""
+        """The next card, as it was left where it was; or the end."""
         self.card = self.session.next(self.context.clock())
         self.question = self.context.question_of(self.card.card) if self.card else None
-        self.asked_at = self.context.clock()
-        self.phase, self.revealed = ("ask" if self.question else "done"), False
-        self.query_one(Outline).clear()
-        self.query_one(Points).cursor = 0
+        kept = self.context.drafts.pop(self.card.card, None) if self.card else None
+        draft = kept if kept is not None and self.card is not None and kept.card == self.card else None
+        self.asked_at = draft.asked_at if draft else self.context.clock()
+        self.phase = (draft.phase if draft else "ask") if self.question else "done"
+        self.pane, self.last = "beside", self.last_review()
+        self.query_one(Outline).fill(draft.outline if draft else "")
+        if self.question:
+            points = self.query_one(Points)
+            points.missed = self.last.missed if self.last else ()
+            points.fill((), draft.ticked if draft else (), 0)
+            points.cursor = draft.cursor if draft else 0
         await self.show()
-        self.query_one("#body").scroll_home(animate=False)
         self.query_one("#left").scroll_home(animate=False)
-        self.query_one("#right").scroll_home(animate=False)
 
     async def show(self) -> None:
         """Draw the card as far as it is revealed, in the language of now."""
         question, language = self.question, self.context.language
-        for moment in ("ask", "brief", "full", "done"):
-            self.set_class(moment == self.phase, f"-{moment}")
-        self._head()
-        if question is None:
-            self._summary()
-        else:
-            ticked = sorted(self.query_one(Points).ticked) if self.revealed else []
-            self.revealed = self.phase != "ask"
+        if question is not None:
+            if self.phase != "ask":
+                await self.query_one(Answer).fill_brief(self.context, question)
+            if self.phase == "full":
+                await self.query_one(Answer).fill_rest(self.context, question)
             self.query_one("#ask", Static).update(question.ask[language])
             self.query_one("#think", Static).update(self.t("study.think"))
-            if self.phase != "ask":
-                self.query_one(Outline).reveal(self.t("study.you_said"))
-            await self.query_one(Answer).fill(self.context, question, ticked, full=self.phase == "full")
-            await self.query_one(EvidencePanel).fill(
-                question.claims if self.phase != "ask" else (), question.claim_kinds
-            )
+            self.query_one(Points).missed_word = self.t("study.missed")
+            self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
+        self._phase_drawn()
+        if question is not None and self.phase != "full":
+            self._prepare(question)
+
+    def _phase_drawn(self) -> None:
+        self.place_panes()
+        self._head()
+        if self.phase == "done":
+            self.show_end()
+        elif self.phase != "ask":
+            last = self.last
+            self.query_one(Outline).reveal(self.t("study.you_said"), last.outline if last else "", self.t("study.last_said"))
+            self._here()
             self._ratings()
         self.footer()
+
+    def place_panes(self) -> None:
+        """Question, answer, evidence, rating and end, each in its phase and pane."""
+        revealed, evidence = self.phase in ("brief", "full"), self.pane == "evidence"
+        shown = {
+            "#left": self.phase != "done" and (self.wide or not revealed or not evidence),
+            "#right": revealed and (self.wide or evidence),
+            "#here": not self.wide,
+            "#think": self.phase == "ask",
+            "#answer": revealed,
+            "#rest": self.phase == "full",
+            "#foot": revealed,
+            "#done": self.phase == "done",
+        }
+        for name, display in shown.items():
+            self.query_one(name).display = display
+        self.query_one("#right").set_class(evidence, "-active")
+
+    @work(group="prepare")  # not exclusive: Textual's widgets do not survive being cancelled while they are mounted
+    async def _prepare(self, question: Question) -> None:
+        """Lay the answer out before it is asked for, so that no key waits for it."""
+        answer = self.query_one(Answer)
+        for fill in (answer.fill_brief, answer.fill_rest):
+            if question is self.question:
+                await fill(self.context, question)
 
     def _head(self) -> None:
         question, counts = self.question, self.session.counts(self.context.clock())
@@ -120,6 +172,11 @@ class Study(DemoScreen):
         )
         self.query_one("#counts", Static).update(line)
 
+    def _here(self) -> None:
+        points = self.query_one(Points)
+        if points.cursor < len(points.rows):
+            self.query_one(PointLine).fill(points.rows[points.cursor], points.cursor, points.cursor in points.ticked)
+
     def _ratings(self) -> None:
         if self.card is None or self.phase == "ask":
             return
@@ -133,22 +190,19 @@ class Study(DemoScreen):
             choices.append(Choice(rating, self.t(f"study.{name}"), gap, rating == chosen))
         self.query_one(Ratings).fill(choices, self.t("study.suggested"))
 
-    def _summary(self) -> None:
-        done = self.session.summary()
-        lines = [self.t("study.done")]
-        if done.reviews:
-            percent = round(100 * (1 - done.ratings.get(Rating.AGAIN, 0) / done.reviews))
-            minutes = max(1, round(done.seconds / 60))
-            lines.append(self.t("study.done_reviews", n=done.reviews, percent=percent, minutes=minutes))
-        else:
-            lines.append(self.t("study.done_none"))
-        self.query_one("#done", Static).update("\n\n".join([*lines, self.t("study.done_next")]))
+    # ------------------------------------------------------------------ keys on the card
 
     async def action_reveal(self) -> None:
         """Show brief and points, then all of it."""
-        if self.phase in ("ask", "brief"):
-            self.phase = "brief" if self.phase == "ask" else "full"
-            await self.show()
+        if self.phase in ("ask", "brief") and self.question is not None:
+            answer = self.query_one(Answer)
+            if self.phase == "ask":
+                await answer.fill_brief(self.context, self.question)
+                self.phase = "brief"
+            else:
+                await answer.fill_rest(self.context, self.question)
+                self.phase, self.pane = "full", "beside"
+            self._phase_drawn()
 
     async def action_outline(self) -> None:
         """Write down what one would say."""
@@ -166,23 +220,25 @@ class Study(DemoScreen):
             self.query_one(Points).tick()
 
     def action_move(self, by: int) -> None:
-        """Move the cursor over the points."""
+        """Move the cursor over the points; over the ways on at the end."""
         if self.phase in ("brief", "full"):
             self.query_one(Points).move(by)
 
-    def action_scroll(self, by: int) -> None:
-        """Scroll half a screen."""
-        for pane in ("#body", "#left", "#right"):
-            self.query_one(pane).scroll_relative(y=by * max(3, self.size.height // 2), animate=False)
-
     @on(Points.Ticked)
     def _ticked(self) -> None:
+        self._here()
         self._ratings()
 
     @on(Points.Moved)
     def _moved(self, event: Points.Moved) -> None:
-        if self.question and (claims := self.question.points[event.index].claims) and self.has_class("-wide"):
-            self.query_one(EvidencePanel).reveal(claims[0])
+        self._here()
+        if self.panel.index != event.index:
+            self.panel.go(event.index)
+
+    @on(EvidencePanel.Stepped)
+    def _stepped(self, event: EvidencePanel.Stepped) -> None:
+        if self.question and event.group < len(self.question.points):
+            self.query_one(Points).put(event.group)
 
     @on(Ratings.Chosen)
     async def _rated(self, event: Ratings.Chosen) -> None:
@@ -194,104 +250,51 @@ class Study(DemoScreen):
             return
         self.stop_run()
         now, points, shown = self.context.clock(), self.query_one(Points), self.card
-        ticked = tuple(sorted(points.ticked))
+        ticked = sorted(points.ticked)
+        data: dict[str, Any] = {"ticked": ticked, "suggested": suggest(len(ticked), len(points.rows))}
+        if outline := self.query_one(Outline).text:
+            data["outline"] = outline
         with self.telling():
             try:
                 after = self.session.answer(
                     shown, Rating(rating), now,
                     seconds=min(600.0, (now - self.asked_at).total_seconds()), language=self.context.language,
-                    data={"ticked": list(ticked), "suggested": suggest(len(ticked), len(points.rows))},
+                    data=data,
                 )  # fmt: skip
             except StaleCardError:  # another window answered it
                 await self.draw_next()
                 raise
+            worst = self.answered.get(self.question.id, Rating.EASY) if self.question else Rating.EASY
+            if self.question:
+                self.answered[self.question.id] = min(worst, Rating(rating))
             if after.leech and rating == Rating.AGAIN:
                 self.tell(self.t("study.leech"))
             await self.draw_next()
 
-    async def _undo_or_redo(self, turn: Callable[[datetime], Act | None], done: str, nothing: str) -> None:
-        with self.telling():
-            act = turn(self.context.clock())
-            self.tell(self.t(done, what=describe(self.context.t, act)) if act else self.t(nothing))
-            if act:
-                self.stop_run()
-                await self.draw_next()
+    # ------------------------------------------------------------------ around the card
 
-    async def action_undo(self) -> None:
-        """Take the last answer back."""
-        await self._undo_or_redo(self.session.undo, "study.undone", "study.nothing_to_undo")
-
-    async def action_redo(self) -> None:
-        """Let it stand again."""
-        await self._undo_or_redo(self.session.redo, "study.redone", "study.nothing_to_redo")
-
-    async def _hide_card(self, act: Callable[[str, datetime], object], done: str) -> None:
-        if self.card is None:
-            return
-        with self.telling():
-            act(self.card.card, self.context.clock())
-            self.tell(self.t(done))
-            await self.draw_next()
-
-    async def action_suspend(self) -> None:
-        """Never ask this again, until asked to."""
-        await self._hide_card(self.session.suspend, "study.suspended")
-
-    async def action_bury(self) -> None:
-        """Not today."""
-        await self._hide_card(self.session.bury, "study.buried")
-
-    async def action_practice(self) -> None:
-        """Go on without scheduling."""
-        if self.phase == "done":
-            self.practice = True
-            self.session = self.context.session(self.topic, True, self.only)
-            await self.draw_next()
-
-    async def action_leave(self) -> None:  # type: ignore[override]
-        """Leave the outline; else stop a run; else go home."""
-        if self.query_one(Outline).writing:
-            self.set_focus(None)
-        elif not await self.halt():
-            super().action_leave()
-
-    def action_run_demo(self) -> None:
-        """ClaimRun the demos of this question here."""
-        if self.question and self.phase != "ask":
-            self.run_claims(self.question.claims, {})
-
-    async def ran(self) -> None:
-        """Mark what now held here."""
-        if self.question and self.phase != "ask":
-            await self.query_one(Answer).remark(self.context, self.question)
-
-    def _focus_claim(self) -> str | None:
-        if self.question is None or self.phase == "ask":
+    def last_review(self) -> LastReview | None:
+        """The last review of the card that stands."""
+        if self.card is None or self.question is None or not self.card.reps:
             return None
-        points, index = self.question.points, self.query_one(Points).cursor
-        here = points[index].claims if index < len(points) else ()
-        return next((c for c in (*here, *self.question.claims) if self.context.demo(c)), None)
+        reviews = [e for e in active_events(self.context.store.events(self.card.card)) if e.kind == "review"]
+        if not reviews:
+            return None
+        data = reviews[-1].data
+        missed = set(range(len(self.question.points))) - set(data.get("ticked", ()))
+        return LastReview(str(data.get("outline", "")), frozenset(missed) if "ticked" in data else frozenset())
 
-    def action_parameters(self) -> None:
-        """Turn the knobs of the demo behind the point under the cursor."""
-        claim = self._focus_claim()
-        demo = self.context.demo(claim) if claim else None
-        if demo is None or self.question is None:
-            self.tell(self.t("lab.no_demo"))
-            return
-        mine = [c for c in self.question.claims if c.startswith(f"{demo.name}.")]
+    def keep_draft(self) -> None:
+        """Keep outline, ticks and place for when the card comes back; the next card throws them away."""
+        if self.card is not None and self.question is not None:
+            points, outline = self.query_one(Points), self.query_one(Outline).text
+            ticked = tuple(sorted(points.ticked))
+            draft = Draft(self.card, self.phase, outline, ticked, points.cursor, self.asked_at)
+            self.context.drafts[self.card.card] = draft
 
-        def chosen(values: dict[str, Any] | None) -> None:
-            if values is not None:
-                self.run_claims(mine, values)
-
-        self.app.push_screen(ParameterDialog(self.context, demo, self.query_one(EvidencePanel).turned.get(demo.name, {})), chosen)
-
-    def action_code(self) -> None:
-        """Read the demo behind the point under the cursor."""
-        claim = self._focus_claim()
-        demo = self.context.demo(claim) if claim else None
-        if demo is None or claim is None:
-            self.tell(self.t("lab.no_demo"))
-            return
-        self.show_code(demo, self.context.claim(claim))
+    def footer(self) -> None:
+        """The keys of the moment: one, while the outline has the keyboard."""
+        if self.query_one(Outline).writing:
+            self.query_one(KeyFooter).update(keys_content([("esc", self.t("study.ends_outline"), "screen.leave")]))
+        else:
+            super().footer()

@@ -1,6 +1,7 @@
 """An answer in two steps: brief and points, then the whole with corrections and follow-ups."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Iterator
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -22,47 +23,73 @@ def rows(context: AppContext, question: Question) -> list[Row]:
 
 
 class Answer(Vertical):
-    """What is shown under the question once it is revealed."""
+    """What is shown under the question. It may be filled before it is revealed: the texts of a card are laid out once."""
 
     DEFAULT_CSS = """
     Answer { height: auto; }
     Answer .heading { color: $accent; text-style: bold; margin-top: 1; }
-    Answer #full { margin-top: 1; }
+    Answer #rest { height: auto; }
+    Answer #full, Answer #today { margin-top: 1; }
     """
 
+    def __init__(self, id: str | None = None, boxes: bool = True) -> None:
+        """Without `boxes` the points are only read."""
+        super().__init__(id=id)
+        self.boxes = boxes
+        self._texts: dict[str, tuple[str, bool]] = {}
+        self._filling = asyncio.Lock()
+
     def compose(self) -> ComposeResult:
-        """Brief, points, answer, corrections, what comes next, sources."""
+        """Brief, points, answer, what is so today, corrections, what comes next, sources."""
         yield Prose(id="brief")
         yield Static(id="points-heading", classes="heading", markup=False)
-        yield Points(id="points")
-        yield Prose(id="full")
-        yield MarkedList(id="corrections")
-        yield MarkedList(id="follow")
-        yield MarkedList(id="sources")
+        yield Points(id="points", boxes=self.boxes)
+        with Vertical(id="rest"):
+            yield Prose(id="full")
+            yield MarkedList(id="corrections")
+            yield MarkedList(id="follow")
+            yield MarkedList(id="sources")
 
-    async def fill(self, context: AppContext, question: Question, ticked: Sequence[int], full: bool) -> None:
+    async def fill(self, context: AppContext, question: Question, ticked: object = (), full: bool = True) -> None:
         """Show a question's answer; the second step too where `full`."""
-        language, words = context.language, context.t
-        self.query_one("#points-heading", Static).update(words("study.points"))
-        for prose in self.query(Prose):
-            prose.as_tex = context.as_tex
-        await self.query_one("#brief", Prose).update(question.brief[language])
-        await self.query_one(Points).fill(rows(context, question), ticked)
-        for name in ("#full", "#corrections", "#follow", "#sources"):
-            self.query_one(name).display = full
+        points = self.query_one(Points)
+        points.fill(rows(context, question))
+        await self.fill_brief(context, question)
+        self.reveal(full)
         if full:
-            await self.query_one("#full", Prose).update(question.answer[language])
-            await self._hang("follow", words("study.follow_ups"), follow_ups(context, question))
-            await self._hang("sources", words("study.sources"), sources(context, question))
-        await self.remark(context, question)
+            await self.fill_rest(context, question)
 
-    async def remark(self, context: AppContext, question: Question) -> None:
+    def reveal(self, full: bool) -> None:
+        """Show the second step, or hide it."""
+        self.query_one("#rest").display = full
+
+    async def fill_brief(self, context: AppContext, question: Question) -> None:
+        """The first step's texts, where they are not there already."""
+        word = "study.points" if self.boxes else "study.points_read"
+        self.query_one("#points-heading", Static).update(context.t(word))
+        self.query_one(Points).mark(rows(context, question))
+        await self._text("brief", question.brief[context.language], context.as_tex)
+
+    async def fill_rest(self, context: AppContext, question: Question) -> None:
+        """The second step's, likewise."""
+        self.remark(context, question)
+        self.query_one("#follow", MarkedList).fill(context.t("study.follow_ups"), follow_ups(context, question))
+        self.query_one("#sources", MarkedList).fill(context.t("study.sources"), sources(context, question))
+        await self._text("full", question.answer[context.language], context.as_tex)
+
+    async def _text(self, name: str, text: str, as_tex: bool) -> None:
+        async with self._filling:  # a card that is left while its text is laid out must not end under the next one
+            if self._texts.get(name) != (text, as_tex):
+                self._texts.pop(name, None)
+                prose = self.query_one(f"#{name}", Prose)
+                prose.as_tex = as_tex
+                await prose.update(text)
+                self._texts[name] = (text, as_tex)
+
+    def remark(self, context: AppContext, question: Question) -> None:
         """Draw the marks again after a run."""
         self.query_one(Points).mark(rows(context, question))
-        await self._hang("corrections", context.t("study.corrections"), corrections(context, question))
-
-    async def _hang(self, name: str, heading: str, lines: Iterable[Line]) -> None:
-        await self.query_one(f"#{name}", MarkedList).fill(heading, lines)
+        self.query_one("#corrections", MarkedList).fill(context.t("study.corrections"), corrections(context, question))
 
 
 def corrections(context: AppContext, question: Question) -> Iterator[Line]:
@@ -74,12 +101,9 @@ def corrections(context: AppContext, question: Question) -> Iterator[Line]:
 
 
 def follow_ups(context: AppContext, question: Question) -> Iterator[Line]:
-    """The questions that come next; a click reads one."""
+    """The questions that come next and have a file; a click reads one."""
     for name in question.follow_ups:
-        other = context.bank.questions.get(name)
-        if other is None:
-            yield "→", Content.styled(f"{name} ({context.t('study.planned')})", "$foreground-muted")
-        else:
+        if other := context.bank.questions.get(name):
             click = Style.from_meta({"@click": f"app.read({other.id!r})"})
             yield "→", Content(other.ask[context.language]).stylize(click)
 
@@ -87,6 +111,10 @@ def follow_ups(context: AppContext, question: Question) -> Iterator[Line]:
 def sources(context: AppContext, question: Question) -> Iterator[Line]:
     """Every source cited, in full."""
     for key, places in question.citations.items():
-        paper = context.bank.papers.get(key)
-        text = f"{paper.authors} {paper.year}, {paper.title} ({paper.id})" if paper else key
-        yield "·", Content.styled(", ".join([text, *places]), "$foreground-muted")
+        yield "·", Content.styled(", ".join([source_text(context, key), *places]), "$foreground-muted")
+
+
+def source_text(context: AppContext, key: str) -> str:
+    """A source in full; its key where the bank does not know it."""
+    paper = context.bank.papers.get(key)
+    return f"{paper.authors} {paper.year}, {paper.title} ({paper.id})" if paper else key

@@ -1,120 +1,125 @@
-"""A claim with its evidence: what was recorded, and what ran here just now."""
+"""A claim with its evidence as text: title, picture, checks; what ran here first, then what it is to be compared with."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from rich.text import Text as RichText
-from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
-from textual.events import Resize
-from textual.widgets import ProgressBar, Static
 
-from studyapp.evidence.types import Check, Evidence, Table
-from studyapp.render.chart_text import chart, table_text
+from studyapp.evidence.types import Evidence
+from studyapp.i18n import Translations
+from studyapp.lab.history import ClaimRun
+from studyapp.render.chart_text import chart
+from studyapp.tui.widgets.checks import check_lines
+from studyapp.tui.widgets.drawn import hang
+from studyapp.tui.widgets.parameter_form import written
 
-
-@dataclass
-class ClaimRun:
-    """One run of a claim as far as it has come; `held` is None until it is known."""
-
-    label: str
-    held: bool | None = None
-    evidence: Sequence[Evidence] = ()
-    checks: Sequence[Check] = ()
-    problem: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+WIDEST, HEIGHT, INDENT, BAR = 90, 12, 2, 24
+STATES = {"held": ("✓ ", "$success"), "broken": ("✗ ", "bold $error"), "crashed": ("! ", "bold $warning")}
+Translated = Callable[[Any], Any]
+"""Gives evidence or a check with its labels in the language of now."""
+_drawn: OrderedDict[tuple[int, int, str], tuple[Evidence, Content]] = OrderedDict()
+REMEMBERED = 128
 
 
-def drawn(item: Evidence, width: int, height: int = 12) -> RichText:
-    """Evidence as text of a width; tables whole, curves and bars as charts."""
-    text = table_text(item, width) if isinstance(item, Table) else chart(item, width, height)
-    return RichText.from_ansi(text, no_wrap=True, overflow="crop")
+@dataclass(frozen=True)
+class Try:
+    """A known wrong way of a claim: its parameters as text, how it ended where it ran, and why it breaks where it is on show."""
+
+    text: str
+    state: str = ""
+    sentence: str = ""
 
 
-class EvidenceView(Static):
-    """One table, curve, bar chart or heatmap, drawn as wide as there is room."""
+@dataclass(frozen=True)
+class ClaimPage:
+    """What is shown of a claim: `runs` newest first, each with the line that says where it comes from."""
 
-    DEFAULT_CSS = "EvidenceView { height: auto; margin: 0 0 0 2; }"
-
-    def __init__(self, item: Evidence) -> None:
-        super().__init__(markup=False)
-        self.item, self.drawn_at = item, 0
-
-    def on_resize(self, event: Resize) -> None:
-        """Draw again when the room changed."""
-        width = min(self.content_size.width, 90)
-        if width > 8 and width != self.drawn_at:
-            self.drawn_at = width
-            self.update(drawn(self.item, width))
+    ref: str
+    sentence: str
+    mark: str
+    style: str
+    why: str
+    runs: tuple[tuple[ClaimRun, str], ...] = ()
+    tries: tuple[Try, ...] = ()
 
 
-class RunView(Vertical):
-    """A run: where it comes from, its evidence, its checks."""
-
-    DEFAULT_CSS = """
-    RunView { height: auto; }
-    RunView .label { color: $text-muted; padding-left: 2; }
-    RunView .checks { padding-left: 2; }
-    """
-
-    def __init__(self, run: ClaimRun, former: bool = False) -> None:
-        super().__init__(classes="-former" if former else None)
-        self.run = run
-
-    def compose(self) -> ComposeResult:
-        """Evidence first: it was there before it was judged."""
-        for item in self.run.evidence:
-            yield EvidenceView(item)
-        lines = [
-            Content.assemble(
-                Content.styled("✓ " if c.held else "✗ ", "$success" if c.held else "bold $error"), c.sentence()
-            )
-            for c in self.run.checks
-        ]
-        if self.run.problem:
-            lines.append(Content.styled(self.run.problem, "$warning"))
-        if lines:
-            yield Static(Content("\n").join(lines), classes="checks")
-        yield Static(Content(self.run.label), classes="label")
+def drawn(item: Evidence, width: int, language: str, translated: Translated) -> Content:
+    """Evidence as text of a width, its labels as `translated` gives them. The last ones drawn are remembered."""
+    key = (id(item), width, language)
+    if key not in _drawn:
+        text = chart(translated(item), width, HEIGHT)
+        _drawn[key] = (item, Content.from_rich_text(RichText.from_ansi(text)))  # the item too: its id must not be used again
+        if len(_drawn) > REMEMBERED:
+            _drawn.popitem(last=False)
+    _drawn.move_to_end(key)
+    return _drawn[key][1]
 
 
-class ClaimView(Vertical):
-    """A claim: its mark and sentence, then its runs, the newest first."""
+def claim_lines(
+    page: ClaimPage, t: Translations, width: int, unfolded: bool, current: bool, translated: Translated
+) -> Iterator[Content]:
+    """The lines of a claim; the sentence of the current one stands out where several are shown."""
+    mark = Content.styled(page.mark, page.style)
+    yield from hang(mark, Content.styled(page.sentence, "bold" if current else ""), width, 1 + len(page.mark))
+    if page.why:
+        yield from hang("", Content.styled(page.why, "$warning"), width, INDENT)
+    for place, (run, label) in enumerate(page.runs):
+        if place:
+            yield Content()
+        if label:
+            sign = Content.styled(*STATES[run.state]) if run.state in STATES and not place else Content()
+            yield from hang("", sign + Content.styled(label, "$foreground-muted"), width, INDENT)
+        yield from _run_lines(run, t, width, unfolded, translated)
+        if not place:
+            yield from _try_lines(page.tries, t, width)
+    if not page.runs:
+        yield from _try_lines(page.tries, t, width)
 
-    DEFAULT_CSS = """
-    ClaimView { height: auto; margin: 0 0 1 0; }
-    ClaimView > .runs { height: auto; }
-    ClaimView ProgressBar { margin-left: 2; display: none; }
-    ClaimView ProgressBar.-on { display: block; }
-    """
 
-    def __init__(self, ref: str, sentence: str, mark: str, style: str, runs: Sequence[ClaimRun] = ()) -> None:
-        super().__init__()
-        self.ref, self.sentence, self.mark, self.mark_style, self.runs = ref, sentence, mark, style, list(runs)
+def _run_lines(run: ClaimRun, t: Translations, width: int, unfolded: bool, translated: Translated) -> Iterator[Content]:
+    room = min(width - INDENT, WIDEST)
+    for item in run.evidence:
+        yield from (line.pad_left(INDENT) for line in drawn(item, room, t.language, translated).split("\n", allow_blank=True))
+    checks = [translated(c) for c in run.checks]
+    yield from (line.pad_left(INDENT) for line in check_lines(checks, t, room, unfolded))
+    if run.state == "running":
+        yield Content.styled(_progress(run, t), "$accent").pad_left(INDENT)
+    elif run.state == "crashed":
+        yield from hang("  !", Content.styled(t("lab.could_not_run", what=run.problem), "$warning"), width, 4)
+    elif run.state == "skipped":
+        yield from hang("", Content.styled(t("lab.skipped", why=run.problem), "$warning"), width, INDENT)
+    elif run.state == "stopped":
+        yield Content.styled(t("lab.cancelled"), "$warning").pad_left(INDENT)
 
-    def compose(self) -> ComposeResult:
-        """Title, bar, runs."""
-        yield Static(self._title(), classes="title")
-        yield ProgressBar(show_eta=False)
-        with Vertical(classes="runs"):
-            yield from (RunView(r, former=i > 0) for i, r in enumerate(self.runs))
 
-    def _title(self) -> Content:
-        return Content.assemble(Content.styled(f"{self.mark} ", self.mark_style), Content.styled(self.sentence, "bold"))
+def _try_lines(tries: tuple[Try, ...], t: Translations, width: int) -> Iterator[Content]:
+    """The wrong ways in a line, each marked with how it ended where it ran, and why the one on show breaks."""
+    if not tries:
+        return
+    parts = [
+        Content.assemble(one.text, Content.styled(f" {STATES[one.state][0].strip()}", STATES[one.state][1]))
+        if one.state in STATES
+        else Content(one.text)
+        for one in tries
+    ]
+    head = Content.styled(t("lab.try"), "$text-accent")
+    yield from hang("", Content.assemble(head, " ", Content("  ").join(parts)), width, INDENT)
+    for one in tries:
+        if one.sentence:
+            yield from hang("", Content.styled(one.sentence, "$foreground-muted"), width, INDENT)
 
-    def progress(self, done: float | None, total: float | None) -> None:
-        """Move the bar; None takes it away."""
-        bar = self.query_one(ProgressBar)
-        bar.set_class(done is not None, "-on")
-        if done is not None:
-            bar.update(total=total or None, progress=done)
 
-    async def show(self, mark: str, style: str, runs: Sequence[ClaimRun]) -> None:
-        """Show other runs."""
-        self.mark, self.mark_style, self.runs = mark, style, list(runs)
-        self.query_one(".title", Static).update(self._title())
-        place = self.query_one(".runs", Vertical)
-        await place.remove_children()
-        await place.mount_all(RunView(r, former=i > 0) for i, r in enumerate(self.runs))
+def _progress(run: ClaimRun, t: Translations) -> str:
+    if not run.total:
+        return t("lab.runs")
+    share = min(1.0, run.done / run.total)
+    filled = round(share * BAR)
+    return f"{'━' * filled}{'╌' * (BAR - filled)} {share:.0%}"
+
+
+def turned_text(run: ClaimRun) -> str:
+    """The parameters that were turned: «d = 8, widths = 8,32»."""
+    return ", ".join(f"{name} = {written(value)}" for name, value in run.parameters.items())

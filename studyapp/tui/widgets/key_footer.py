@@ -12,12 +12,17 @@ from studyapp.tui.commands import Command
 
 def footer_content(commands: Iterable[Command], words: Callable[[str], str]) -> Content:
     """`key name` pairs in one line; a click does what the key does."""
+    return keys_content((c.label, words(c.text_key), c.target) for c in commands)
+
+
+def keys_content(keys: Iterable[tuple[str, str, str]]) -> Content:
+    """Sign, name and action of each key in one line."""
     parts = [
         Content.assemble(
-            Content.styled(c.label, "bold $accent"),
-            f"\u00a0{words(c.text_key)}".replace(" ", "\u00a0"),
-        ).stylize(Style.from_meta({"command": c.target}))
-        for c in commands
+            Content.styled(sign, "bold $accent"),
+            f"\u00a0{name}".replace(" ", "\u00a0"),
+        ).stylize(Style.from_meta({"command": target}))
+        for sign, name, target in keys
     ]
     return Content("  ").join(parts)
 

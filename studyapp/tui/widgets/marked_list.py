@@ -1,44 +1,37 @@
-"""A sentence that hangs beside its mark."""
+"""Sentences that hang beside their marks."""
 
 from collections.abc import Iterable, Sequence
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Static
+
+from studyapp.tui.widgets.drawn import DrawnText, hang, joined
 
 Line = tuple[Content | str, Content | str]
 """The mark and what hangs beside it."""
+INDENT = 4
 
 
-class MarkedList(Vertical):
+class MarkedList(DrawnText):
     """Lines of a mark and a sentence under a heading; nothing where there are none."""
-
-    DEFAULT_CSS = """
-    MarkedList { height: auto; }
-    MarkedList Horizontal { height: auto; }
-    MarkedList .mark { width: 4; padding-left: 1; }
-    MarkedList .sentence { width: 1fr; height: auto; }
-    MarkedList .heading { height: auto; }
-    """
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.said: tuple[str, Sequence[Line]] = ("", ())
+        self.heading = ""
+        self.lines: Sequence[Line] = ()
 
-    def compose(self) -> ComposeResult:
-        """The heading, then a row a line."""
-        heading, lines = self.said
-        if lines:
-            yield Static(heading, classes="heading", markup=False)
-        for mark, text in lines:
-            with Horizontal():
-                yield Static(mark, classes="mark", markup=False)
-                yield Static(text, classes="sentence", markup=False)
-
-    async def fill(self, heading: str, lines: Iterable[Line]) -> None:
+    def fill(self, heading: str, lines: Iterable[Line]) -> None:
         """Show other lines."""
-        said = (heading, tuple(lines))
-        if said != self.said:
-            self.said = said
-            await self.recompose()
+        shown = (heading, tuple(lines))
+        if shown != (self.heading, self.lines):
+            self.heading, self.lines = shown
+            self.redraw()
+
+    def draw(self, width: int) -> Content:
+        """The heading, then a sentence a mark."""
+        if not self.lines:
+            return Content()
+        rows = [Content(), Content.styled(self.heading, "bold $accent")]
+        for mark, text in self.lines:
+            head = Content.assemble(" ", mark)
+            rows += hang(head, Content(text) if isinstance(text, str) else text, width, INDENT)
+        return joined(rows)

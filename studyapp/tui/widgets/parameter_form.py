@@ -1,12 +1,15 @@
-"""The parameters of a demo as a small form."""
+"""The parameters of a demo as a small form: a field each, what it may be, and under it why it cannot be what was typed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Static
 
+from studyapp.context import AppContext
+from studyapp.errors import DemoError
+from studyapp.evidence.ranges import effective, refusal
 from studyapp.lab.demo import Demo
 
 
@@ -15,46 +18,141 @@ def written(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-class ParameterForm(Vertical):
-    """Name and value a line; only what was turned is handed on."""
+class ParameterField(Vertical):
+    """Name, field and what it may be in a line; the problem under it while there is one."""
 
     DEFAULT_CSS = """
-    ParameterForm { height: auto; }
-    ParameterForm Horizontal { height: 1; }
-    ParameterForm Static { width: 20; }
-    ParameterForm Input { width: 1fr; }
+    ParameterField { height: auto; }
+    ParameterField Horizontal { height: auto; }
+    ParameterField .name { width: 18; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    ParameterField Input { width: 24; }
+    ParameterField .may { width: 1fr; height: auto; padding-left: 2; color: $text-muted; }
+    ParameterField .problem { color: $error; height: auto; padding-left: 18; display: none; }
+    ParameterField.-bad .problem { display: block; }
     """
 
-    def __init__(self, demo: Demo, given: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, name: str, value: str, untouched: str, defaults: str, may_be: str) -> None:
         super().__init__()
-        self.demo, self.given = demo, dict(given or {})
+        self.parameter, self.untouched = name, untouched
+        self.input = Input(value, placeholder=defaults, name=name, compact=True, select_on_focus=True)
+        self.may_be = may_be
 
     def compose(self) -> ComposeResult:
-        """One line a parameter."""
-        for name in self.demo.parameters:
-            defaults = [written(d) for d in self.demo.defaults(name)]
-            value = written(self.given[name]) if name in self.given else self._untouched(name)
-            with Horizontal():
-                yield Static(name, markup=False)
-                hint = " · ".join(defaults)
-                yield Input(value, placeholder=hint, name=name, compact=True, select_on_focus=False)
+        """A line, and a place for the problem."""
+        with Horizontal():
+            yield Static(self.parameter, classes="name", markup=False)
+            yield self.input
+            yield Static(self.may_be, classes="may", markup=False)
+        yield Static(classes="problem", markup=False)
 
-    def _untouched(self, name: str) -> str:
-        """The default as text; nothing where claims have defaults of their own, each of which then holds."""
-        defaults = self.demo.defaults(name)
-        return written(defaults[0]) if len(defaults) == 1 else ""
+    def refuse(self, problem: str) -> None:
+        """Say what is wrong with the value; nothing where it is right."""
+        self.set_class(bool(problem), "-bad")
+        self.query_one(".problem", Static).update(problem)
 
-    def values(self) -> dict[str, Any]:
-        """The values that differ from their defaults.
 
-        Raises:
-            DemoError: where one cannot be read.
+class ParameterForm(Vertical):
+    """The fields of one demo; hidden until it is opened. Only what was turned is handed on."""
+
+    DEFAULT_CSS = """
+    ParameterForm { height: auto; display: none; margin-bottom: 1; border-left: outer $accent; padding-left: 1; }
+    ParameterForm > Static { height: auto; color: $text-muted; }
+    """
+
+    def __init__(self, context: AppContext, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.context = context
+        self.demo: Demo | None = None
+
+    def compose(self) -> ComposeResult:
+        """Whose parameters, then a field each."""
+        t, demo = self.context.t, self.demo
+        if demo is None:
+            return
+        given = self.context.history.turned.get(demo.name, {})
+        yield Static(f"{demo.name} · {t('lab.parameters_hint')}", markup=False)
+        for name in demo.parameters:
+            untouched = _untouched(demo, name)
+            value = written(given[name]) if name in given else untouched
+            yield ParameterField(name, value, untouched, _defaults(demo, name), " · ".join(self._may_be(demo, name)))
+
+    def _may_be(self, demo: Demo, name: str) -> Iterator[str]:
+        """What the learner has to know of a parameter: its range, and which claims have which default."""
+        if name in demo.ranges:
+            yield demo.ranges[name].text(self.context.t, demo.parameters)
+        if len(demo.defaults(name)) > 1:
+            for default in demo.defaults(name):
+                whose = [c.name for c in demo.claims if name in c.parameters and c.parameters[name] == default]
+                yield self.context.t("lab.default_of", value=written(default), claims=", ".join(whose))
+
+    async def open(self, demo: Demo) -> None:
+        """Show the fields of a demo."""
+        if demo is not self.demo:
+            self.demo = demo
+            await self.recompose()
+        self.display = True
+
+    def close(self) -> None:
+        """Hide it; what was typed stays until another demo's are shown."""
+        self.display = False
+
+    @property
+    def fields(self) -> list[ParameterField]:
+        """The fields, in order."""
+        return list(self.query(ParameterField))
+
+    def enter(self) -> None:
+        """The keyboard to the first field."""
+        if fields := self.fields:
+            fields[0].input.focus()
+
+    def values(self, claims: Sequence[str]) -> Mapping[str, Any] | None:
+        """The values that differ from their defaults, for a run of these claims.
+
+        None where one of them cannot be; the reason then stands under its field.
         """
-        typed = {i.name: i.value.strip() for i in self.query(Input) if i.name}
-        settled = self.demo.settle({k: v for k, v in typed.items() if v != self._untouched(k)})
-        return {k: v for k, v in settled.items() if self.demo.defaults(k) != (v,)}
+        demo, turned = self.demo, dict[str, Any]()
+        problems: dict[str, str] = {}
+        for field in self.fields if demo else []:
+            typed = field.input.value.strip()
+            if demo is None or typed == field.untouched:
+                continue
+            try:
+                turned |= demo.settle({field.parameter: typed}, claims=())
+            except DemoError as error:
+                problems[field.parameter] = f"{error.message}; {error.hint}".strip("; ")
+        if demo is not None and not problems:
+            turned = {name: value for name, value in turned.items() if demo.defaults(name) != (value,)}
+            problems = self._out_of_range(demo, turned, claims)
+        for field in self.fields:
+            field.refuse(problems.get(field.parameter, ""))
+        return None if problems else turned
+
+    def _out_of_range(self, demo: Demo, turned: Mapping[str, Any], claims: Sequence[str]) -> dict[str, str]:
+        """By parameter, why it cannot be beside the others; only what was turned can be at fault."""
+        problems: dict[str, str] = {}
+        for name in claims:
+            values = effective(demo.claim(name).parameters, turned)
+            if values == demo.claim(name).parameters:
+                continue
+            for parameter, one in demo.ranges.items():
+                if problem := refusal({parameter: one}, values, self.context.t):
+                    at_fault = parameter if parameter in turned else next((r for r in one.references() if r in turned), parameter)
+                    problems.setdefault(at_fault, problem)
+        return problems
 
     def reset(self) -> None:
         """Back to the defaults."""
-        for field in self.query(Input):
-            field.value = self._untouched(field.name or "")
+        for field in self.fields:
+            field.input.value = field.untouched
+            field.refuse("")
+
+
+def _untouched(demo: Demo, name: str) -> str:
+    """The default as text; nothing where claims have defaults of their own, each of which then holds."""
+    defaults = demo.defaults(name)
+    return written(defaults[0]) if len(defaults) == 1 else ""
+
+
+def _defaults(demo: Demo, name: str) -> str:
+    return " · ".join(map(written, demo.defaults(name)))

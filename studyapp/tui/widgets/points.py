@@ -1,14 +1,13 @@
 """The points of an answer, ticked by the learner."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
-from textual.widgets import Static
+
+from studyapp.tui.widgets.drawn import DrawnText, hang, joined
 
 
 @dataclass(frozen=True)
@@ -20,48 +19,8 @@ class Row:
     style: str = ""
 
 
-class PointRow(Horizontal):
-    """One point: box and mark, and its sentence hanging beside them."""
-
-    def __init__(self, index: int, row: Row) -> None:
-        super().__init__()
-        self.index, self.row = index, row
-        self.box, self.sentence = Static(classes="box", markup=False), Static(classes="sentence", markup=False)
-
-    def compose(self) -> ComposeResult:
-        """Two columns."""
-        yield self.box
-        yield self.sentence
-
-    def paint(self, ticked: bool, here: bool) -> None:
-        """Draw it ticked or not, with the cursor or without."""
-        box = Content.styled("[x] " if ticked else "[ ] ", "bold $accent" if ticked else "$foreground-muted")
-        self.set_class(here, "-here")
-        self.box.update(Content.assemble("› " if here else "  ", box, Content.styled(self.row.mark, self.row.style)))
-        self.sentence.update(Content(self.row.text))
-
-    def on_click(self, event: Click) -> None:
-        """A click ticks."""
-        event.stop()
-        self.post_message(Points.Clicked(self.index))
-
-
-class Points(Static):
-    """The list of points: the cursor and what is ticked."""
-
-    DEFAULT_CSS = """
-    Points { height: auto; layout: vertical; }
-    PointRow { height: auto; }
-    PointRow .box { width: 9; }
-    PointRow .sentence { width: 1fr; height: auto; }
-    PointRow.-here { background: $boost; text-style: bold; }
-    """
-
-    @dataclass
-    class Clicked(Message):
-        """A point was clicked."""
-
-        index: int
+class Points(DrawnText):
+    """The list of points: the cursor, what is ticked, and what was missed last time."""
 
     @dataclass
     class Ticked(Message):
@@ -75,48 +34,77 @@ class Points(Static):
 
         index: int
 
-    def __init__(self, id: str | None = None) -> None:
-        super().__init__(id=id, markup=False)
-        self.rows: list[PointRow] = []
+    def __init__(self, id: str | None = None, boxes: bool = True) -> None:
+        """Without `boxes` the points are only read: no cursor, nothing to tick."""
+        super().__init__(id=id)
+        self.boxes = boxes
+        self.rows: tuple[Row, ...] = ()
         self.ticked: set[int] = set()
+        self.missed: Collection[int] = ()
+        self.missed_word = ""
         self.cursor = 0
+        self._tops: list[int] = []
 
-    async def fill(self, rows: Sequence[Row], ticked: Sequence[int] = ()) -> None:
-        """Show other points."""
-        await self.remove_children()
-        self.rows = [PointRow(i, row) for i, row in enumerate(rows)]
-        self.ticked, self.cursor = set(ticked), min(self.cursor, max(0, len(rows) - 1))
-        await self.mount_all(self.rows)
-        self.paint()
+    def fill(self, rows: Sequence[Row], ticked: Collection[int] = (), cursor: int = 0) -> None:
+        """Show the points of another card."""
+        self.rows, self.ticked, self.cursor = tuple(rows), set(ticked), max(0, min(cursor, len(rows) - 1))
+        self.redraw()
 
     def mark(self, rows: Sequence[Row]) -> None:
-        """Change the marks without losing the ticks."""
-        for shown, row in zip(self.rows, rows, strict=True):
-            shown.row = row
-        self.paint()
+        """Other marks or another language; ticks and cursor stay."""
+        if tuple(rows) != self.rows:
+            self.rows = tuple(rows)
+            self.redraw()
 
-    def paint(self) -> None:
-        """Draw every row."""
-        for i, row in enumerate(self.rows):
-            row.paint(i in self.ticked, i == self.cursor)
+    def draw(self, width: int) -> Content:
+        """A box, a mark and a sentence a point."""
+        lines: list[Content] = []
+        self._tops = []
+        for index, row in enumerate(self.rows):
+            self._tops.append(len(lines))
+            here, ticked = self.boxes and index == self.cursor, index in self.ticked
+            box = Content.styled("[x] " if ticked else "[ ] ", "bold $accent" if ticked else "$foreground-muted")
+            mark = Content.styled(row.mark, row.style)
+            head = Content.assemble("› " if here else "  ", box, mark) if self.boxes else Content.assemble(" ", mark)
+            text = Content(row.text)
+            if index in self.missed and self.missed_word:
+                text = Content.assemble(text, Content.styled(f"  {self.missed_word}", "$warning"))
+            rows = hang(head, text, width, 9 if self.boxes else 4)
+            if here:
+                rows = [line.extend_right(width - line.cell_length).stylize_before("bold on $boost") for line in rows]
+            lines += rows
+        return joined(lines)
 
     def move(self, by: int) -> None:
         """Move the cursor, stopping at the ends."""
-        if self.rows:
-            self.cursor = max(0, min(len(self.rows) - 1, self.cursor + by))
-            self.paint()
-            self.rows[self.cursor].scroll_visible(animate=False)
-            self.post_message(self.Moved(self.cursor))
+        self.put(self.cursor + by)
 
-    def tick(self, index: int | None = None) -> None:
-        """Tick or untick a point; the one under the cursor by default."""
+    def put(self, index: int) -> None:
+        """The cursor on a point, and that point in sight."""
+        index = max(0, min(len(self.rows) - 1, index))
+        if self.rows and index != self.cursor:
+            self.cursor = index
+            self.redraw()
+            self.post_message(self.Moved(index))
+        self.reveal_cursor()
+
+    def reveal_cursor(self) -> None:
+        """Bring the point under the cursor into sight."""
+        if self.cursor < len(self._tops):
+            top, end = self._tops[self.cursor], [*self._tops, self.size.height][self.cursor + 1]
+            self.reveal(top, max(1, end - top))
+
+    def tick(self) -> None:
+        """Tick or untick the point under the cursor."""
         if self.rows:
-            self.cursor = self.cursor if index is None else index
             self.ticked ^= {self.cursor}
-            self.paint()
+            self.redraw()
             self.post_message(self.Ticked(tuple(sorted(self.ticked))))
 
-    def on_points_clicked(self, message: Clicked) -> None:
-        """A click on a row ticks it."""
-        message.stop()
-        self.tick(message.index)
+    def on_click(self, event: Click) -> None:
+        """A click ticks the point it falls on."""
+        event.stop()
+        line = event.get_content_offset(self)
+        if self.boxes and line is not None:
+            self.put(max((i for i, top in enumerate(self._tops) if top <= line.y), default=0))
+            self.tick()

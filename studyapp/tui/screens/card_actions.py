@@ -1,0 +1,211 @@
+"""What a learner does with a card beside rating it: turn to its evidence, copy, edit, put away, take back, leave."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from textual import on
+from textual.events import Resize
+from textual.widget import Widget
+from textual.widgets import OptionList
+
+from studyapp.bank.model import Question
+from studyapp.context import AppContext
+from studyapp.render.acts import describe
+from studyapp.reviews.acts import Act
+from studyapp.reviews.cards import CardState
+from studyapp.reviews.log import Rating
+from studyapp.reviews.sessions import Session
+from studyapp.tui.screens.demo_screen import DemoScreen
+from studyapp.tui.screens.session_ways import summary_lines, ways_on
+from studyapp.tui.widgets.answers import Answer
+from studyapp.tui.widgets.outline import Outline
+from studyapp.tui.widgets.session_end import SessionEnd
+
+
+@dataclass(frozen=True)
+class LastReview:
+    """What the learner said of a card the last time: the outline, and the points that were not ticked."""
+
+    outline: str
+    missed: frozenset[int]
+
+
+class CardActions(DemoScreen):
+    """A screen with a card on it, of a session."""
+
+    session: Session
+    topic: str | None
+    only: list[str] | None
+    practice: bool
+    card: CardState | None
+    question: Question | None
+
+    def __init__(self, context: AppContext) -> None:
+        super().__init__(context)
+        self.last: LastReview | None = None
+        self.answered: dict[str, Rating] = {}
+
+    async def draw_next(self) -> None:
+        """The next card."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ the two panes
+
+    def beside(self) -> Widget:
+        """The answer."""
+        return self.query_one("#left")
+
+    def action_pane(self) -> None:
+        """To the evidence, once it may be seen, or back to the answer."""
+        if self.phase in ("brief", "full"):
+            super().action_pane()
+
+    def on_resize(self, event: Resize) -> None:
+        """Keep the place in both panes."""
+        places = [(p, p.scroll_y / p.max_scroll_y) for p in (self.beside(), self.panel.pane) if p.max_scroll_y]
+        self.panel.single = event.size.width < self.WIDE
+        self.place_panes()
+        self.panel.show()
+
+        def restore() -> None:
+            for pane, share in places:
+                pane.scroll_to(y=round(share * pane.max_scroll_y), animate=False)
+
+        self.call_after_refresh(restore)
+
+    # ------------------------------------------------------------------ evidence
+
+    def runnable(self) -> Sequence[str]:
+        """Every claim of the card."""
+        return self.question.claims if self.question else ()
+
+    def action_run_demo(self) -> None:
+        """Run the demos of this question here."""
+        if self.question and self.phase in ("brief", "full"):
+            super().action_run_demo()
+
+    async def action_parameters(self) -> None:
+        """The form of the demo on show, beside its evidence."""
+        if self.phase in ("brief", "full"):
+            self.to_pane("evidence")
+            await super().action_parameters()
+
+    async def ran(self) -> None:
+        """Mark what now held here."""
+        if self.question and self.phase in ("brief", "full"):
+            self.query_one(Answer).remark(self.context, self.question)
+            self._here()
+
+    def _here(self) -> None:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ copying and editing
+
+    def action_copy(self) -> None:
+        """The question with its answer, or the evidence where that is the pane, to the clipboard."""
+        question, language = self.question, self.context.language
+        if question is None or self.phase == "ask":
+            return
+        if self.pane == "evidence":
+            text = self.panel.text.plain()
+        else:
+            points = "\n".join(f"- {p[language]}" for p in question.points)
+            parts = (f"# {question.ask[language]}", question.brief[language], points, question.answer[language])
+            text = "\n\n".join(part.strip() for part in parts) + "\n"
+        self.copy(text)
+
+    async def action_edit(self) -> None:
+        """Open the question's file in the learner's editor."""
+        if self.question and self.edited(self.question.path):
+            self.context.reload_bank()
+            self.question = self.context.bank.questions.get(self.question.id, self.question)
+            await self.show()
+
+    # ------------------------------------------------------------------ putting away and taking back
+
+    async def _undo_or_redo(self, turn: Callable[[datetime], Act | None], done: str, nothing: str) -> None:
+        with self.telling():
+            act = turn(self.context.clock())
+            self.tell(self.t(done, what=describe(self.context.t, act)) if act else self.t(nothing))
+            if act:
+                self.stop_run()
+                if question := self.context.question_of(act.card):
+                    self.answered.pop(question.id, None)
+                await self.draw_next()
+
+    async def action_undo(self) -> None:
+        """Take the last answer back."""
+        await self._undo_or_redo(self.session.undo, "study.undone", "study.nothing_to_undo")
+
+    async def action_redo(self) -> None:
+        """Do again what was taken back last."""
+        await self._undo_or_redo(self.session.redo, "study.redone", "study.nothing_to_redo")
+
+    async def _hide_card(self, act: Callable[[str, datetime], object], done: str) -> None:
+        if self.card is None:
+            return
+        with self.telling():
+            act(self.card.card, self.context.clock())
+            self.tell(self.t(done))
+            await self.draw_next()
+
+    async def action_suspend(self) -> None:
+        """Never ask this again, until asked to."""
+        await self._hide_card(self.session.suspend, "study.suspended")
+
+    async def action_bury(self) -> None:
+        """Not today."""
+        await self._hide_card(self.session.bury, "study.buried")
+
+    # ------------------------------------------------------------------ the end of the sitting
+
+    def show_end(self) -> None:
+        """What the sitting came to, and the ways on."""
+        lines = summary_lines(self.context, self.session.summary())
+        end = self.query_one(SessionEnd)
+        end.fill(lines, ways_on(self.context, self.answered, self.topic))
+        end.query_one(OptionList).focus()
+
+    @on(SessionEnd.Chosen)
+    async def _go_on(self, event: SessionEnd.Chosen) -> None:
+        way = event.way
+        if way.act == "read":
+            await self.run_action(f"app.read({way.what!r})")
+            return
+        missed = [q for q, rating in self.answered.items() if rating <= Rating.HARD]
+        self.practice = way.act in ("again", "practice")
+        self.only = missed if way.act == "again" else None if way.act == "topic" else self.only
+        self.topic = way.what if way.act == "topic" else self.topic
+        await self.begin_session()
+
+    async def action_practice(self) -> None:
+        """Go on without scheduling."""
+        if self.phase == "done":
+            self.practice = True
+            await self.begin_session()
+
+    async def begin_session(self) -> None:
+        """A new sitting with what is chosen."""
+        self.session = self.context.session(self.topic, self.practice, self.only)
+        self.answered.clear()
+        self.set_focus(None)
+        await self.draw_next()
+
+    # ------------------------------------------------------------------ leaving
+
+    async def action_leave(self) -> None:  # type: ignore[override]
+        """Stop a run; else leave a field; else close the form; else go home, the card kept as it is."""
+        if self.query_one(Outline).writing:
+            self.set_focus(None)
+        elif self.halt() or self.leave_field():
+            return
+        elif self.panel.form.display:
+            self.panel.form.close()
+        else:
+            self.keep_draft()
+            super().action_leave()
+
+    def keep_draft(self) -> None:
+        """Keep how far the learner had come with the card."""
+        raise NotImplementedError
