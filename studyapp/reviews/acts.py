@@ -45,13 +45,12 @@ class Acts:
         Raises:
             StaleCardError: where the card was changed since.
         """
-        event = self._store.append(
+        written = self._store.write(
             "review", shown.card, now, expect=shown, rating=rating, seconds=seconds, language=language, data=data
         )
-        after = self._store.card(shown.card)
-        became = after.leech and not shown.leech
-        self._add(Act("review", shown.card, Rating(rating), event.seconds, became, event.uid))
-        return after
+        became = written.card.leech and not shown.leech
+        self._add(Act("review", shown.card, Rating(rating), written.event.seconds, became, written.event.uid))
+        return written.card
 
     def suspend(self, card: str, now: datetime) -> CardState:
         """Put a card away until it is unsuspended."""
@@ -90,9 +89,9 @@ class Acts:
         return None
 
     def _do(self, kind: str, card: str, now: datetime) -> CardState:
-        event = self._store.append(kind, card, now)
-        self._add(Act(kind, card, uid=event.uid))
-        return self._store.card(card)
+        written = self._store.write(kind, card, now)
+        self._add(Act(kind, card, uid=written.event.uid))
+        return written.card
 
     def _add(self, act: Act) -> None:
         self.done.append(act)

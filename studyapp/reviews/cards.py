@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from hashlib import blake2b
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -56,26 +56,21 @@ def study_day(at: datetime, settings: Settings) -> int:
     return (local.replace(tzinfo=None) - timedelta(hours=settings.rollover_hour)).toordinal() - EPOCH_ORDINAL
 
 
-@dataclass(frozen=True, slots=True)
-class DeckRow:
-    """The cards of a deck that are due on one day, or on none.
+class DeckRow(NamedTuple):
+    """Cards of a deck that are alike.
 
     Attributes:
-        new: made new again and not hidden.
-        waiting: not hidden, and in review or in learning with their minute come.
-        coming: not new and not suspended; `hidden` of them are buried.
-        known: in review or relearning.
+        started: those in (re)learning whose minute has come or may be learnt ahead.
         recall: the sum of the chances of recall today of the `reviewed`.
     """
 
     deck: str
     due_day: int | None
+    state: str
+    suspended: bool
+    buried_day: int | None
     cards: int
-    new: int
-    waiting: int
-    coming: int
-    hidden: int
-    known: int
+    started: int
     reviewed: int
     recall: float
 
@@ -142,22 +137,19 @@ class CardTable:
     def deck_rows(
         self, decks: Decks, forgetting: tuple[float, float], day: int, ahead: datetime
     ) -> Iterator[DeckRow]:
-        """The cards of each deck that have events, counted by the day they are due: one pass over an index."""
+        """The cards of each deck that have events, counted by what they have alike: one pass over an index."""
         decay, factor = forgetting
         if not self.unassigned(decks):
             source = "cards"
         else:  # a file that cannot be written
             self._connection.create_function("deck_of", 1, decks.deck_of, deterministic=True)
             source = f"(SELECT {LISTED}, deck_of(card) AS deck FROM cards)"
-        sql = f"""SELECT deck, due_day, count(*),
-                sum(NOT ({HIDDEN}) AND state = 'new'),
-                sum(NOT ({HIDDEN}) AND state != 'new' AND (due_at IS NULL OR due_at <= :ahead)),
-                sum(NOT suspended AND state != 'new'), sum(NOT suspended AND state != 'new' AND ({HIDDEN})),
-                sum(state IN ('review', 'relearning')), count(stability),
+        alike = "deck, due_day, state, suspended, buried_day"
+        sql = f"""SELECT {alike}, count(*), count(due_at <= :ahead OR NULL), count(stability),
                 total(power(1.0 + :factor * max(0, :day - last_day) / stability, -:decay))
-            FROM {source} WHERE deck != '' GROUP BY deck, due_day"""
+            FROM {source} WHERE deck != '' GROUP BY {alike}"""
         values = {"day": day, "ahead": to_text(ahead), "factor": factor, "decay": decay}
-        return (DeckRow(*row) for row in self._connection.execute(sql, values))
+        return map(DeckRow._make, self._connection.execute(sql, values))
 
 
 def to_text(at: datetime) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,14 @@ STANDS = "target IS NULL AND seq NOT IN (SELECT seq FROM undone)"
 """SQL: an event that counts."""
 
 
+class Moment(NamedTuple):
+    """Where an event stands in a replay, and what it was."""
+
+    at: datetime
+    uid: str
+    kind: str
+
+
 class EventLog:
     """The log of one database.
 
@@ -34,6 +42,7 @@ class EventLog:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._run = connection.execute
         self._configs: dict[int, tuple[SchedulerConfig, str]] = {}
+        self._ids: dict[str, int] = {}
 
     def device(self) -> str:
         """The random id of this database."""
@@ -49,7 +58,7 @@ class EventLog:
         values = [getattr(event, name) for name in COLUMNS]
         row = dict(zip(COLUMNS, values, strict=True))
         row |= {"at": to_text(event.at), "config": self._config_id(config) if config else None}
-        row["data"] = json.dumps(event.data, ensure_ascii=False, sort_keys=True) if event.data else "{}"
+        row["data"] = msgspec.json.encode(event.data, order="sorted").decode()
         row["crc"] = checksum([row[name] for name in SUMMED], config)
         marks = ", ".join("?" * len(row))
         sql = f"INSERT INTO events ({', '.join(row)}) VALUES ({marks}) ON CONFLICT (uid) DO NOTHING"
@@ -72,20 +81,21 @@ class EventLog:
         """The events that count of one card."""
         return self.select(f"card = ? AND {STANDS}", [card])
 
-    def last_active(self, card: str) -> LogEvent | None:
+    def last_active(self, card: str) -> Moment | None:
         """The last event that counts of one card."""
-        return next(self.select(f"card = ? AND {STANDS}", [card], "at DESC, uid DESC LIMIT 1"), None)
+        return self._moment(f"card = ? AND {STANDS}", card)
 
-    def last_reversal(self, uid: str) -> LogEvent | None:
+    def last_reversal(self, uid: str) -> Moment | None:
         """The undo or redo of an event that decides whether it counts."""
-        return next(self.select("target = ?", [uid], "at DESC, uid DESC LIMIT 1"), None)
+        return self._moment("target = ?", uid)
 
-    def newest_at(self, at: datetime, card: str) -> str | None:
-        """Of the events of one moment the uid that a new one must stand after: the card's last, or the last written."""
-        sql = """SELECT max(uid) FROM (SELECT uid FROM events WHERE card = ? AND at = ?
-            UNION ALL SELECT uid FROM events WHERE seq = (SELECT max(seq) FROM events) AND at = ?)"""
-        uid: str | None = self._run(sql, [card, to_text(at), to_text(at)]).fetchone()[0]
-        return uid
+    def _moment(self, where: str, value: str) -> Moment | None:
+        sql = f"SELECT at, uid, kind FROM events WHERE {where} ORDER BY at DESC, uid DESC LIMIT 1"
+        row = self._run(sql, [value]).fetchone()
+        try:
+            return Moment(datetime.fromisoformat(row[0]), row[1], row[2]) if row else None
+        except ValueError as error:
+            raise RowError(f"event {row[1]}: {error}") from error
 
     def settle(self, uids: Iterable[str]) -> None:
         """Note for each of these events whether it stands undone now."""
@@ -116,9 +126,9 @@ class EventLog:
             raise RowError(f"event {said['uid']} of {said['card']} is not as it was written")
         try:
             said["at"] = datetime.fromisoformat(said["at"]).astimezone(UTC)
-            said["data"], said["config"] = json.loads(said["data"]), config
+            said["data"], said["config"] = msgspec.json.decode(said["data"]), config
             return LogEvent(**said)
-        except (ValueError, TypeError, OverflowError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError, OverflowError) as error:
             raise RowError(f"event {said['uid']} of {said['card']}: {error}") from error
 
     def _config(self, number: int | None) -> tuple[SchedulerConfig | None, str]:
@@ -134,12 +144,17 @@ class EventLog:
                 raise RowError(f"the scheduler's configuration {number}: {error}") from error
         return self._configs[number]
 
+    def forget(self) -> None:
+        """Forget what a transaction that was rolled back may have taken away again."""
+        self._ids.clear()
+
     def _config_id(self, body: str) -> int:
-        """The number of a configuration, written once. Not remembered before its transaction is: a rollback would take it."""
-        found = self._run("SELECT id FROM configs WHERE body = ?", [body]).fetchone()
-        if found is None:
-            return int(self._run("INSERT INTO configs (body) VALUES (?)", [body]).lastrowid or 0)
-        return int(found[0])
+        """The number of a configuration, written once."""
+        if body not in self._ids:
+            found = self._run("SELECT id FROM configs WHERE body = ?", [body]).fetchone()
+            inserted = None if found else self._run("INSERT INTO configs (body) VALUES (?)", [body]).lastrowid
+            self._ids[body] = int(found[0] if found else inserted or 0)
+        return self._ids[body]
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,6 @@ from enum import IntEnum
 from hashlib import blake2b
 from secrets import randbits, token_hex
 from typing import Any
-from uuid import UUID
 
 from studyapp.errors import StoreError
 
@@ -109,7 +108,7 @@ def uuid7(at: datetime, after: str | None = None) -> str:
     """
     milliseconds, tail = max(0, int(at.timestamp() * 1000)), randbits(TAIL)
     if after is not None:
-        number = UUID(after).int
+        number = int(after.replace("-", ""), 16)
         earlier = number >> 80, (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
         if (milliseconds, tail) <= earlier:
             milliseconds, tail = earlier[0], earlier[1] + 1 + randbits(32)
@@ -118,7 +117,8 @@ def uuid7(at: datetime, after: str | None = None) -> str:
 
 def _uuid7(milliseconds: int, tail: int) -> str:
     number = milliseconds << 80 | 0x7 << 76 | tail >> 62 << 64 | 0b10 << 62 | tail & (1 << 62) - 1
-    return str(UUID(int=number))
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def uuid7_of(at: datetime, number: int, content: bytes) -> str:

@@ -55,10 +55,10 @@ def overview_of(decks: Decks, rows: Iterable[DeckRow], done: Done, day: int, set
     forecast = [0] * FORECAST_DAYS
     for row in rows:
         by_deck[row.deck].append(row)
-        first = 0 if row.due_day is None else max(0, row.due_day - day)
-        for after, cards in ((first, row.coming - row.hidden), (max(first, 1), row.hidden)):
+        if not row.suspended and row.state != "new":
+            after = max(0 if row.due_day is None else row.due_day - day, 1 if _hidden(row, day) else 0)
             if after < FORECAST_DAYS:
-                forecast[after] += cards
+                forecast[after] += row.cards
     counts = {name: _counts(decks.sizes[name], listed, day) for name, listed in by_deck.items()}
     everything = [row for listed in by_deck.values() for row in listed]
     whole = _counts(sum(decks.sizes.values()), everything, day)
@@ -71,14 +71,19 @@ def overview_of(decks: Decks, rows: Iterable[DeckRow], done: Done, day: int, set
     )
 
 
+def _hidden(row: DeckRow, day: int) -> bool:
+    return bool(row.suspended) or (row.buried_day is not None and row.buried_day >= day)
+
+
 def _counts(total: int, rows: list[DeckRow], day: int) -> DeckCounts:
+    visible = [row for row in rows if not _hidden(row, day)]
     reviewed = sum(row.reviewed for row in rows)
     return DeckCounts(
         total=total,
-        new=total - sum(row.cards - row.new for row in rows),
-        learning=sum(row.waiting for row in rows if row.due_day is None),
-        due=sum(row.waiting for row in rows if row.due_day is not None and row.due_day <= day),
-        known=sum(row.known for row in rows),
+        new=total - sum(row.cards for row in rows) + sum(row.cards for row in visible if row.state == "new"),
+        learning=sum(row.started for row in visible if row.due_day is None),
+        due=sum(row.cards for row in visible if row.due_day is not None and row.due_day <= day),
+        known=sum(row.cards for row in rows if row.state in ("review", "relearning")),
         recall=sum(row.recall for row in rows) / reviewed if reviewed else None,
     )
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from studyapp.reviews.cards import HIDDEN
 from studyapp.reviews.log import RowError
@@ -32,14 +33,14 @@ class Change:
     """What came into the log: its number there, and what it did."""
 
     seq: int
+    uid: str
     kind: str
     card: str
     day: int
     was: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(NamedTuple):
     """A card as far as its place in a queue goes; `due_at` as it stands in the table."""
 
     card: str
@@ -91,7 +92,7 @@ class Queries:
 
     def since(self, seq: int) -> list[Change]:
         """What came into the log after an event, by this process or another."""
-        sql = "SELECT seq, kind, card, day, was FROM events WHERE seq > ? ORDER BY seq"
+        sql = "SELECT seq, uid, kind, card, day, was FROM events WHERE seq > ? ORDER BY seq"
         with guard(self.path):
             return [Change(*row) for row in self._connection.execute(sql, [seq])]
 
@@ -110,7 +111,7 @@ class Queries:
         """Every card that has events and is not hidden on a study day: card, state, due_at, due_day."""
         with guard(self.path):
             sql = f"SELECT card, state, due_at, due_day FROM cards WHERE NOT ({HIDDEN})"
-            return [Queued(*row) for row in self._connection.execute(sql, {"day": day})]
+            return list(map(Queued._make, self._connection.execute(sql, {"day": day})))
 
     def hidden(self, day: int) -> set[str]:
         """The cards that are suspended, or buried on a study day."""
@@ -127,6 +128,10 @@ class Queries:
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                self._rolled_back()
                 raise
+
+    def _rolled_back(self) -> None:
+        """Called where a transaction was given up."""
 
 

@@ -5,7 +5,6 @@ and two processes can study at once. The cards are only a copy: `rebuild` makes 
 """
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from studyapp.errors import StaleCardError, StoreError
 from studyapp.reviews import backup, opening
 from studyapp.reviews.cards import CardState, CardTable, Decks, study_day
-from studyapp.reviews.event_log import EventLog, plain_seconds
+from studyapp.reviews.event_log import EventLog, Moment, plain_seconds
 from studyapp.reviews.log import ACTIONS, REVERSALS, LogEvent, RowError, uuid7, valid_rating
 from studyapp.reviews.overview import Overview, overview_of
 from studyapp.reviews.queries import Queries
@@ -27,6 +28,16 @@ from studyapp.settings import Settings
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
+
+Follows = LogEvent | Moment
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An event that was written, and its card after it."""
+
+    event: LogEvent
+    card: CardState
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class Store(Queries):
         self.notices: list[str] = []
         self.configure(settings)
         self._events, self._cards = EventLog(connection), CardTable(connection)
+        self._newest: LogEvent | None = None  # of those written here
 
     @classmethod
     def open(
@@ -115,7 +127,11 @@ class Store(Queries):
 
     # ------------------------------------------------------------------ writing
 
-    def append(
+    def append(self, kind: str, card: str, now: datetime, **said: Any) -> LogEvent:
+        """Write one event as `write` does; the event."""
+        return self.write(kind, card, now, **said).event
+
+    def write(
         self,
         kind: str,
         card: str,
@@ -126,7 +142,7 @@ class Store(Queries):
         seconds: float = 0.0,
         language: str = "en",
         data: Mapping[str, Any] | None = None,
-    ) -> LogEvent:
+    ) -> Written:
         """Write one event and what it makes of its card, together.
 
         `expect` is the card as it was shown. An act is never put before what it follows: where the clock was set back,
@@ -155,8 +171,10 @@ class Store(Queries):
                 values |= {"rating": rating, "was": before.state, "config": self.scheduler.config(now)}
             event = self._event(kind, card, now, [last], **values)
             self._events.insert(event)
-            self._cards.put(self.scheduler.apply(before, event))
-        return event
+            after = self.scheduler.apply(before, event)
+            self._cards.put(after)
+        self._newest = event
+        return Written(event, after)
 
     def reverse(self, kind: str, uid: str, now: datetime) -> LogEvent | None:
         """Undo or redo one event by its uid; the event, or None where there is none or it stands so already."""
@@ -248,12 +266,17 @@ class Store(Queries):
                 self._replay(card)
         return new
 
-    def _event(self, kind: str, card: str, now: datetime, follows: Sequence[LogEvent | None], **values: Any) -> LogEvent:
-        """An event that stands after those it follows, and of those of its moment after the newest."""
-        at = max([now.astimezone(UTC), *(event.at for event in follows if event is not None)])
-        values["data"] = json.loads(json.dumps(dict(values.get("data") or {})))
-        uid = uuid7(at, self._events.newest_at(at, card))
-        return LogEvent(uid, kind, card, at, study_day(now, self.settings), device=self.device, **values)
+    def _rolled_back(self) -> None:
+        self._events.forget()
+
+    def _event(self, kind: str, card: str, now: datetime, follows: Sequence[Follows | None], **values: Any) -> LogEvent:
+        """An event that stands after those it follows, and of those of its moment after the one written before it."""
+        at = max([now.astimezone(UTC), *(each.at for each in follows if each is not None)])
+        before = max((each.uid for each in (*follows, self._newest) if each is not None and each.at == at), default=None)
+        data = msgspec.json.decode(msgspec.json.encode(values.pop("data", None) or {}))
+        return LogEvent(
+            uuid7(at, before), kind, card, at, study_day(now, self.settings), device=self.device, data=data, **values
+        )
 
     def _last_act(self, standing: bool) -> LogEvent | None:
         where = "target IS NULL AND device = ?" + (" AND seq NOT IN (SELECT seq FROM undone)" if standing else "")
@@ -266,7 +289,8 @@ class Store(Queries):
         last = self._events.last_reversal(uid)
         if turned is None or (last is not None and last.kind == "undo") == (kind == "undo"):
             return None
-        self._events.insert(self._event(kind, turned.card, now, [turned, last], target=uid))
+        self._newest = self._event(kind, turned.card, now, [turned, last], target=uid)
+        self._events.insert(self._newest)
         self._events.settle([uid])
         self._replay(turned.card)
         return turned

@@ -32,6 +32,7 @@ class StudySession:
         self._acts = Acts(store)
         self._last: str | None = None
         self._sitting = token_hex(4)
+        self._written: tuple[str, CardState | None] = ("", None)  # the last answer's event, and its card
         self._load(study_day(now, store.settings))
 
     # ------------------------------------------------------------------ what is left
@@ -82,7 +83,9 @@ class StudySession:
         if card.suspended:
             raise StoreError(f"{card.card}: is suspended", "Unsuspend it first. Nothing was written.")
         self._last = card.card
-        return self._acts.review(card, rated, now, seconds, language, {**(data or {}), "sitting": self._sitting})
+        after = self._acts.review(card, rated, now, seconds, language, {**(data or {}), "sitting": self._sitting})
+        self._written = self._acts.done[-1].uid, after
+        return after
 
     def undo(self, now: datetime) -> Act | None:
         """Take back the last thing done in this sitting that still stands."""
@@ -136,25 +139,25 @@ class StudySession:
         if day != self._day:
             self._load(day)
             return
-        touched: dict[str, None] = {}
+        touched: dict[str, CardState | None] = {}
         recount = False
         for change in self._store.since(self._seq):
             self._seq = change.seq
-            touched[change.card] = None
+            uid, after = self._written
+            touched[change.card] = after if change.uid == uid else None
             recount |= change.kind in REVERSALS
             if change.kind == "review" and change.day == day:
                 self._done = self._done.plus(change.was)
-        for card in touched:
+        for card, known in touched.items():
             if (place := self._place.get(card)) is not None:
-                self._move(card, place)
+                self._move(card, place, known or self._store.card(card))
         if recount:
             self._done = self._store.done_on(day)
 
-    def _move(self, card: str, place: int) -> None:
+    def _move(self, card: str, place: int, state: CardState) -> None:
         if (slot := self._slots[card]) is not None:
             queue, key = slot
             del queue[bisect_left(queue, key)]
-        state = self._store.card(card)
         due_at = to_text(state.due_at) if state.due_at is not None else None
         slot = None if state.hidden(self._day) else self._slot(Queued(card, state.state, due_at, state.due_day), place)
         self._slots[card] = slot

@@ -69,7 +69,8 @@ def forecast(cards, day):
         if not state.suspended and state.state != "new":
             first = 0 if state.due_day is None else max(0, state.due_day - day)
             first = max(first, 1) if state.hidden(day) else first
-            coming[first] += first < FORECAST_DAYS
+            if first < FORECAST_DAYS:
+                coming[first] += 1
     return coming
 
 
