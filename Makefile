@@ -23,7 +23,7 @@ verify: $(VENV)/.app ## run every demo
 	$(BIN)/studyapp verify
 
 bench: $(VENV)/.dev ## measure start-up, answering, searching and exporting, beside Anki (ten minutes)
-	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/screens.py
 	$(BIN)/python benchmarks/reviews.py
 
 screenshots: $(VENV)/.app ## make the README's pictures anew

@@ -1,6 +1,8 @@
 """The app: hands each screen its context, obeys the screens' wishes, and starts the lab once the first frame stands."""
 
+import gc
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from typing import Any, ClassVar
 
 from textual import on, work
@@ -15,14 +17,7 @@ from studyapp.tui.commands import bindings
 from studyapp.tui.exit_guard import ExitGuard
 from studyapp.tui.keymap import keymap
 from studyapp.tui.screens.base import BaseScreen, tell_error
-from studyapp.tui.screens.browse import Browse
-from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
-from studyapp.tui.screens.lab import LabScreen
-from studyapp.tui.screens.models import Models
-from studyapp.tui.screens.new_cards import NewCards
-from studyapp.tui.screens.stats import Stats
-from studyapp.tui.screens.study import Study
 
 LIGHT = Theme(
     "studyapp-light",
@@ -37,6 +32,7 @@ LIGHT = Theme(
     panel="#e8e4dc",
     dark=False,
 )
+SOON = ("study", "browse")
 THEMES = {"dark": "textual-dark", "light": LIGHT.name}
 
 
@@ -63,12 +59,20 @@ class StudyApp(App[None]):
             self.guard.watch()
         await self.push_screen(Home(self.context))
         self.call_after_refresh(self._start_lab)
+        self.call_after_refresh(self._load_screens)
         if self.context.in_background:
             self.call_after_refresh(self._maintain)
 
     @work(exclusive=True, group="lab-start", exit_on_error=False)
     async def _start_lab(self) -> None:
         await self.context.lab.start()
+
+    @work(exclusive=True, group="screens", exit_on_error=False, thread=True)
+    def _load_screens(self) -> None:
+        """The code of the screens that come next: nothing that Home's first frame should wait for."""
+        for name in SOON:
+            import_module(f"studyapp.tui.screens.{name}")
+        gc.freeze()  # bank and code stay for good: looking through them again and again would hold a key up
 
     @work(exclusive=True, group="maintenance", exit_on_error=False, thread=True)
     def _maintain(self) -> None:
@@ -98,30 +102,44 @@ class StudyApp(App[None]):
 
     @on(Home.Study)
     def _study(self, wish: Home.Study) -> None:
+        from studyapp.tui.screens.study import Study
+
         self.push_screen(Study(self.context, wish.topic, wish.practice))
 
     @on(Home.Go)
     def _go(self, wish: Home.Go) -> None:
         match wish.to:
             case "lab":
+                from studyapp.tui.screens.lab import LabScreen
+
                 self.push_screen(LabScreen(self.context))
             case "models":
                 self.action_models()
             case "new_cards":
+                from studyapp.tui.screens.new_cards import NewCards
+
                 self.push_screen(NewCards(self.context))
             case "stats":
+                from studyapp.tui.screens.stats import Stats
+
                 self.push_screen(Stats(self.context))
             case _:
+                from studyapp.tui.screens.browse import Browse
+
                 self.push_screen(Browse(self.context, wish.topic, wish.to == "search"))
 
     def action_read(self, question: str) -> None:
         """Read a question, such as one that an interviewer asks next."""
+        from studyapp.tui.screens.browse import Browse
+
         self.push_screen(Browse(self.context, reading=question))
 
     def action_models(self) -> None:
         """The table of models: of those that the question on the screen names in its `today`, else of all."""
-        if isinstance(self.screen, Models):
+        if self.here and self.here.scope == "models":
             return
+        from studyapp.tui.screens.models import Models
+
         question = getattr(self.screen, "question", None)
         if question is not None and question.today and question.today.models:
             self.push_screen(Models(self.context, question.today.models, question.topic))
@@ -130,7 +148,9 @@ class StudyApp(App[None]):
 
     def action_help(self) -> None:
         """Every key, mark and number."""
-        if not isinstance(self.screen, Help):
+        if not (self.here and self.here.scope == "help"):
+            from studyapp.tui.screens.help import Help
+
             self.push_screen(Help(self.context))
 
     @property

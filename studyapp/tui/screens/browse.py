@@ -20,9 +20,13 @@ from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.row_list import Row, RowList
+from studyapp.tui.widgets.search_field import SearchField
 
 SETTLED_SECONDS = 0.15
 """An answer is drawn once the cursor has rested so long: typing and moving never wait for it."""
+
+FRAME_SECONDS = 0.02
+"""What is to be drawn at once comes after the frame that shows the rest."""
 
 
 class Browse(BaseScreen):
@@ -46,7 +50,7 @@ class Browse(BaseScreen):
     def compose(self) -> ComposeResult:
         """Search above, list left, question right."""
         yield Static(id="title", markup=False)
-        yield Input(id="search", compact=True)
+        yield SearchField(id="search", compact=True)
         with Horizontal(id="panes"):
             yield RowList(id="list")
             with VerticalScroll(id="reading"):
@@ -104,7 +108,7 @@ class Browse(BaseScreen):
         """Draw the question under the cursor once the cursor rests."""
         if self._settling is not None:
             self._settling.stop()
-        self._settling = self.set_timer(0.001 if now else SETTLED_SECONDS, self._read)
+        self._settling = self.set_timer(FRAME_SECONDS if now else SETTLED_SECONDS, self._read)
 
     @work(exclusive=True, group="reading")
     async def _read(self) -> None:
@@ -119,7 +123,7 @@ class Browse(BaseScreen):
             if question:
                 await answer.fill(self.context, question, (), full=True)
         except NoMatches:
-            if self.is_attached:
+            if answer.children:
                 raise
             return  # the screen was left while its answer was laid out
         answer.display = question is not None

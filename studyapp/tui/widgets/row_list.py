@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
@@ -39,10 +40,13 @@ class RowList(ScrollView, can_focus=True):
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {"row-list--highlighted", "row-list--note"}
     DEFAULT_CSS = """
-    RowList { height: 1fr; overflow-x: hidden; overflow-y: auto; }
+    RowList { height: 1fr; overflow-x: hidden; overflow-y: scroll; }
     RowList > .row-list--note { color: $foreground-muted; }
     RowList > .row-list--highlighted { background: $accent 18%; }
     """
+
+    virtual_size = Reactive(Size(0, 0), layout=False)
+    """How far the rows reach: nothing around the list depends on it, so that the screen need not be laid out again."""
 
     @dataclass
     class Highlighted(Message):
@@ -94,7 +98,11 @@ class RowList(ScrollView, can_focus=True):
         super().notify_style_update()
 
     def _lay_out(self) -> None:
-        self.virtual_size = Size(self.scrollable_content_region.width, len(self.rows) * self.row_height)
+        """Say how far the rows reach."""
+        height = len(self.rows) * self.row_height
+        self.virtual_size = Size(self.scrollable_content_region.width, height)
+        self.vertical_scrollbar.window_virtual_size = height
+        self.vertical_scrollbar.window_size = self.size.height
         self._show_cursor()
         self.refresh()
 
