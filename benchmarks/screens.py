@@ -339,6 +339,7 @@ def main() -> None:
         question = context.bank.questions["attention-scaling-sqrt-dk"]
         texts = [question.brief["en"], question.answer["en"]]
         large = large_store(root / "large.db")
+        context.store.close()  # made once: a database is new only to a new learner
         print(f"{len(context.bank.questions)} questions, {len(list((root / 'demos').glob('*/*.py')))} demos, {bank.parent}")
         for _ in range(times):
             first_frames(root, seen)

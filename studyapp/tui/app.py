@@ -48,7 +48,7 @@ class StudyApp(App[None]):
         super().__init__()
         wrap.install()
         self.context = context
-        self.guard = ExitGuard(self.exit, context.lab.kill)
+        self.guard = ExitGuard(self.exit, self._kill_lab)
         self.set_keymap(keymap(context.settings.keys))
 
     async def on_mount(self) -> None:
@@ -96,9 +96,15 @@ class StudyApp(App[None]):
             self.guard.leaving()
         super().exit(*args, **kwargs)
 
+    def _kill_lab(self) -> None:
+        """The lab's end when there is no time for a better one; what was never asked for is not made for it."""
+        if "lab" in self.context.__dict__:
+            self.context.lab.kill()
+
     async def on_unmount(self) -> None:
         """Leave no process behind."""
-        await self.context.lab.close()
+        if "lab" in self.context.__dict__:
+            await self.context.lab.close()
 
     @on(Home.Study)
     def _study(self, wish: Home.Study) -> None:

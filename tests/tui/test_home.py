@@ -131,7 +131,7 @@ async def test_new_cards_a_day_and_their_order_are_set_from_home(make_app: Any, 
         assert isinstance(app.screen, NewCards) and "1 +" in text(app, "#numbers")
         await pilot.press("plus", "plus", "minus", "o")
         await pilot.pause()
-        assert (kept[-1].new_per_day, kept[-1].new_order) == (2, "core")
+        assert kept == [{"new_per_day": 2}, {"new_per_day": 3}, {"new_per_day": 2}, {"new_order": "core"}]
         unseen = text(app, "#numbers").splitlines()[-2:]
         assert [line.split()[-3:] for line in unseen] == [["1", "1", "·"], ["1", "·", "·"]]
         await pilot.press("escape")

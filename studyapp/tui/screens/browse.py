@@ -123,7 +123,7 @@ class Browse(BaseScreen):
             if question:
                 await answer.fill(self.context, question, (), full=True)
         except NoMatches:
-            if answer.children:
+            if self in self.app.screen_stack and answer.is_attached and answer.children:
                 raise
             return  # the screen was left while its answer was laid out
         answer.display = question is not None

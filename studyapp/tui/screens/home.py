@@ -58,6 +58,9 @@ class Home(BaseScreen):
             yield Static(id="scope", markup=False)
         yield KeyFooter()
 
+    async def begin(self) -> None:
+        """Nothing: what is on top is drawn when it resumes, also the first time."""
+
     async def on_screen_resume(self) -> None:
         """Come back to fresh numbers."""
         await self.show()
