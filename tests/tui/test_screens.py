@@ -54,7 +54,7 @@ async def test_light_and_dark_switch_and_are_kept(make_app: Any) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("f3")
         await pilot.pause()
-        assert app.theme == "studyapp-light" and kept[-1].theme == "light"
+        assert app.theme == "studyapp-light" and kept == [{"theme": "light"}]
 
 
 async def test_the_palette_offers_the_commands_of_the_room(make_app: Any) -> None:
