@@ -4,11 +4,12 @@ import io
 import math
 import textwrap
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines, format_cell
-from studyapp.render.chart_text import number
+from studyapp.evidence.numbers import Cell, number, number_style, readable
+from studyapp.evidence.types import Bars, Evidence, Heatmap, Lines
 
 CHINESE_FONTS = (
     "Noto Sans CJK SC",
@@ -22,7 +23,10 @@ CHINESE_FONTS = (
 FONTS = (*CHINESE_FONTS, "DejaVu Sans")
 
 MAX_TICKS, MAX_DOTS, MAX_LABELS, MAX_CELLS, TITLE_WIDTH = 8, 40, 50, 16, 64
+LABEL_WIDTH = 40
 SIZE, DPI, MARGIN = (6.0, 3.6), 100, 0.06  # inches, pixels an inch, inches
+ASIDE = 0.05  # values that reach less far than this beyond zero are of one sign
+COMPRESSION = 3  # of 9: a twentieth more bytes, a twentieth less time
 
 
 @cache
@@ -60,7 +64,7 @@ def picture(evidence: Evidence) -> bytes | None:
         axes.set_title(textwrap.fill(evidence.title, TITLE_WIDTH))
         axes.minorticks_off()  # each tick is five objects, and a log axis has dozens that nobody reads
         _fill(figure)
-        figure.savefig(out, format="png", metadata={"Software": None})
+        figure.savefig(out, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": COMPRESSION})
     return out.getvalue()
 
 
@@ -78,22 +82,17 @@ def _fill(figure: Any) -> None:
 
 def _lines(axes: Any, evidence: Lines) -> None:
     numbers = [number(v) for v in evidence.x]
-    xs: list[Any] = [str(v) for v in evidence.x] if all(n is None for n in numbers) else [_nan(n) for n in numbers]
+    named = all(n is None for n in numbers)
+    xs: list[Any] = [str(v) for v in evidence.x] if named else [_nan(n) for n in numbers]
     for name, values in evidence.series.items():
         axes.plot(xs, [_nan(number(v)) for v in values], marker="o" if len(xs) <= MAX_DOTS else "", label=name)
     axes.set_xlabel(evidence.x_label)
-    axes.set_ylabel(evidence.y_label)
-    if "x" in evidence.log and not isinstance(xs[0] if xs else "", str):
-        axes.set_xscale("log")
-        _plain_ticks(axes.xaxis)
-        if len(xs) <= MAX_TICKS:
+    if not named:
+        _scale(axes, "x", evidence.x, evidence.x_label, "x" in evidence.log)
+        if "x" in evidence.log and len(xs) <= MAX_TICKS:
             axes.set_xticks([x for x in xs if x > 0])
-    if "y" in evidence.log:
-        axes.set_yscale("log")
-        _plain_ticks(axes.yaxis)
+    _series(axes, evidence)
     axes.grid(True, alpha=0.3)
-    if any(evidence.series):
-        axes.legend()
 
 
 def _bars(axes: Any, evidence: Bars) -> None:
@@ -103,31 +102,49 @@ def _bars(axes: Any, evidence: Bars) -> None:
         axes.bar(places, [_nan(number(v)) for v in values], width, label=name)
     crowded = sum(map(len, evidence.labels)) > MAX_LABELS
     axes.set_xticks(range(len(evidence.labels)), evidence.labels, rotation=30 if crowded else 0)
-    axes.set_ylabel(evidence.y_label)
-    if "y" in evidence.log:
-        axes.set_yscale("log")
-        _plain_ticks(axes.yaxis)
-    if any(evidence.series):
+    _series(axes, evidence)
+
+
+def _series(axes: Any, evidence: Lines | Bars) -> None:
+    """The y axis, and which series is which; one alone is named by the axis."""
+    names = list(evidence.series)
+    label = evidence.y_label or (names[0] if len(names) == 1 else "")
+    axes.set_ylabel(textwrap.fill(label, LABEL_WIDTH))
+    _scale(axes, "y", [v for values in evidence.series.values() for v in values], label, "y" in evidence.log)
+    if any(names) and names != [label]:
         axes.legend()
 
 
 def _heatmap(figure: Any, axes: Any, evidence: Heatmap) -> None:
-    shown = axes.imshow([[_nan(number(v)) for v in row] for row in evidence.values], aspect="auto", cmap="viridis")
-    figure.colorbar(shown)
+    values = [[_nan(number(v)) for v in row] for row in evidence.values]
+    finite = [v for row in values for v in row if not math.isnan(v)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
+    edge = max(-low, high)
+    if min(-low, high) > edge * ASIDE:  # of both signs: zero is white, and as far from either end
+        shown = axes.imshow(values, aspect="auto", cmap="RdBu_r", vmin=-edge, vmax=edge)
+    else:
+        shown = axes.imshow(values, aspect="auto", cmap="viridis")
+    _scale(figure.colorbar(shown).ax, "y", finite, "", False)
     axes.set_xlabel(evidence.x_label)
-    axes.set_ylabel(evidence.y_label)
+    axes.set_ylabel(textwrap.fill(evidence.y_label, LABEL_WIDTH))
     for names, set_ticks in ((evidence.x, axes.set_xticks), (evidence.y, axes.set_yticks)):
         if names:
             every = math.ceil(len(names) / MAX_CELLS)
             set_ticks(range(0, len(names), every), names[::every])
 
 
-def _plain_ticks(axis: Any) -> None:
-    """Powers of ten as the reader writes them: matplotlib's own labels are formulas, and text here is never parsed as one."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+def _scale(axes: Any, which: str, values: Sequence[Cell], label: str, log: bool) -> None:
+    """A scale with few ticks, and numbers as they stand everywhere else: matplotlib's own are formulas or «1e6» at the top."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-    axis.set_major_formatter(FuncFormatter(lambda value, _: format_cell(float(value))))
-    axis.set_minor_formatter(NullFormatter())
+    style, axis = number_style(values, label), getattr(axes, f"{which}axis")
+    if log:
+        getattr(axes, f"set_{which}scale")("log")
+        axis.set_minor_formatter(NullFormatter())
+    else:
+        whole = all(n == int(n) for n in map(number, values) if n is not None)
+        axis.set_major_locator(MaxNLocator(nbins=MAX_TICKS - 2, steps=(1, 2, 5, 10), integer=whole))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: readable(float(value), style)))
 
 
 def _nan(value: float | None) -> float:

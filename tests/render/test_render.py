@@ -1,3 +1,4 @@
+import io
 import re
 import string
 import subprocess
@@ -128,8 +129,26 @@ def test_a_picture_labels_its_log_axes_with_numbers(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(RendererAgg, "draw_text", spy)
     picture(CURVES)
     picture(BARS)
+    picture(Bars(("a", "b"), {"bytes": (2**21, 2**20)}))
     assert {"16", "64", "256", "100", "方差"} <= set(drawn)
+    assert "bytes" in drawn and any(text.endswith("MiB") for text in drawn) and "1e6" not in drawn
     assert not [s for s in drawn if "$" in s or "math" in s]
+
+
+def test_zero_is_white_where_values_have_both_signs() -> None:
+    """A signed heatmap is as red as it is blue, and white at zero; one of a single sign has no white."""
+    from PIL import Image
+
+    def colours(values: tuple[float, ...]) -> set[tuple[int, int, int]]:
+        drawn = picture(Heatmap((values,)))
+        assert drawn is not None
+        image = Image.open(io.BytesIO(drawn)).convert("RGB")
+        width, height = image.size
+        return {image.getpixel((x, height // 2)) for x in range(width // 8, width * 3 // 4)}
+
+    signed = colours((-1.0, 0.0, 0.5))
+    assert any(min(pixel) > 240 for pixel in signed) and any(b > 2 * r for r, _, b in signed)
+    assert not any(min(pixel) > 240 for pixel in colours((0.2, 0.5, 1.0)))
 
 
 def test_a_table_has_no_picture() -> None:
