@@ -1,152 +1,146 @@
-r"""Fewer key/value heads pay where a step reads a large cache for few query tokens: in decoding, hardly in prefill.
+r"""Fewer KV heads pay where the cache outweighs the weights: in long decoding and large batches.
 
-减少 KV 头的收益出现在「为少量 query token 读大量 cache」之处：解码受益，prefill 几乎不受益。
+只有 cache 超过权重，减少 KV 头才划算：长上下文、大 batch 的解码。
 
-Shazeer 2019, §2.4 and §3; Ainslie et al. 2023, §2.2. Everything is counted on torch's meta device, in shapes without
-memory: FLOPs by torch's counter (a multiply-add is 2, no mask), bytes in 16 bit. `balance` is 989 TFLOP/s of an H100 over
-its 3.35 TB/s. Turn `kv_heads`, `cached` (batch × context), `memory_gb`.
+Shazeer 2019; Ainslie et al. 2023. Computed in shapes without memory (torch's meta device): 16 bit, 1 GB = 1e9 bytes.
+Turn `cached` (batch × context) to 16,384 at most: the weights outweigh the cache, and little is gained.
+把 `cached`（batch × 上下文）限制在 16,384 以内：权重远多于 cache，收益很小。
 """
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from studyapp.evidence import expect, lines, main, show, table
+from studyapp.evidence import Drill, between, breaks, each, expect, lines, main, show
+from studyapp.evidence.tools import named_model
 
 
 class Layer(nn.Module):
-    """The matrices of a decoder layer: h query heads, n key/value heads, a gated MLP, no biases."""
+    """The matrices of a decoder layer in 16 bit without memory: h query heads, n KV heads, a gated MLP, no
+    biases."""
 
-    def __init__(self, width: int, heads: int, kv_heads: int, hidden: int) -> None:
+    def __init__(self, width: int, heads: int, kv_heads: int, d_ff: int, d_head: int = 0) -> None:
         super().__init__()
-        self.n, self.d = kv_heads, width // heads
-        self.q, self.o = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
-        self.kv = nn.Linear(width, 2 * kv_heads * self.d, bias=False)
-        self.gate, self.up = nn.Linear(width, hidden, bias=False), nn.Linear(width, hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
+        self.kv_heads, self.width, d_head = kv_heads, width, d_head or width // heads
+        shapes = {"q": (width, heads * d_head), "kv": (width, 2 * kv_heads * d_head), "o": (heads * d_head, width),
+                  "gate": (width, d_ff), "up": (width, d_ff), "down": (d_ff, width)}
+        for name, (inputs, outputs) in shapes.items():
+            setattr(self, name, nn.Linear(inputs, outputs, False, device="meta", dtype=torch.half))
 
-    def cache(self, x: Tensor) -> Tensor:
-        """Keys and values of x (s, width): (2, n, s, d)."""
-        return self.kv(x).unflatten(-1, (2, self.n, self.d)).permute(1, 2, 0, 3).contiguous()
+    def cache(self, tokens: int) -> Tensor:
+        """Keys and values of so many tokens: (2, kv_heads, tokens, d_head)."""
+        x = torch.empty(tokens, self.width, dtype=torch.half, device="meta")
+        return self.kv(x).unflatten(-1, (2, self.kv_heads, -1)).permute(1, 2, 0, 3).contiguous()
 
-    def core(self, q: Tensor, cache: Tensor) -> Tensor:
-        """Attention of q (m, width) over the cache; the queries of a group stand as rows of one matmul."""
-        k, v = cache
-        rows = q.unflatten(-1, (self.n, -1, self.d)).permute(1, 2, 0, 3).flatten(1, 2)        # (n, h/n·m, d)
-        out = (rows @ k.transpose(1, 2) * self.d**-0.5).softmax(-1) @ v
-        return out.view(self.n, -1, len(q), self.d).permute(2, 0, 1, 3).flatten(1)            # (m, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """A prefill of x (s, width), without norms and residuals: they do no matmul."""
-        x = self.o(self.core(self.q(x), self.cache(x)))
-        return self.down(nn.functional.silu(self.gate(x)) * self.up(x))
+    def bytes(self) -> tuple[int, int]:
+        """Bytes of the weights, and of the cache of one token."""
+        return sum(p.nbytes for p in self.parameters()), self.cache(1).nbytes
 
 
-def on_meta(width: int, heads: int, kv_heads: int, hidden: int) -> Layer:
-    """A layer in 16 bit that has shapes and no memory."""
-    with torch.device("meta"):
-        return Layer(width, heads, kv_heads, hidden).half()
+def llama2_70b(kv_heads: int = 0) -> tuple[Layer, int]:
+    """A layer of Llama 2 70B, with so many KV heads instead of its own where given, and the number of its
+    layers."""
+    row = named_model("llama-2-70b")
+    return Layer(row["width"], row["heads"], kv_heads or row["kv_heads"], row["ffn"]["d_ff"]), row["layers"]
 
 
-def states(tokens: int, width: int) -> Tensor:
-    """Hidden states (tokens, width) in 16 bit, without memory."""
-    return torch.empty(tokens, width, dtype=torch.half, device="meta")
+RANGES = {
+    "cached": each(between(1, 1000000000), at_least=2, rising=True),
+    "grouped": between(1, 64, divides=64),
+    "memory_gb": between(200, 10000),
+    "contexts": each(between(1, 1048576), rising=True),
+}
 
 
-def flops(work, *args: Tensor) -> int:
-    """Floating-point operations that torch's own counter finds."""
-    with FlopCounterMode(display=False) as counter:
-        work(*args)
-    return counter.get_total_flops()
+@breaks(cached=(1024, 16384),
+        en="Weights of 1.7 GB outweigh a cache of 67 MB: the bytes of a step fall by a quarter, not to an eighth.",
+        zh="权重 1.7 GB 远多于 67 MB 的 cache：一步读取的字节只少了约四分之一，而不是降为八分之一。")
+def claim_gain_comes_when_cache_outweighs_weights(cached=(1024, 16384, 131072, 1048576, 8388608)):
+    """A decode step reads weights and cache: in a layer of Llama 2 70B GQA saves the full h/n only where
+    the cache outweighs the weights, batch × context in the millions.
+
+    解码一步要读权重和 cache：在 Llama 2 70B 的一层里，cache 远超权重（batch × 上下文达到百万级），GQA 才省
+    到 h/n。"""
+    (w_mha, t_mha), (w_gqa, t_gqa) = (llama2_70b(n)[0].bytes() for n in (64, 8))
+    gain = [(w_mha + t_mha * c) / (w_gqa + t_gqa * c) for c in cached]
+    show(lines("batch × context", cached, {"bytes, MHA over GQA": gain, "h/n": [8] * len(cached)}, log="x"))
+    d, f = 8192, 28672                                               # by hand, n KV heads of width 128
+    by_hand = {n: [2 * (2 * d**2 + 2 * d * 128 * n + 3 * d * f) + 512 * n * c for c in cached] for n in (64, 8)}
+    expect("bytes of a step, MHA over GQA", gain,
+           equals=[m / g for m, g in zip(by_hand[64], by_hand[8], strict=True)],
+           within=1e-9, at=("batch × context", cached))
+    expect("gain at the largest batch × context, over h/n", gain[-1] / 8, at_least=0.9)
 
 
-def held(layer: Layer) -> tuple[int, int]:
-    """Bytes of a layer's weights, and of the cache of one token."""
-    width = layer.q.in_features
-    return sum(p.nbytes for p in layer.parameters()), layer.cache(states(1, width)).nbytes
+@breaks(grouped=64, en="With 64 KV heads it is MHA itself.", zh="若有 64 个 KV 头，就是 MHA 本身。")
+def claim_full_memory_serves_h_over_n_more(memory_gb=640, contexts=(1024, 4096, 16384, 32768), grouped=8):
+    """On 640 GB, Llama 2 70B leaves room for 374 sequences of 4096 tokens with 8 KV heads, against 45 with
+    64: over h/n as many.
 
-
-def claim_block_saves_less_than_a_sixth(heads=8, kv_heads=(8, 4, 2, 1), width=384, hidden=1024,
-                                        lengths=(64, 256, 1024, 4096)):
-    """Of a layer whose MLP does 16D² FLOPs a token, fewer KV heads save less than a sixth of a prefill, and the less
-    the longer the text; of the four projections alone MQA saves nearly half.
-
-    若 MLP 每 token 做 16D² FLOPs，减少 KV 头省下的 prefill 计算不到一层的六分之一，文本越长省得越少；只看四个投影，
-    MQA 省去近一半。"""
-    layers, x = {n: on_meta(width, heads, n, hidden) for n in kv_heads}, states(1, width)
-    full = [flops(on_meta(width, heads, heads, hidden), states(s, width)) for s in lengths]
-    saved = {n: [1 - flops(layer, states(s, width)) / f for s, f in zip(lengths, full, strict=True)]
-             for n, layer in layers.items()}
-    projections = [sum(flops(part, x) for part in (a.q, a.kv, a.o)) for a in layers.values()]
-    of_mha = [p / (8 * width**2) for p in projections]
-    show(lines("tokens", lengths, {f"n = {n}": share for n, share in saved.items()}, log="x",
-               y_label="share of the layer's FLOPs saved"))
-    show(table({"kv heads n": kv_heads, "projection FLOPs a token": projections,
-                "of MHA's 8D²": of_mha}))
-    for n, share in saved.items():
-        expect(f"share of the layer saved, n = {n}", share, at_most=1 / 6, at=("tokens", lengths))
-        expect(f"rise of that share with the length, n = {n}", torch.tensor(share).diff(), at_most=0)
-    expect("projection FLOPs over MHA's", of_mha, equals=[(1 + n / heads) / 2 for n in kv_heads], at=("n", kv_heads))
-
-
-def claim_prefill_reuses_each_key(heads=8, kv_heads=(8, 4, 2, 1), width=384, hidden=1024, context=1024,
-                                  queries=(1, 4, 16, 64, 256, 1024), balance=295.0):
-    """m query tokens in one step do m·h/n FLOPs for each cache byte: one decoded token stays far below the balance
-    point of a GPU under MHA, a prefill of a thousand is past it with any n.
-
-    一步含 m 个 query token 时，每字节 cache 做 m·h/n 次 FLOP：MHA 下逐个解码远低于 GPU 的平衡点，一千个 token 的
-    prefill 则无论 n 取多少都已越过。"""
-    found = {}
-    for n in kv_heads:
-        layer = on_meta(width, heads, n, hidden)
-        cache = layer.cache(states(context, width))
-        found[n] = [flops(layer.core, states(m, width), cache) / cache.nbytes for m in queries]
-    show(lines("query tokens m", queries, {f"n = {n}": f for n, f in found.items()} | {
-        "H100, bf16": [balance] * len(queries)}, log="xy", y_label="FLOPs for each cache byte"))
-    for n, got in found.items():
-        expect(f"FLOPs a byte, n = {n}", got, equals=[m * heads / n for m in queries], at=("m", queries))
-    expect(f"one token over the balance point, n = {kv_heads[0]}", found[kv_heads[0]][0] / balance, at_most=0.1)
-    expect("longest prefill over the balance point", [f[-1] / balance for f in found.values()], at_least=1,
-           at=("n", kv_heads))
-
-
-def claim_gain_comes_when_cache_outweighs_weights(heads_70b=64, kv_heads_70b=8, width_70b=8192, hidden_70b=28672,
-                                                  cached=(1024, 16384, 131072, 1048576, 8388608)):
-    """A decode step reads weights and cache: GQA gains little while batch × context is small, and nears h/n only
-    when the cache outweighs the weights.
-
-    解码一步要读权重和 cache：batch × 上下文小时 GQA 收益很小；只有 cache 超过权重，收益才接近 h/n。"""
-    (w_mha, t_mha), (w_gqa, t_gqa) = (held(on_meta(width_70b, heads_70b, n, hidden_70b)) for n in (heads_70b, kv_heads_70b))
-    gain = torch.tensor([(w_mha + t_mha * c) / (w_gqa + t_gqa * c) for c in cached])
-    limit = heads_70b / kv_heads_70b
-    show(table({"batch × context": cached, "weights, GB": [w_gqa / 1e9] * len(cached),
-                "cache, MHA, GB": [t_mha * c / 1e9 for c in cached], "cache, GQA, GB": [t_gqa * c / 1e9 for c in cached],
-                "MHA over GQA": gain}, title="bytes that one layer reads in a step, 16 bit"))
-    show(lines("batch × context", cached, {"bytes, MHA over GQA": gain, "h/n": [limit] * len(cached)}, log="x"))
-    expect("bytes of a step, MHA over GQA", gain, at_most=limit, at=("batch × context", cached))
-    expect("rise from one batch × context to the next", gain.diff(), at_least=0, at=("batch × context", cached[1:]))
-    expect("gain at the smallest batch × context", gain[0], at_most=1.3)
-    expect("gain at the largest, over h/n", gain[-1] / limit, at_least=0.9)
-
-
-def claim_full_memory_serves_h_over_n_more(heads_70b=64, kv_heads_70b=8, width_70b=8192, hidden_70b=28672, layers=80,
-                                           memory_gb=640.0, contexts=(1024, 4096, 16384, 32768)):
-    """With the memory full, a step reads all of it and yields one token for each sequence: h/n times as many sequences
-    fit, so each byte read yields at least h/n times as many tokens.
-
-    显存装满时，一步把它全部读一遍，并为每条序列产出一个 token：能放下的序列是 h/n 倍，于是每读一个字节产出的 token
-    至少也是 h/n 倍。"""
+    640 GB 显存上，8 个 KV 头的 Llama 2 70B 能放下 374 条 4096 token 的序列，64 个 KV 头只能放 45 条：超过
+    h/n 倍。"""
     fits = {}
-    for n in (heads_70b, kv_heads_70b):
-        weights, token = held(on_meta(width_70b, heads_70b, n, hidden_70b))
+    for n in (64, grouped):
+        layer, layers = llama2_70b(n)
+        weights, token = layer.bytes()
         fits[n] = [(memory_gb * 1e9 - layers * weights) / (layers * token * c) for c in contexts]
-    mha, gqa = fits.values()
-    more = [b / a for a, b in zip(mha, gqa, strict=True)]
-    show(lines("context", contexts, {"MHA": mha, "GQA": gqa}, log="xy", y_label="sequences that fit"))
-    show(table({"context": contexts, "sequences, MHA": [int(a) for a in mha], "sequences, GQA": [int(b) for b in gqa],
-                "tokens for each byte read, GQA over MHA": more}))
-    expect("sequences that fit, GQA over MHA", more, at_least=heads_70b / kv_heads_70b, at=("context", contexts))
+    show(lines("context", contexts, {f"{n} KV heads": f for n, f in fits.items()}, log="xy",
+               y_label="sequences that fit"))
+    expect("sequences that fit, GQA over MHA", [g / m for m, g in zip(fits[64], fits[grouped], strict=True)],
+           at_least=8,
+           at=("context", contexts))
 
+
+def drill_cache_per_token(rng) -> Drill:
+    """KV cache per token of a configuration."""
+    layers, n, d_head = rng.choice(((32, 8, 128), (80, 8, 128), (48, 4, 128), (64, 8, 128), (24, 2, 256),
+                                    (36, 8, 64)))
+    width = 8 * n * d_head
+    one = Layer(width, 8 * n, n, width, d_head).cache(1).nbytes
+    return Drill(
+        en=f"layers {layers}, width {width}, query heads {8 * n}, KV heads {n}, d_head {d_head}, bf16. How many KiB (1024 bytes) "
+           f"of KV cache does one token take in the whole model?",
+        zh=f"层数 {layers}，宽度 {width}，query 头 {8 * n} 个，KV 头 {n} 个，d_head {d_head}，bf16。整个模型每个 token 的 KV cache "
+           f"是多少 KiB（1024 字节）？",
+        answer=layers * one / 1024,
+        unit="KiB",
+        steps=[(f"one layer: 2 · {n} · {d_head} · 2 bytes = {one} bytes",
+                f"一层：2 · {n} · {d_head} · 2 字节 = {one} 字节"),
+               (f"{layers} layers: {layers * one / 1024:g} KiB; width and query heads do not enter",
+                f"{layers} 层：{layers * one / 1024:g} KiB；宽度与 query 头数不出现")],
+        proved_by="full_memory_serves_h_over_n_more",
+    )
+
+
+def drill_sequences_that_fit(rng) -> Drill:
+    """How many sequences fit beside the weights."""
+    memory, weights, context = rng.choice(((80, 16, 8192), (80, 16, 32768), (160, 64, 8192), (24, 8, 4096)))
+    token = 32 * Layer(4096, 32, 8, 14336).cache(1).nbytes
+    return Drill(
+        en=f"A model of 32 layers has 8 KV heads of width 128 and weights of {weights} GB (1e9 bytes) on {memory} GB. How many whole "
+           f"sequences of {context} tokens fit into the rest with a bf16 KV cache, nothing else counted?",
+        zh=f"某模型 32 层、8 个宽 128 的 KV 头，权重 {weights} GB（1e9 字节），显存 {memory} GB。剩余显存全部用作 bf16 的 KV cache，能放下"
+           f"多少条完整的 {context} token 序列？",
+        answer=int((memory - weights) * 1e9 // (token * context)),
+        steps=[(f"per token: 2 · 32 · 8 · 128 · 2 bytes = {token} bytes",
+                f"每 token：2 · 32 · 8 · 128 · 2 字节 = {token} 字节"),
+               (f"per sequence: {token * context / 1e9:.2f} GB", f"每条序列：{token * context / 1e9:.2f} GB"),
+               (f"{memory - weights} / {token * context / 1e9:.2f}, rounded down",
+                f"{memory - weights} / {token * context / 1e9:.2f}，向下取整")],
+        proved_by="full_memory_serves_h_over_n_more",
+    )
+
+
+ZH = {
+    "batch × context": "batch × 上下文",
+    "bytes, MHA over GQA": "字节数，MHA 与 GQA 之比",
+    "bytes of a step, MHA over GQA": "一步读取的字节，MHA 与 GQA 之比",
+    "gain at the largest batch × context, over h/n": "batch × 上下文最大时的收益，与 h/n 之比",
+    "{} KV heads": "{} 个 KV 头",
+    "sequences that fit": "能放下的序列数",
+    "sequences that fit, GQA over MHA": "能放下的序列数，GQA 与 MHA 之比",
+    "context": "上下文",
+    "tokens": "token 数",
+}
 
 if __name__ == "__main__":
     main()

@@ -1,235 +1,172 @@
-r"""Fewer key/value heads: the attention itself costs the same, the cache and the bytes read a step shrink to n/h.
+r"""Fewer KV heads: attention itself costs the same; projections and the bytes of a decode step shrink.
 
-减少 key/value 头：注意力本身的计算量不变，KV cache 和每步读取的字节数缩小到 n/h。
+减少 KV 头：注意力本身的计算量不变，缩小的是投影，以及解码每步读取的字节。
 
-MQA: Shazeer 2019; GQA: Ainslie et al. 2023. h query heads share n key/value heads: n = h is MHA, n = 1 is MQA.
-FLOPs are torch's count: a multiply-add is 2, the full score matrix without a mask. Named models stand on torch's meta
-device: shapes without memory. Turn `kv_heads` (each must divide `heads`) and `tokens`.
+MQA: Shazeer 2019; GQA: Ainslie et al. 2023. h query heads share n KV heads: n = h is MHA, n = 1 is MQA. FLOPs count a
+multiply-add as 2, all s × s scores and no mask. Turn `order` to "interleaved": repeated so, it is another function.
+把 `order` 改为 "interleaved"：按交错的次序重复，就成了另一个函数。
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
 
-from studyapp.evidence import bars, expect, main, show, table
+from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show, table
+from studyapp.evidence.tools import flops
 
-# layers, width, query heads, key/value heads: from the published configurations
-MODELS = {"Llama 2 7B (MHA)": (32, 4096, 32, 32), "Llama 2 70B (GQA)": (80, 8192, 64, 8),
-          "Llama 2 70B, were it MHA": (80, 8192, 64, 64), "Llama 3 8B (GQA)": (32, 4096, 32, 8),
-          "Falcon 7B (MQA)": (32, 4544, 71, 1)}
+
+@exercise(
+    claims=("gqa_equals_repeated_kv", "extremes_are_mha_and_mqa"),
+    wrong=("interleaves_the_groups", "forgets_the_scale", "scales_by_the_rows", "softmax_over_queries"),
+)
+def grouped_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention without a mask in which query heads share KV heads by groups, and K and V are never
+    repeated. q and the output are (batch, heads, s, d_head); k and v are (batch, kv_heads, t, d_head).
+    Query head i reads KV head i // (heads / kv_heads).
+
+    不加掩码的注意力：query 头按组共用 KV 头，且从不复制 K、V。q 与输出为 (batch, heads, s, d_head)，k 与 v
+    为 (batch, kv_heads, t, d_head)。第 i 个 query 头读第 i // (heads / kv_heads) 个 KV 头。"""
+    # (batch, kv_heads, h/n · s, d_head): a group's queries
+    rows = q.reshape(len(q), k.shape[1], -1, q.shape[-1])
+    weights = (rows @ k.mT / q.shape[-1] ** 0.5).softmax(-1)         # (batch, kv_heads, h/n · s, t)
+    return (weights @ v).view(q.shape)                               # (batch, heads, s, d_head)
 
 
 class Attention(nn.Module):
-    """Self-attention with `heads` query heads and `kv_heads` key/value heads, no biases."""
+    """A layer of `heads` query and `kv_heads` KV heads, without biases."""
 
     def __init__(self, width: int, heads: int, kv_heads: int) -> None:
         super().__init__()
-        self.heads, self.kv_heads, self.d = heads, kv_heads, width // heads
-        self.q = nn.Linear(width, width, bias=False)
-        self.k = nn.Linear(width, kv_heads * self.d, bias=False)
-        self.v = nn.Linear(width, kv_heads * self.d, bias=False)
-        self.o = nn.Linear(width, width, bias=False)
+        self.d_head = width // heads
+        self.q, self.o = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+        self.k, self.v = (nn.Linear(width, kv_heads * self.d_head, bias=False) for _ in range(2))
 
-    def cache(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The keys and values of x (batch, s, width) as they are cached: (batch, kv_heads, s, d) each."""
-        k, v = (f(x).unflatten(-1, (self.kv_heads, self.d)).transpose(1, 2) for f in (self.k, self.v))
-        return k.contiguous(), v.contiguous()
-
-    def attend(self, x: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Queries of x over keys and values; the h/n queries that share a key stand as rows of one matmul."""
-        b, s, _ = x.shape
-        q = self.q(x).view(b, s, self.kv_heads, -1, self.d).permute(0, 2, 3, 1, 4)        # (b, n, h/n, s, d)
-        q = q.reshape(b, self.kv_heads, -1, self.d)                                       # (b, n, h/n·s, d)
-        weights = (q @ k.transpose(-1, -2) * self.d**-0.5).softmax(-1)                    # (b, n, h/n·s, t)
-        out = (weights @ v).view(b, self.heads, s, self.d)
-        return self.o(out.transpose(1, 2).flatten(2))
+    def projected(self, x: Tensor) -> list[Tensor]:
+        """Queries, keys and values of x (batch, s, width): (batch, heads or kv_heads, s, d_head)."""
+        return [w(x).unflatten(-1, (-1, self.d_head)).transpose(1, 2) for w in (self.q, self.k, self.v)]
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (batch, s, width) to the same shape, without a mask."""
-        return self.attend(x, *self.cache(x))
+        return self.o(grouped_attention(*self.projected(x)).transpose(1, 2).flatten(2))
 
 
-class Allocated(TorchDispatchMode):
-    """Counts the bytes of new storages that torch's operations return."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes: dict[str, int] = {}
-
-    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        inside = {t.untyped_storage().data_ptr() for t in torch.utils._pytree.tree_leaves(args) if isinstance(t, Tensor)}
-        out = op(*args, **(kwargs or {}))
-        for t in torch.utils._pytree.tree_leaves(out):
-            if isinstance(t, Tensor) and t.untyped_storage().data_ptr() not in inside:
-                self.bytes[op.overloadpacket.__name__] = self.bytes.get(op.overloadpacket.__name__, 0) + t.nbytes
-        return out
-
-
-def flops(work) -> int:
-    """Floating-point operations that torch's own counter finds."""
-    with FlopCounterMode(display=False) as counter:
-        work()
-    return counter.get_total_flops()
+RANGES = {
+    "heads": between(1, 32),
+    "kv_heads": each(between(1, "heads", divides="heads")),
+    "width": between(1, 512, multiple_of="heads"),
+    "tokens": between(1, 512),
+    "order": one_of("in a row", "interleaved"),
+    "cached": one_of("KV heads", "query heads"),
+}
+INTERLEAVED = breaks(order="interleaved",
+                     en="Repeated as 0, 1, 0, 1 instead of 0, 0, 1, 1, a query head reads the wrong KV head.",
+                     zh="若按 0、1、0、1 而不是 0、0、1、1 的次序重复，query 头就读错了 KV 头。")
+REPEATED = breaks(cached="query heads",
+                  en="If K and V are cached once for each query head, the intensity stays 1 for every n.",
+                  zh="若为每个 query 头各存一份 K、V，无论 n 取多少，强度都是 1。")
 
 
-def nbytes(*tensors: Tensor) -> int:
-    """Bytes that the tensors hold."""
-    return sum(t.nbytes for t in tensors)
+@INTERLEAVED
+def claim_gqa_equals_repeated_kv(heads=8, kv_heads=(8, 4, 2, 1), width=64, tokens=32, order="in a row"):
+    """GQA is MHA with each KV head repeated h/n times in a row; repeated in another order it is another
+    function.
 
-
-def claim_flops_formula_is_exact(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
-    """The projections cost 4sD²(1 + n/h) FLOPs and hold 2D²(1 + n/h) parameters: K and V shrink, Q and O do not.
-
-    投影的计算量为 4sD²(1 + n/h) FLOPs，参数为 2D²(1 + n/h)：缩小的是 K、V，Q、O 不变。"""
-    x = torch.randn(1, tokens, width)
-    parts = [Attention(width, heads, n) for n in kv_heads]
-    counted = [flops(lambda a=a: a(x)) for a in parts]
-    held = [sum(p.numel() for p in a.parameters()) for a in parts]
-    show(table({"kv heads n": kv_heads, "parameters": held, "FLOPs, whole layer": counted,
-                "of MHA": [c / counted[0] for c in counted]}))
-    expect("parameters", held, equals=[2 * width**2 * (heads + n) // heads for n in kv_heads], at=("n", kv_heads))
-    expect("FLOPs", counted, at=("n", kv_heads),
-           equals=[4 * tokens * width**2 * (heads + n) // heads + 4 * tokens**2 * width for n in kv_heads])
-
-
-def claim_score_flops_do_not_change(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
-    """QKᵀ and the product with V take 4s²D FLOPs whatever n is: sharing K and V saves no attention arithmetic.
-
-    QKᵀ 与乘 V 两步总是 4s²D FLOPs，与 n 无关：共享 K、V 并不减少注意力本身的计算。"""
-    x = torch.randn(1, tokens, width)
-    whole, projections = [], []
+    GQA 等于把每个 KV 头连续重复 h/n 次的 MHA；重复的次序不同，就是另一个函数。"""
+    gaps = []
     for n in kv_heads:
-        a = Attention(width, heads, n)
-        whole.append(flops(lambda a=a: a(x)))
-        projections.append(flops(lambda a=a: (a.q(x), a.k(x), a.v(x), a.o(x))))
-    core = [w - p for w, p in zip(whole, projections, strict=True)]
-    show(bars(kv_heads, {"projections": projections, "scores and values": core}, y_label="FLOPs", title="kv heads"))
+        q, k, v = torch.randn(2, heads, tokens, width // heads), *torch.randn(2, 2, n, tokens, width // heads)
+        repeat = {"in a row": lambda x, g: x.repeat_interleave(g, 1), "interleaved": lambda x,
+                  g: x.repeat(1, g, 1, 1)}[order]
+        full = F.scaled_dot_product_attention(q, repeat(k, heads // n), repeat(v, heads // n))
+        gaps.append((grouped_attention(q, k, v) - full).abs().max())
+    show(bars([f"n = {n}" for n in kv_heads], {"largest difference": gaps}))
+    # float32 outputs below about 4 from up to 512 terms, summed in another order
+    expect("grouped attention less torch's over repeated K and V", gaps, equals=0, within=1e-5, at=("n", kv_heads))
+
+
+@breaks(order="interleaved", en="With more than one KV head the interleaved order gives another output.",
+        zh="KV 头多于一个时，交错的次序会给出另一个结果。")
+def claim_extremes_are_mha_and_mqa(heads=8, width=64, tokens=32, order="in a row"):
+    """n = h is nn.MultiheadAttention, and n = 1 lets all query heads read one K and one V.
+
+    n = h 就是 nn.MultiheadAttention；n = 1 就是所有 query 头共读一个 K 和一个 V。"""
+    x, mha, mqa = torch.randn(1, tokens, width), Attention(width, heads, heads), Attention(width, heads, 1)
+    torchs = nn.MultiheadAttention(width, heads, bias=False, batch_first=True)
+    places = torch.arange(width).view(heads, -1)                     # (heads, d_head)
+    rows = (places if order == "in a row" else places.roll(1, 0)).flatten()
+    torchs.in_proj_weight.data = torch.cat([mha.q.weight, mha.k.weight[rows], mha.v.weight[rows]]).detach()
+    torchs.out_proj.weight.data = mha.o.weight.detach()
+    q, k, v = mqa.projected(x)
+    shared = torch.cat([F.scaled_dot_product_attention(q[:, i], k[:, 0], v[:, 0]) for i in range(heads)], -1)
+    gaps = [(mha(x) - torchs(x, x, x, need_weights=False)[0]).abs().max(), (mqa(x) - mqa.o(shared)).abs().max()]
+    show(table({"KV heads": ["n = h", "n = 1"], "largest difference": gaps}))
+    expect("n = h less nn.MultiheadAttention, n = 1 less a loop over heads", gaps, equals=0, within=1e-5)
+
+
+def claim_flops_formula_is_exact(heads=8, kv_heads=(8, 4, 2, 1), width=64, tokens=64):
+    """The four projections hold 2D²(1 + n/h) weights and cost 4sD²(1 + n/h) FLOPs; QKᵀ and PV cost 4s²D
+    with any n.
+
+    四个投影共有 2D²(1 + n/h) 个权重，计算量 4sD²(1 + n/h) FLOPs；QKᵀ 与 PV 无论 n 取多少都是 4s²D。"""
+    x, layers = torch.randn(1, tokens, width), [Attention(width, heads, n) for n in kv_heads]
+    core = [flops(grouped_attention, *layer.projected(x)) for layer in layers]
+    maps = [flops(layer, x) - c for layer, c in zip(layers, core, strict=True)]
+    show(bars([f"n = {n}" for n in kv_heads], {"projections": maps, "scores and values": core}, y_label="FLOPs"))
+    held = [sum(p.numel() for p in layer.parameters()) for layer in layers]
+    expect("weights", held, equals=[2 * width**2 * (heads + n) // heads for n in kv_heads], at=("n", kv_heads))
+    expect("FLOPs of the projections", maps, at=("n", kv_heads),
+           equals=[4 * tokens * width**2 * (heads + n) // heads for n in kv_heads])
     expect("FLOPs of scores and values", core, equals=4 * tokens**2 * width, at=("n", kv_heads))
 
 
-def claim_cache_shrinks_to_n_over_h(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256, contexts=(4096, 32768, 131072)):
-    """The KV cache of real tensors shrinks to n/h; Llama 2 70B at 4096 tokens in fp16: 1.25 GiB instead of 10.
+@REPEATED
+def claim_decode_intensity_is_h_over_n(heads=8, kv_heads=(8, 4, 2, 1), width=64, tokens=64, cached="KV heads"):
+    """A decode step does h/n attention FLOPs per byte of a 16-bit KV cache: 1 with MHA, h with MQA.
 
-    真实张量的 KV cache 缩小到 n/h；Llama 2 70B 在 4096 token、fp16 下为 1.25 GiB，而不是 10 GiB。"""
-    x = torch.randn(1, tokens, width).half()
-    sizes = [nbytes(*Attention(width, heads, n).half().cache(x)) for n in kv_heads]
-    show(table({"kv heads n": kv_heads, f"cache of {tokens} tokens, bytes": sizes}, title="measured"))
-    gib = {}
-    for name, (layers, d, h, n) in MODELS.items():
-        with torch.device("meta"):
-            caches = [Attention(d, h, n).half().cache(torch.empty(1, c, d, dtype=torch.half)) for c in contexts]
-        gib[name] = [layers * nbytes(*kv) / 2**30 for kv in caches]
-    rows = [(name, g[0] * 2**20 / contexts[0], *g) for name, g in gib.items()]
-    show(table(("model, fp16", "KiB a token", *(f"GiB at {c}" for c in contexts)), rows,
-               title="shapes from configurations, batch 1"))
-    expect("cache over MHA's", [s / sizes[0] for s in sizes], equals=[n / kv_heads[0] for n in kv_heads],
+    解码一步，16 bit 的 KV cache 每字节对应 h/n 次注意力 FLOP：MHA 为 1，MQA 为 h。"""
+    intensity = []
+    for n in kv_heads:
+        kept = n if cached == "KV heads" else heads
+        q, kv = torch.randn(1, heads, 1, width // heads), torch.randn(2, 1, kept, tokens, width // heads)
+        intensity.append(flops(grouped_attention, q, *kv) / kv.bfloat16().nbytes)
+    show(lines("h/n", [heads / n for n in kv_heads], {"FLOPs per byte": intensity}))
+    expect("FLOPs per byte of the cache", intensity, equals=[heads / n for n in kv_heads], within=1e-9,
            at=("n", kv_heads))
-    own, mha = gib["Llama 2 70B (GQA)"], gib["Llama 2 70B, were it MHA"]
-    expect("GiB for 4096 tokens, Llama 2 70B", [g[0] * 4096 / contexts[0] for g in (own, mha)], equals=[1.25, 10])
 
 
-def claim_gqa_equals_repeated_kv(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
-    """Sharing by groups is MHA whose K and V heads are repeated h/n times in a row; interleaving them wrongly is not.
-
-    分组共享等价于把每个 K、V 头连续重复 h/n 次后的 MHA；重复的次序错了就不相等。"""
-    x = torch.randn(1, tokens, width)
-    grouped, builtin, wrong = [], [], []
-    for n in kv_heads:
-        a = Attention(width, heads, n)
-        k, v = a.cache(x)
-        q = a.q(x).unflatten(-1, (heads, a.d)).transpose(1, 2)
-        g = heads // n
-        exact = F.scaled_dot_product_attention(q, k.repeat_interleave(g, 1), v.repeat_interleave(g, 1))
-        tiled = F.scaled_dot_product_attention(q, k.repeat(1, g, 1, 1), v.repeat(1, g, 1, 1))
-        own = F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
-        merged = a.o(exact.transpose(1, 2).flatten(2))
-        grouped.append((a(x) - merged).abs().max())
-        builtin.append((own - exact).abs().max())
-        wrong.append((tiled - exact).abs().max())
-    show(table({"kv heads n": kv_heads, "grouped matmul": grouped, "enable_gqa": builtin, "wrong order": wrong}))
-    expect("grouped matmul against repeated K, V", grouped, at_most=1e-6, at=("n", kv_heads))
-    expect("enable_gqa against repeated K, V", builtin, at_most=1e-6, at=("n", kv_heads))
-    between = [i for i, n in enumerate(kv_heads) if 1 < n < heads]
-    expect("wrong order against right", [wrong[i] for i in between], at_least=1e-3,
-           at=("n", [kv_heads[i] for i in between]))
+def drill_projection_weights(rng) -> Drill:
+    """Weights of the four projections of a GQA layer."""
+    heads, n, d_head = rng.choice(((32, 8, 128), (64, 8, 128), (16, 4, 64), (40, 8, 128)))
+    width = heads * d_head
+    with torch.device("meta"):
+        layer = Attention(width, heads, n)
+    return Drill(
+        en=f"A layer has width {width}, {heads} query heads and {n} KV heads of width {d_head}, no biases. "
+           f"How many million weights do W_Q, W_K, W_V and W_O hold together?",
+        zh=f"某层宽 {width}，有 {heads} 个 query 头、{n} 个 KV 头，头宽 {d_head}，无偏置。W_Q、W_K、W_V、W_O 共有多少百万个权重？",
+        answer=sum(p.numel() for p in layer.parameters()) / 1e6,
+        unit="M",
+        steps=[
+            (f"W_Q and W_O: 2 · {width}² = {2 * width**2 / 1e6:.1f} M",
+             f"W_Q 与 W_O：2 · {width}² = {2 * width**2 / 1e6:.1f} M"),
+            (f"W_K and W_V: that times n/h = {n}/{heads}", f"W_K 与 W_V：再乘 n/h = {n}/{heads}"),
+        ],
+        proved_by="flops_formula_is_exact",
+    )
 
 
-def claim_extremes_are_mha_and_mqa(heads=8, width=256, tokens=256):
-    """n = h is nn.MultiheadAttention, and n = 1 is every query head over one shared K and V.
-
-    n = h 就是 nn.MultiheadAttention；n = 1 就是所有 query 头共用一份 K 和 V。"""
-    x = torch.randn(1, tokens, width)
-    mha, torchs = Attention(width, heads, heads), nn.MultiheadAttention(width, heads, bias=False, batch_first=True)
-    torchs.in_proj_weight.data = torch.cat([mha.q.weight, mha.k.weight, mha.v.weight]).detach()
-    torchs.out_proj.weight.data = mha.o.weight.detach()
-    to_mha = (mha(x) - torchs(x, x, x, need_weights=False)[0]).abs().max()
-    mqa = Attention(width, heads, 1)
-    q, k, v = mqa.q(x).unflatten(-1, (heads, -1)), mqa.k(x), mqa.v(x)            # (b, s, h, d), (b, s, d), (b, s, d)
-    p = (torch.einsum("bshd,btd->bhst", q, k) / mqa.d**0.5).softmax(-1)
-    to_mqa = (mqa(x) - mqa.o(torch.einsum("bhst,btd->bshd", p, v).flatten(2))).abs().max()
-    show(table({"n": (heads, 1), "is": ("MHA", "MQA"), "max difference": (to_mha, to_mqa)}))
-    expect("n = h against nn.MultiheadAttention", to_mha, at_most=1e-6)
-    expect("n = 1 against one shared K and V", to_mqa, at_most=1e-6)
-
-
-def claim_decode_intensity_is_h_over_n(heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
-    """A decode step does h/n FLOPs for each byte of a 2-byte KV cache: 1 with MHA, h with MQA.
-
-    解码一步，每读 2 字节格式 KV cache 的一个字节做 h/n 次 FLOP：MHA 为 1，MQA 为 h。"""
-    work, read = [], []
-    for n in kv_heads:
-        a = Attention(width, heads, n)
-        k, v = a.cache(torch.randn(1, tokens, width))
-        new = torch.randn(1, 1, width)
-        whole = flops(lambda a=a, k=k, v=v, x=new: a.attend(x, k, v))
-        work.append(whole - flops(lambda a=a, x=new: (a.q(x), a.o(x))))
-        read.append(nbytes(k.half(), v.half()))
-    intensity = [w / r for w, r in zip(work, read, strict=True)]
-    show(table({"kv heads n": kv_heads, "attention FLOPs a step": work, "cache bytes": read, "FLOPs a byte": intensity}))
-    expect("FLOPs a byte", intensity, equals=[heads / n for n in kv_heads], within=1e-9, at=("n", kv_heads))
-
-
-def claim_repeating_kv_copies_the_cache(batch=2, heads=8, kv_heads=(8, 4, 2, 1), width=256, tokens=256):
-    """expand is free, but wherever n < h a batched matmul copies it into h full heads; stacked queries copy nothing, nor does
-    enable_gqa in the flash kernel, while SDPA's math form repeats K and V wherever n < h.
-
-    expand 本身不占内存，但只要 n < h，批量 matmul 就会把它复制成完整的 h 个头；把同组的 query 叠成行则无需复制，flash kernel
-    的 enable_gqa 也不复制，而 SDPA 的 math 实现只要 n < h 就会重复 K、V。"""
-    expanded, copied, stacked, gaps = [], [], [], []
-    inside: dict[SDPBackend, list[int]] = {SDPBackend.FLASH_ATTENTION: [], SDPBackend.MATH: []}
-    for n in kv_heads:
-        d, g = width // heads, heads // n
-        q, k = torch.randn(batch, heads, 1, d), torch.randn(batch, n, tokens, d)
-        with Allocated() as view:
-            wide = k[:, :, None].expand(-1, -1, g, -1, -1)                       # (b, n, h/n, t, d), a view
-        with Allocated() as naive:
-            scores = q.view(batch, n, g, 1, d) @ wide.transpose(-1, -2)
-        with Allocated() as grouped:
-            same = q.view(batch, n, g, d) @ k.transpose(-1, -2)
-        gaps.append((scores.flatten() - same.flatten()).abs().max())
-        expanded.append(sum(view.bytes.values()))
-        copied.append(sum(naive.bytes.values()) - scores.nbytes)
-        stacked.append(sum(grouped.bytes.values()) - same.nbytes)
-        for backend, found in inside.items():
-            with sdpa_kernel(backend), Allocated() as kernel:
-                F.scaled_dot_product_attention(q, k, k, enable_gqa=True)
-            found.append(kernel.bytes.get("clone", 0))
-    flash, math = inside.values()
-    show(table({"kv heads n": kv_heads, "expand": expanded, "matmul on it": copied, "stacked queries": stacked,
-                "enable_gqa, flash": flash, "enable_gqa, math": math}, title="bytes copied"))
-    expect("difference of the scores", gaps, at_most=1e-4, at=("n", kv_heads))
-    expect("bytes that expand allocates", expanded, equals=0, at=("n", kv_heads))
-    # one head of one sequence has stride 0 alone and stays a view
-    whole = [batch * width * tokens * 4 if n < heads and (n > 1 or batch > 1) else 0 for n in kv_heads]
-    expect("bytes that matmul copies", copied, equals=whole, at=("n", kv_heads))
-    expect("bytes copied with stacked queries", stacked, equals=0, at=("n", kv_heads))
-    expect("bytes copied by the flash kernel", flash, equals=0, at=("n", kv_heads))
-    both = [2 * batch * width * tokens * 4 if n < heads else 0 for n in kv_heads]        # K and V
-    expect("bytes copied by SDPA's math form", math, equals=both, at=("n", kv_heads))
-
+ZH = {
+    "grouped attention less torch's over repeated K and V": "分组注意力与 torch 在重复后的 K、V 上的结果之差",
+    "largest difference": "最大差异",
+    "KV heads": "KV 头",
+    "n = h less nn.MultiheadAttention, n = 1 less a loop over heads": "n = h 与 nn.MultiheadAttention 之差、n = 1 与逐头循环之差",
+    "projections": "投影",
+    "scores and values": "分数与加权求和",
+    "weights": "权重数",
+    "FLOPs of the projections": "投影的 FLOPs",
+    "FLOPs of scores and values": "分数与加权求和的 FLOPs",
+    "FLOPs per byte": "每字节 FLOPs",
+    "FLOPs per byte of the cache": "cache 每字节的 FLOPs",
+}
 
 if __name__ == "__main__":
     main()
