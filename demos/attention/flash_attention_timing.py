@@ -3,9 +3,12 @@ r"""Fused attention never stores the n × n matrix: the same result, less memory
 融合的注意力从不存下 n × n 矩阵：结果相同、内存更少，在 GPU 上也更快。
 
 FlashAttention (Dao et al. 2022; Dao 2023), through torch.nn.functional.scaled_dot_product_attention (SDPA) with one
-backend forced. On a CPU bytes and agreement can be shown; its time says nothing about HBM. On a CUDA card the claims
-gpu_… measure time, TFLOP/s and peak memory. Turn `lengths`, `heads`, `gpu_lengths`, `head_dim`. The first use of the
-profiler takes about a second.
+backend forced. "flash" is what SDPA runs for FLASH_ATTENTION: on CUDA FlashAttention-2, unless another was activated
+(torch.nn.attention.current_flash_attention_impl). On a CPU bytes and agreement can be shown; its time says nothing about
+HBM. On a CUDA card the claims gpu_… measure time, TFLOP/s and peak memory. Buffers are not rotated and L2 is not flushed:
+below n = 2048 the inputs may stay in L2, which flatters every kind. A nan is a kind that could not run, or memory that ran out.
+Turn `gpu_lengths` down to 512 and 1024: launches hide the gain. The first use of the profiler takes about a second.
+把 `gpu_lengths` 降到 512、1024：收益会被启动开销掩盖。
 """
 
 import math
@@ -19,11 +22,23 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
 
-from studyapp.evidence import expect, lines, main, needs, progress, show, table, timed
+from studyapp.evidence import between, each, expect, lines, main, needs, one_of, progress, show, table, timed
 
 BACKENDS = {"math": SDPBackend.MATH, "flash": SDPBackend.FLASH_ATTENTION,
             "efficient": SDPBackend.EFFICIENT_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}
 NAN = float("nan")
+RANGES = {
+    "n": between(64, 1024),
+    "heads": between(1, 4),
+    "head_dim": one_of(32, 64, 96),
+    "lengths": one_of((512, 1024, 2048), (1024, 2048)),
+    "timing_n": one_of(2048, 4096),
+    "gpu_n": between(256, 4096),
+    "batch": between(1, 4),
+    "gpu_heads": between(8, 32),
+    "gpu_head_dim": one_of(64, 128),
+    "gpu_lengths": each(one_of(512, 1024, 2048, 4096, 8192, 16384), at_least=2, rising=True),
+}
 Work = Callable[[], object]
 Rows = dict[str, dict[str, list[float]]]                  # kind: seconds, flops (per second), bytes
 
@@ -320,6 +335,48 @@ def claim_gpu_causal_mask_halves_flash_only(gpu_lengths=(512, 1024, 2048, 4096, 
     expect("flash: causal time over full time", ratio["flash"], at_most=0.75)
     expect("naive: causal time over full time", ratio["naive"], at_least=0.95)
 
+
+ZH = {
+    "kind": "种类",
+    "naive": "朴素",
+    "naive, causal": "朴素，因果",
+    "math, causal": "math，因果",
+    "flash, causal": "flash，因果",
+    "max error against float64": "与 float64 的最大误差",
+    "max error against float32": "与 float32 的最大误差",
+    "error of the fused kernel over that of naive attention": "融合 kernel 与朴素实现的误差之比",
+    "mask": "掩码",
+    "none": "无",
+    "causal": "因果",
+    "one n × n, bytes": "一个 n × n，字节",
+    "n × n, bytes": "n × n，字节",
+    "naive, peak bytes": "朴素，峰值字节",
+    "math, peak bytes": "math，峰值字节",
+    "fused, peak bytes": "融合，峰值字节",
+    "of it workspace": "其中工作区",
+    "matrices alive at the peak, {}": "峰值处并存的矩阵数，{}",
+    "memory growth per doubling of n, {}": "n 翻倍时内存的倍数，{}",
+    "the fused kernel's workspace, bytes": "融合 kernel 的工作区，字节",
+    "fused peak as a share of one n × n matrix, longest": "融合峰值与一个 n × n 矩阵之比，最长处",
+    "naive saves": "朴素保存",
+    "fused saves": "融合保存",
+    "bytes the fused kernel saves": "融合 kernel 保存的字节数",
+    "bytes naive attention saves": "朴素实现保存的字节数",
+    "ms": "毫秒",
+    "n = {}, median of 5": "n = {}，5 次的中位数",
+    "time of naive attention over the fused kernel's": "朴素实现与融合 kernel 用时之比",
+    "% of matmul rate": "占矩阵乘速率的 %",
+    "peak MiB": "峰值 MiB",
+    "forward, bf16; one large matmul runs at {} TFLOP/s": "前向，bf16；一次大矩阵乘为 {} TFLOP/s",
+    "forward, causal, bf16; one large matmul runs at {} TFLOP/s": "前向，因果，bf16；一次大矩阵乘为 {} TFLOP/s",
+    "forward and backward, bf16; one large matmul runs at {} TFLOP/s": "前向加反向，bf16；一次大矩阵乘为 {} TFLOP/s",
+    "{}: growth of peak memory per doubling of n": "{}：n 翻倍时峰值显存的倍数",
+    "time of naive over flash": "朴素与 flash 用时之比",
+    "flash ran on this card": "flash 在此卡上运行",
+    "flash's best share of the card's matmul rate": "flash 最高达到矩阵乘速率的比例",
+    "flash: causal time over full time": "flash：因果与完整的用时之比",
+    "naive: causal time over full time": "朴素：因果与完整的用时之比",
+}
 
 if __name__ == "__main__":
     main()

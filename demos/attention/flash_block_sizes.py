@@ -1,9 +1,10 @@
-r"""FlashAttention's block sizes: what the paper's formula gives, where it does not fit, and what bounds real kernels.
+r"""FlashAttention-1's block sizes fill the chip by quarters, and whether a tile fits depends on d.
 
-FlashAttention 的分块大小：论文的公式给出什么、何时放不下、实际 kernel 受什么限制。
+FlashAttention-1 的分块按片上容量的四分之一来取；放不放得下，取决于 d。
 
-Dao et al. 2022, Algorithm 1, line 1 (M elements of SRAM for one head of width d); Dao 2023, §3.3. One tile is run in
-buffers whose sizes are written down, so that every figure is what the run held. Turn `sram`, `widths`, `warps`.
+Dao et al. 2022, Algorithm 1, lines 1 and 8–13. One tile runs in buffers that are counted as they
+are made. Turn `scores` to "beside": P beside S fits at no d. Turn `rows` to "Bc": S alone is larger
+than the chip. 把 `scores` 改为 "beside"：P 与 S 并存，任何 d 都放不下；把 `rows` 改为 "Bc"：单是 S 就超出片上容量。
 """
 
 import math
@@ -12,106 +13,149 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import bars, expect, lines, main, show, table
+from studyapp.evidence import Drill, bars, between, breaks, each, expect, lines, main, one_of, show
 
 
-class Chip:
-    """On-chip buffers by name; `log` keeps the elements of each after every allocation."""
+def one_tile(
+    d_head: int, br: int, bc: int, scores: str = "overwritten"
+) -> tuple[dict[str, int], Tensor]:
+    """Br queries meet Bc keys as in Algorithm 1: the elements of every buffer made, and the error
+    of its O."""
+    chip: dict[str, Tensor] = {}
 
-    def __init__(self) -> None:
-        self.alive: dict[str, Tensor] = {}
-        self.log: list[dict[str, int]] = []
+    def make(name: str, *shape: int) -> Tensor:
+        chip[name] = torch.empty(shape)
+        return chip[name]
 
-    def alloc(self, name: str, *shape: int) -> Tensor:
-        """A new buffer."""
-        self.alive[name] = torch.empty(shape)
-        self.log.append({x: t.numel() for x, t in self.alive.items()})
-        return self.alive[name]
-
-
-def block_sizes(sram: int, d: int) -> tuple[int, int]:
-    """Br and Bc of Algorithm 1, line 1."""
-    wide = math.ceil(sram / (4 * d))
-    return min(wide, d), wide
-
-
-def one_tile(chip: Chip, d: int, br: int, bc: int) -> float:
-    """The first tile of Algorithm 1: br queries meet bc keys, P is written over S; the error of its O."""
-    q, o, k, v = (chip.alloc(name, rows, d).normal_() for name, rows in (("Q", br), ("O", br), ("K", bc), ("V", bc)))
-    m, l = chip.alloc("m", br, 1).fill_(-torch.inf), chip.alloc("l", br, 1).zero_()               # noqa: E741
-    s = torch.matmul(q, k.T, out=chip.alloc("S", br, bc)).mul_(d**-0.5)
-    m_tile = torch.amax(s, 1, keepdim=True, out=chip.alloc("m~", br, 1))
-    p = s.sub_(m_tile).exp_()
-    chip.alive["P"] = chip.alive.pop("S")                                        # the same buffer under its new name
-    l_tile = torch.sum(p, 1, keepdim=True, out=chip.alloc("l~", br, 1))
-    m_new = torch.maximum(m, m_tile, out=chip.alloc("m_new", br, 1))
-    old, new = m.sub_(m_new).exp_(), m_tile.sub_(m_new).exp_()
-    l_new = torch.addcmul(l_tile.mul_(new), l, old, out=chip.alloc("l_new", br, 1))
-    o.mul_(l.mul_(old)).addmm_(p.mul_(new), v).div_(l_new)
-    return (o - F.scaled_dot_product_attention(q[None], k[None], v[None])[0]).abs().max().item()
+    k, v, q, o = (make(x, rows, d_head).normal_() for x,
+                  rows in (("K", bc), ("V", bc), ("Q", br), ("O", br)))
+    m, l = make("m", br, 1).fill_(-torch.inf), make("l", br,  # noqa: E741
+                                                    1).zero_()
+    s = torch.matmul(q, k.T, out=make("S", br, bc)).mul_(d_head**-0.5)
+    top = torch.amax(s, 1, keepdim=True, out=make("m of the tile", br, 1))
+    p = torch.sub(s, top, out=s if scores == "overwritten" else make("P", br, bc)).exp_()
+    total = torch.sum(p, 1, keepdim=True, out=make("l of the tile", br, 1))
+    m_new = torch.maximum(m, top, out=make("new m", br, 1))
+    old, new = m.sub_(m_new).exp_(), top.sub_(m_new).exp_()                   # (br, 1) each
+    l_new = torch.addcmul(total.mul_(new), l, old, out=make("new l", br, 1))
+    o.mul_(l.mul_(old)).addmm_(p.mul_(new), v).div_(l_new)                    # in place
+    exact = F.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+    return {name: buffer.numel() for name, buffer in chip.items()}, (o - exact).abs().max()
 
 
-def claim_blocks_take_a_quarter_each(sram=98304, widths=(32, 64, 96, 128, 256)):
-    """Bc = ⌈M/4d⌉ makes K_j and V_j a quarter of M each; Br ≤ d keeps S_ij within a quarter too.
+def block_sizes(sram: int, d_head: int, rows: str = "min(Bc, d)") -> tuple[int, int]:
+    """Br and Bc for `sram` elements on chip: line 1 of the algorithm."""
+    bc = math.ceil(sram / (4 * d_head))
+    return min(bc, d_head) if rows == "min(Bc, d)" else bc, bc
 
-    Bc = ⌈M/4d⌉ 使 K_j 与 V_j 各占 M 的四分之一；Br ≤ d 则使 S_ij 也不超过四分之一。"""
-    shares: dict[str, list[float]] = {name: [] for name in "KVQOP"}
-    gaps = []
-    for d in widths:
-        chip = Chip()
-        gaps.append(one_tile(chip, d, *block_sizes(sram, d)))
-        sizes = chip.log[-1]
-        for name, column in shares.items():
-            column.append(sizes[name] / sram)
-    tiles = [" × ".join(map(str, block_sizes(sram, d))) for d in widths]
-    show(table({"d": widths, "tile Br × Bc": tiles, **{f"{x} / M": y for x, y in shares.items()}},
-               title="P lies where S was"),
-         bars(widths, shares, y_label="share of M"))
-    rounding = [d / sram for d in widths]                                        # ⌈…⌉ adds less than one row
+
+RANGES = {
+    "sram": between(4096, 200_000),
+    "widths": each(between(16, 256), at_most=6),
+    "rows": one_of("min(Bc, d)", "Bc"),
+    "scores": one_of("overwritten", "beside"),
+}
+
+
+@breaks(rows="Bc", en="With as many query rows as keys, S is Bc × Bc and grows with M².",
+        zh="query 行数若与 key 一样多，S 就是 Bc × Bc，随 M² 增长。")
+def claim_blocks_take_a_quarter_each(sram=98_304, widths=(32, 64, 96, 128, 256), rows="min(Bc, d)"):
+    """Bc = ⌈M/4d⌉ makes K_j and V_j a quarter of M each; Br ≤ d keeps S_ij within a quarter.
+
+    Bc = ⌈M/4d⌉ 使 K_j 与 V_j 各占 M 的四分之一；Br ≤ d 使 S_ij 不超过四分之一。"""
+    done = [one_tile(d, *block_sizes(sram, d, rows)) for d in widths]
+    shares = {name: [sizes[name] / sram for sizes, _ in done] for name in "KVQOS"}
+    show(bars([f"d = {d}: {' × '.join(map(str, block_sizes(sram, d, rows)))}" for d in widths],
+              shares, y_label="share of M"))
+    row = [d / sram for d in widths]                               # ⌈…⌉ adds less than a row
     for name in "KV":
-        expect(f"{name} / M", shares[name], equals=0.25, within=rounding, at=("d", widths))
-    expect("S / M", shares["P"], at_most=0.25, within=rounding, at=("d", widths))
-    expect("error of the tile's output", gaps, at_most=1e-4, at=("d", widths))
-
-
-def claim_formula_fits_only_if_bc_is_2d_plus_6(sram=98304, widths=(32, 64, 96, 128, 256)):
-    """The paper's block sizes do not guarantee that a tile fits: with P written over S and nothing freed on the way it
-    does only if Bc ≥ 2d + 6. Of 98,304 elements d = 64 needs 84%, d = 128 needs 109%.
-
-    论文的分块公式并不保证放得下：P 原地覆盖 S、中途不释放任何缓冲时，要 Bc ≥ 2d + 6 才行。M 为 98,304 时，d = 64 用 84%，
-    d = 128 要 109%。"""
-    wide = [block_sizes(sram, d)[1] for d in widths]
-    peaks = []
-    for d in widths:
-        chip = Chip()
-        one_tile(chip, d, *block_sizes(sram, d))
-        peaks.append(max(sum(sizes.values()) for sizes in chip.log))
-    show(lines("d", widths, {"peak / M": [p / sram for p in peaks], "M": [1.0] * len(widths)}),
-         table({"d": widths, "Bc": wide, "2d + 6": [2 * d + 6 for d in widths], "peak, elements": peaks,
-                "peak / M": [p / sram for p in peaks]}))
-    expect("the tile fits", [p <= sram for p in peaks], equals=[bc >= 2 * d + 6 for bc, d in zip(wide, widths, strict=True)],
+        expect(f"{name} / M", shares[name], equals=0.25, within=row, at=("d", widths))
+    expect("S / M", shares["S"], at_most=0.25, within=row, at=("d", widths))
+    # float32, outputs below 5 from sums of Bc terms
+    expect("error of the tile's output", [gap for _, gap in done], equals=0, within=1e-4,
            at=("d", widths))
 
 
-def claim_registers_bound_real_tiles(d=64, warps=4, tile_rows=(64, 128, 128, 256), tile_keys=(64, 64, 128, 64)):
-    """FlashAttention-2 holds S and O as float32 in registers: at d = 64 four warps have room for a tile of 128 × 128 but
-    not for 256 × 64, where S is no larger and O twice as large.
+@breaks(scores="beside", en="P beside S takes another Br·Bc, a quarter of M where Br = d.",
+        zh="P 与 S 并存要再占 Br·Bc；Br = d 时就是 M 的四分之一。")
+def claim_a_tile_fits_only_if_bc_is_2d_plus_6(sram=98_304, widths=(32, 64, 96, 128, 256),
+                                              scores="overwritten"):
+    """With P over S a tile holds 2Bc·d + 2Br·d + Br·Bc + 6Br elements; where Br = d and 4d divides
+    M, that fits only if Bc ≥ 2d + 6.
 
-    FlashAttention-2 把 S 与 O 以 float32 放在寄存器里：d = 64 时 4 个 warp 容得下 128 × 128 的分块，容不下 256 × 64；
-    后者的 S 一样大，O 却翻倍。"""
-    shared, registers = [], []
-    for br, bc in zip(tile_rows, tile_keys, strict=True):
-        chip = Chip()
-        one_tile(chip, d, br, bc)
-        shared.append(max(2 * sum(x.get(name, 0) for name in "QKV") for x in chip.log))              # 16-bit inputs
-        registers.append(max(4 * sum(size for name, size in x.items() if name not in "QKV") for x in chip.log))
-    budget = warps * 32 * 255 * 4                                                # threads × registers × bytes
-    tiles = [f"{br} × {bc}" for br, bc in zip(tile_rows, tile_keys, strict=True)]
-    show(table({"tile Br × Bc": tiles, "shared memory, KiB": [x / 1024 for x in shared],
-                "registers, KiB": [x / 1024 for x in registers]}, title=f"{warps} warps have {budget / 1024} KiB of registers"))
-    expect("register bytes", registers[:-1], at_most=budget, at=("tile", tiles[:-1]))
-    expect("register bytes of the last tile", registers[-1], at_least=budget, at=("tile", tiles[-1:]))
+    P 覆盖 S 时，一个分块共 2Bc·d + 2Br·d + Br·Bc + 6Br 个元素；若 Br = d 且 4d 整除 M，则当且仅当 Bc ≥ 2d + 6 才放得下。"""
+    tiles = [block_sizes(sram, d) for d in widths]
+    peaks = [sum(one_tile(d, br, bc, scores)[0].values()) for d,
+             (br, bc) in zip(widths, tiles, strict=True)]
+    show(lines("d", widths, {"peak / M": [p / sram for p in peaks], "M": [1.0] * len(widths)}))
+    expect("elements at the peak", peaks, at=("d", widths),
+           equals=[2 * bc * d + 2 * br * d + br * bc + 6 * br for d,
+                   (br, bc) in zip(widths, tiles, strict=True)])
+    # ⌈…⌉ makes K and V together larger than M/2 by up to 2d; that much less is left for the rest.
+    expect("the tile fits", [p <= sram for p in peaks], at=("d", widths),
+           equals=[br == d and bc >= 2 * d + 6 + (4 * bc * d - sram) / d for d,
+                   (br, bc) in zip(widths, tiles, strict=True)])
 
+
+@breaks(scores="beside", en="Each of S and P needs a place of its own.", zh="S 与 P 各要一块地方。")
+def claim_the_softmax_adds_only_row_statistics(sram=98_304, widths=(32, 64, 96, 128),
+                                               scores="overwritten"):
+    """With exp taken in place, the softmax adds four numbers per query row to what was there with
+    S; P beside S would exceed M wherever Br = d.
+
+    exp 原地计算时，softmax 只比算出 S 时每行多四个数；若 P 与 S 并存，只要 Br = d 就超出 M。"""
+    tiles = [block_sizes(sram, d) for d in widths]
+    done = [one_tile(d, *t, scores)[0] for d, t in zip(widths, tiles, strict=True)]
+    with_s = [sum(sizes[x] for x in ("K", "V", "Q", "O", "m", "l", "S")) for sizes in done]
+    peaks = [sum(sizes.values()) for sizes in done]
+    beside = [sum(one_tile(d, *t, "beside")[0].values()) for d,
+              t in zip(widths, tiles, strict=True)]
+    show(lines("d", widths, {"P over S": [p / sram for p in peaks],
+                             "P beside S": [p / sram for p in beside],
+                             "M": [1.0] * len(widths)}, y_label="peak / M"))
+    expect("elements that the softmax adds", [p - s for p, s in zip(peaks, with_s, strict=True)],
+           equals=[4 * br for br, _ in tiles],
+           at=("d", widths))
+    square = [b / sram for b, d, (br, _) in zip(beside, widths, tiles, strict=True) if br == d]
+    if square:
+        expect("peak / M with P beside S, where Br = d", square, at_least=1)
+
+
+def drill_tile(rng) -> Drill:
+    """Whether a tile of 16-bit numbers fits: KiB at its peak."""
+    d, br, bc = rng.choice([(64, 64, 128), (64, 64, 256), (128, 128, 128), (128, 64, 128),
+                            (64, 128, 128)])
+    held = one_tile(d, br, bc)[0]
+    big = 2 * bc * d + 2 * br * d + br * bc
+    return Drill(
+        en=f"A FlashAttention tile has {br} queries and {bc} keys of head size {d}, all in 16 bits. "
+           "K, V, Q, O and S lie on chip, P overwrites S; neglect the row statistics. How many KiB?",
+        zh=f"FlashAttention 的一个分块有 {br} 个 query、{bc} 个 key，头维度 {d}，全为 16 位。片上有 K、V、Q、O、S，P 覆盖 S；"
+           "忽略行统计量。共多少 KiB？",
+        answer=2 * sum(held[x] for x in "KVQOS") / 1024, unit="KiB",
+        steps=[
+            (f"K and V: 2 · {bc} · {d} = {2 * bc * d}", f"K 与 V：2 · {bc} · {d} = {2 * bc * d}"),
+            (f"Q and O: 2 · {br} · {d} = {2 * br * d}", f"Q 与 O：2 · {br} · {d} = {2 * br * d}"),
+            (f"S: {br} · {bc} = {br * bc}", f"S：{br} · {bc} = {br * bc}"),
+            (f"{big} numbers of 2 bytes are {2 * big / 1024:g} KiB",
+             f"{big} 个数，每个 2 字节，即 {2 * big / 1024:g} KiB"),
+        ],
+        proved_by="a_tile_fits_only_if_bc_is_2d_plus_6",
+    )
+
+
+ZH = {
+    "d = {}: {}": "d = {}：{}",
+    "share of M": "占 M 的比例",
+    "error of the tile's output": "分块输出的误差",
+    "peak / M": "峰值 / M",
+    "elements at the peak": "峰值处的元素数",
+    "the tile fits": "放得下",
+    "P over S": "P 覆盖 S",
+    "P beside S": "P 与 S 并存",
+    "elements that the softmax adds": "softmax 增加的元素数",
+    "peak / M with P beside S, where Br = d": "Br = d 且 P 与 S 并存时的 峰值 / M",
+}
 
 if __name__ == "__main__":
     main()

@@ -1,182 +1,196 @@
-r"""The order of FlashAttention's two loops decides what is reread: Q and O in v1, K and V in v2.
+r"""The order of FlashAttention's two loops decides what is read again: Q and O in v1, K and V in
+v2.
 
-FlashAttention 两层循环的次序决定重复读写什么：v1 是 Q 与 O，v2 是 K 与 V。
+FlashAttention 两层循环的次序决定什么要重复读写：v1 是 Q 与 O，v2 是 K 与 V。
 
-Dao et al. 2022, Algorithm 1; Dao 2023, Algorithm 1 and §3.2. HBM is simulated: every read and write is counted in
-elements, and nothing is kept in L2. The default blocks are v1's for d = 64 and 98,304 elements of SRAM: 64 rows of Q,
-384 of K and V. Turn `n`, `q_rows`, `kv_rows`, `q_blocks`.
+Dao et al. 2022, Algorithm 1; Dao 2023, Algorithm 1. HBM is simulated, nothing is kept in L2. Turn
+`outer` to "keys": workers overwrite one another's output. Turn `update` to "add": O is no
+attention. 把 `outer` 改为 "keys"：各 worker 互相覆盖输出；把 `update` 改为 "add"：O 不再是注意力。
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import expect, lines, main, show, table
+from studyapp.evidence import between, breaks, each, expect, lines, main, one_of, show, table
+from studyapp.evidence.tools import SlowMemory
 
 
-class Hbm:
-    """Tensors in slow memory; reading and writing rows of them is counted by name."""
-
-    def __init__(self, **tensors: Tensor) -> None:
-        self.tensors = tensors
-        self.read: Counter[str] = Counter()
-        self.written: Counter[str] = Counter()
-
-    def load(self, name: str, rows: slice = slice(None)) -> Tensor:
-        """A copy on chip."""
-        block = self.tensors[name][rows].clone()
-        self.read[name] += block.numel()
-        return block
-
-    def store(self, name: str, value: Tensor, rows: slice = slice(None)) -> None:
-        """Write back; a new tensor where the name is new."""
-        if name in self.tensors:
-            self.tensors[name][rows] = value
-        else:
-            self.tensors[name] = value
-        self.written[name] += value.numel()
-
-    @property
-    def moved(self) -> int:
-        """Elements moved in both directions."""
-        return self.read.total() + self.written.total()
+def tile(q: Tensor, k: Tensor, v: Tensor, o: Tensor, l: Tensor, m: Tensor,  # noqa: E741
+         update: str) -> tuple[Tensor, ...]:
+    """O (rows, d), l and m (rows, 1) of some queries, with one more block of keys."""
+    s = q @ k.T / q.shape[1] ** 0.5                                             # (rows, keys)
+    top = torch.maximum(m, s.amax(1, keepdim=True))
+    p, old = torch.exp(s - top), torch.exp(m - top) * l
+    total = old + p.sum(1, keepdim=True)
+    return (o + p @ v / total if update == "add" else (old * o + p @ v) / total), total, top
 
 
-def blocks(n: int, size: int) -> list[slice]:
-    """n rows in blocks."""
-    return [slice(i, min(i + size, n)) for i in range(0, n, size)]
-
-
-def flash_v1(hbm: Hbm, br: int, bc: int, only: Iterable[int] | None = None) -> None:
-    """K/V blocks outside (all, or `only` some), Q blocks inside: O, l, m go back to HBM after every block."""
-    q = hbm.tensors["Q"]
-    n, d = q.shape
-    hbm.tensors |= {"O": q.new_zeros(n, d), "l": q.new_zeros(n, 1), "m": q.new_full((n, 1), -torch.inf)}
-    outer = blocks(n, bc)
-    for j in outer if only is None else [outer[x] for x in only]:
-        k, v = hbm.load("K", j), hbm.load("V", j)                                # (bc, d)
-        for i in blocks(n, br):
-            q, o, l, m = (hbm.load(name, i) for name in ("Q", "O", "l", "m"))    # noqa: E741
-            s = q @ k.T * d**-0.5                                                # (br, bc), on chip only
-            m_new = torch.maximum(m, s.amax(1, keepdim=True))
-            p, shrink = torch.exp(s - m_new), torch.exp(m - m_new)
-            l_new = shrink * l + p.sum(1, keepdim=True)
-            hbm.store("O", (l * shrink * o + p @ v) / l_new, i)                  # normalised at every visit
-            hbm.store("l", l_new, i)
-            hbm.store("m", m_new, i)
-
-
-def flash_v2(hbm: Hbm, br: int, bc: int, only: Iterable[int] | None = None) -> None:
-    """Q blocks outside (all, or `only` some), K/V blocks inside: O stays on chip and is written once."""
-    n, d = hbm.tensors["Q"].shape
-    hbm.tensors |= {"O": hbm.tensors["Q"].new_empty(n, d), "L": hbm.tensors["Q"].new_empty(n, 1)}
-    outer = blocks(n, br)
-    for i in outer if only is None else [outer[x] for x in only]:
-        q = hbm.load("Q", i)
-        acc, l, m = torch.zeros_like(q), q.new_zeros(len(q), 1), q.new_full((len(q), 1), -torch.inf)  # noqa: E741
-        for j in blocks(n, bc):
+def attend(hbm: SlowMemory, rows: int, keys: int, outer: str, mine: int | None = None,
+           update: str = "rescale") -> None:
+    """All of attention, or what the worker with outer block `mine` does: "keys" is v1, "queries"
+    v2."""
+    tokens = len(hbm.tensors["Q"])
+    q_blocks = [slice(i, i + rows) for i in range(0, tokens, rows)]
+    kv_blocks = [slice(j, j + keys) for j in range(0, tokens, keys)]
+    if outer == "keys":
+        for j in kv_blocks if mine is None else kv_blocks[mine : mine + 1]:
             k, v = hbm.load("K", j), hbm.load("V", j)
-            s = q @ k.T * d**-0.5
-            m_new = torch.maximum(m, s.amax(1, keepdim=True))
-            p, shrink = torch.exp(s - m_new), torch.exp(m - m_new)
-            acc, l, m = shrink * acc + p @ v, shrink * l + p.sum(1, keepdim=True), m_new  # noqa: E741
-        hbm.store("O", acc / l, i)                                               # divided once
-        hbm.store("L", m + l.log(), i)                                           # log-sum-exp, for backward
+            for i in q_blocks:
+                q, *state = (hbm.load(x, i) for x in ("Q", "O", "l", "m"))
+                for name, value in zip("Olm", tile(q, k, v, *state, update), strict=True):
+                    hbm.store(name, value, i)
+        return
+    for i in q_blocks if mine is None else q_blocks[mine : mine + 1]:
+        q = hbm.load("Q", i)
+        state = torch.zeros_like(q), q.new_zeros(len(q), 1), q.new_full((len(q), 1), -torch.inf)
+        for j in kv_blocks:
+            state = tile(q, hbm.load("K", j), hbm.load("V", j), *state, update)    # O stays on chip
+        hbm.store("O", state[0], i)
+        hbm.store("L", state[2] + state[1].log(), i)
 
 
-def memory(n: int, d: int) -> dict[str, Tensor]:
-    """Random Q, K and V of one head."""
-    return dict(zip("QKV", torch.randn(3, n, d), strict=True))
+def memory(tokens: int, d_head: int) -> SlowMemory:
+    """Q, K, V and what the loops write."""
+    one = torch.zeros(tokens, 1)
+    drawn = {x: torch.randn(tokens, d_head, dtype=torch.float64) for x in "QKV"}
+    return SlowMemory(**drawn, O=torch.zeros_like(drawn["Q"]), l=one.double(),
+                      m=one.double() - torch.inf, L=one.double())
 
 
-def exact(inputs: dict[str, Tensor], keys: int | None = None) -> Tensor:
+def exact(hbm: SlowMemory, keys: int | None = None) -> Tensor:
     """PyTorch's attention over the first `keys` keys."""
-    return F.scaled_dot_product_attention(inputs["Q"][None], inputs["K"][None, :keys], inputs["V"][None, :keys])[0]
+    q, k, v = (hbm.tensors[x][None] for x in "QKV")
+    return F.scaled_dot_product_attention(q, k[:, :keys], v[:, :keys])[0]
 
 
-def claim_v2_writes_o_once(n=1024, d=64, q_rows=64, kv_rows=384):
-    """v1 rereads Q and rewrites O for each K/V block; v2 reads Q and writes O once, but rereads K and V for each Q block.
+RANGES = {
+    "tokens": between(64, 1536),
+    "d_head": between(8, 128),
+    "rows": between(32, 512),
+    "keys": between(64, 768),
+    "q_blocks": each(between(64, 512), at_most=6),
+    "outer": one_of("queries", "keys"),
+    "update": one_of("rescale", "add"),
+}
+
+
+@breaks(outer="keys", en="With the keys outside, Q is read and O written once for every K/V block.",
+        zh="K/V 在外层时，每个 K/V 块都要读一遍 Q、写一遍 O。")
+def claim_v2_writes_o_once(tokens=1024, d_head=64, rows=64, keys=384, outer="queries"):
+    """v1 rereads Q and rewrites O for every K/V block; v2 reads Q and writes O once, and rereads K
+    and V for every Q block.
 
     v1 每个 K/V 块都要重读 Q、重写 O；v2 只读一遍 Q、写一遍 O，但每个 Q 块都要重读 K、V。"""
-    inputs, times, gaps = memory(n, d), {}, []
-    kinds = ("Q is read", "O is read", "O is written", "K is read", "V is read")
-    for name, algorithm in (("v1", flash_v1), ("v2", flash_v2)):
-        hbm = Hbm(**inputs)
-        algorithm(hbm, q_rows, kv_rows)
-        times[name] = [(hbm.written if "written" in kind else hbm.read)[kind[0]] / (n * d) for kind in kinds]
-        gaps.append((hbm.tensors["O"] - exact(inputs)).abs().max())
-    t_r, t_c = math.ceil(n / q_rows), math.ceil(n / kv_rows)
+    kinds, nd = ("Q is read", "O is read", "O is written", "K is read",
+                 "V is read"), tokens * d_head
+    times = {}
+    for name, order in (("v1", "keys"), ("v2", outer)):
+        hbm = memory(tokens, d_head)
+        attend(hbm, rows, keys, order)
+        times[name] = [(hbm.written if "written" in x else hbm.read)[x[0]] / nd for x in kinds]
+        expect(f"{name}: difference from SDPA", (hbm.tensors["O"] - exact(hbm)).abs().max(),
+               equals=0,
+               within=1e-14 * (tokens + d_head))
+    t_r, t_c = math.ceil(tokens / rows), math.ceil(tokens / keys)
     show(table({"times that": kinds, **times}, title=f"{t_r} Q blocks, {t_c} K/V blocks"))
     expect("times, v1", times["v1"], equals=[t_c, t_c, t_c, 1, 1], at=("that", kinds))
     expect("times, v2", times["v2"], equals=[1, 0, 1, t_r, t_r], at=("that", kinds))
-    expect("max difference from SDPA", gaps, at_most=1e-5, at=("order", ["v1", "v2"]))
 
 
-def claim_q_block_decides_v2_traffic(n=1024, d=64, q_rows=64, kv_rows=384, q_blocks=(64, 128, 256, 384)):
-    """Swapping the loops saves no traffic by itself: v2 moves 2Nd(1 + Tr) + N elements, more than v1 if it keeps v1's
-    64-row Q block, and less only with a large one.
-
-    单是交换循环并不省访存：v2 搬运 2Nd(1 + Tr) + N 个元素；沿用 v1 的 64 行 Q 块时比 v1 还多，Q 块取大才更少。"""
-    inputs = memory(n, d)
-    v1, moved = Hbm(**inputs), []
-    flash_v1(v1, q_rows, kv_rows)
-    for rows in q_blocks:
-        hbm = Hbm(**inputs)
-        flash_v2(hbm, rows, 64)                                                  # the K/V block does not matter here
-        moved.append(hbm.moved)
-    show(lines("rows of the Q block", q_blocks, {"v2": moved, "v1": [v1.moved] * len(moved)}, y_label="elements moved"),
-         table({"rows of the Q block": q_blocks, "v2 over v1": [m / v1.moved for m in moved]}))
-    formula = [2 * n * d * (1 + math.ceil(n / rows)) + n for rows in q_blocks]
-    expect("elements moved by v2", moved, equals=formula, at=("Q block", q_blocks))
-    expect("v2 over v1, smallest Q block", moved[0] / v1.moved, at_least=1)
-    expect("v2 over v1, largest Q block", moved[-1] / v1.moved, at_most=1)
-
-
-def claim_v1_o_is_attention_over_the_keys_so_far(n=1024, d=64, q_rows=64, kv_rows=384):
-    """After each K/V block of v1, O in HBM is the finished attention over the keys seen so far, not a partial sum.
+@breaks(update="add", en="Added without rescaling, O is no attention over anything.",
+        zh="不缩放就相加，O 不是对任何 key 集合的注意力。")
+def claim_v1_o_is_attention_over_the_keys_so_far(tokens=512, d_head=64, rows=64, keys=128,
+                                                 update="rescale"):
+    """After every K/V block of v1, O in HBM is the finished attention over the keys seen so far, no
+    partial sum.
 
     v1 每处理完一个 K/V 块，HBM 中的 O 就是对已见 key 的完整注意力，而不是部分和。"""
-    inputs = memory(n, d)
-    seen = [rows.stop for rows in blocks(n, kv_rows)]
-    to_prefix, to_full = [], []
-    for turns, keys in enumerate(seen, 1):
-        hbm = Hbm(**inputs)
-        flash_v1(hbm, q_rows, kv_rows, range(turns))
-        to_prefix.append((hbm.tensors["O"] - exact(inputs, keys)).abs().max())
-        to_full.append((hbm.tensors["O"] - exact(inputs)).abs().max())
-    show(table({"keys seen": seen, "from attention over them": to_prefix, "from the final output": to_full},
-               title="max difference of O"))
-    expect("O minus attention over the keys seen", to_prefix, at_most=1e-5, at=("keys seen", seen))
-    expect("O minus the final output, before the last block", to_full[:-1], at_least=0.01, at=("keys seen", seen[:-1]))
+    hbm, seen, gaps, left = memory(tokens, d_head), [], [], []
+    for j in range(math.ceil(tokens / keys)):
+        attend(hbm, rows, keys, "keys", j, update)
+        seen.append(min((j + 1) * keys, tokens))
+        gaps.append((hbm.tensors["O"] - exact(hbm, seen[-1])).abs().max())
+        left.append((hbm.tensors["O"] - exact(hbm)).abs().max())
+    show(lines("keys seen", seen, {"from attention over them": gaps,
+                                   "from the final output": left}, y_label="largest difference"))
+    expect("O less attention over the keys seen", gaps, equals=0, within=1e-14 * (tokens + d_head),
+           at=("keys seen", seen))
 
 
-def claim_v2_blocks_need_no_other(n=1024, d=64, q_rows=64, kv_rows=384):
-    """A worker with one Q block finishes its rows of O alone; workers with one K/V block each, as v1's outer loop would
-    deal them out, hold partial results that have to be merged through l and m.
+@breaks(outer="keys", en="v1's traffic depends on the K/V block and not on the Q block.",
+        zh="v1 的访存量取决于 K/V 块，与 Q 块无关。")
+def claim_q_block_decides_v2_traffic(tokens=1536, d_head=64, keys=384,
+                                     q_blocks=(64, 128, 256, 384), outer="queries"):
+    """v2 moves 2Nd(1 + Tr) + N elements: by itself no less than v1, and about as much where
+    the Q block has two thirds of the rows of v1's K/V block.
 
-    拿到一个 Q 块的 worker 独自就能算完它那几行 O；若按 v1 的外层循环每人分一个 K/V 块，手里只有部分结果，须借 l 与 m 合并。"""
-    inputs = memory(n, d)
-    workers: dict[str, list[dict[str, Tensor]]] = {"v1": [], "v2": []}
-    for name, algorithm, size in (("v1", flash_v1, kv_rows), ("v2", flash_v2, q_rows)):
-        for mine in range(math.ceil(n / size)):                                  # each with a memory of its own
-            hbm = Hbm(**inputs)
-            algorithm(hbm, q_rows, kv_rows, [mine])
-            workers[name].append(hbm.tensors)
-    o, l, m = (torch.stack([x[name] for x in workers["v1"]]) for name in "Olm")  # (workers, n, …)  # noqa: E741
-    weight = l * torch.exp(m - m.amax(0))
-    rows = zip(workers["v2"], blocks(n, q_rows), strict=True)
-    results = {"v2, rows put side by side": torch.cat([x["O"][i] for x, i in rows]),
-               "v1, the last to write wins": o[-1], "v1, merged by l and m": (weight * o).sum(0) / weight.sum(0)}
-    gaps = [(x - exact(inputs)).abs().max() for x in results.values()]
-    show(table({"workers": list(results), "max error of O": gaps}))
-    expect("error of v2's rows", gaps[0], at_most=1e-5)
-    expect("error where the last of v1's workers overwrites the others", gaps[1], at_least=0.01)
-    expect("error of v1's results, merged", gaps[2], at_most=1e-5)
+    v2 搬运 2Nd(1 + Tr) + N 个元素：交换循环本身并不省；Q 块的行数约为 v1 的 K/V 块的三分之二时，两者持平。"""
+    v1, moved = memory(tokens, d_head), []
+    attend(v1, 64, keys, "keys")
+    for rows in q_blocks:
+        hbm = memory(tokens, d_head)
+        attend(hbm, rows, keys, outer)
+        moved.append(hbm.moved)
+    show(lines("rows of the Q block", q_blocks, {"v2": moved, "v1": [v1.moved] * len(moved)},
+               y_label="elements moved"))
+    nd = tokens * d_head
+    formula = [2 * nd * (1 + math.ceil(tokens / r)) + tokens for r in q_blocks]
+    expect("elements moved by v2", moved, equals=formula, at=("Q block", q_blocks))
+    even = memory(tokens, d_head)
+    attend(even, max(1, round(2 * keys / 3)), keys, outer)
+    # Up to one pass of N/keys where blocks do not divide; l and m are 4/3d; two thirds are rounded.
+    expect("v2 over v1 at the even Q block", even.moved / v1.moved, equals=1,
+           within=1.2 * keys / tokens + 2 / d_head + 2 / keys)
 
+
+@breaks(outer="keys",
+        en="Workers with a K/V block each hold partial results, and the last to write wins.",
+        zh="每个 worker 各持一个 K/V 块，得到的只是部分结果，后写的覆盖先写的。")
+def claim_v2_blocks_need_no_other(tokens=512, d_head=64, rows=64, keys=128, outer="queries"):
+    """A worker with one Q block finishes its rows of O alone; one with a K/V block holds a partial
+    result for all rows.
+
+    拿到一个 Q 块的 worker 独自就能算完它那几行 O；拿到一个 K/V 块的，手里只有所有行的部分结果。"""
+    shared = memory(tokens, d_head)
+    for mine in range(math.ceil(tokens / (rows if outer == "queries" else keys))):
+        own = SlowMemory(**{name: t.clone() for name, t in memory(tokens, d_head).tensors.items()})
+        own.tensors |= {name: shared.tensors[name] for name in "QKV"}    # the same inputs
+        attend(own, rows, keys, outer, mine)
+        touched = slice(mine * rows, (mine + 1) * rows) if outer == "queries" else slice(None)
+        shared.tensors["O"][touched] = own.tensors["O"][touched]
+    gap = (shared.tensors["O"] - exact(shared)).abs().amax(1)
+    show(lines("row", range(tokens), {"largest difference": gap}))
+    expect("O of separate workers less SDPA", gap, equals=0, within=1e-14 * (tokens + d_head))
+
+
+ZH = {
+    "times that": "遍数",
+    "Q is read": "读 Q",
+    "O is read": "读 O",
+    "O is written": "写 O",
+    "K is read": "读 K",
+    "V is read": "读 V",
+    "{} Q blocks, {} K/V blocks": "{} 个 Q 块，{} 个 K/V 块",
+    "{}: difference from SDPA": "{}：与 SDPA 之差",
+    "times, v1": "遍数，v1",
+    "times, v2": "遍数，v2",
+    "that": "项目",
+    "keys seen": "已见的 key 数",
+    "from attention over them": "与对已见 key 的注意力之差",
+    "from the final output": "与最终输出之差",
+    "largest difference": "最大差异",
+    "O less attention over the keys seen": "O 与对已见 key 的注意力之差",
+    "rows of the Q block": "Q 块的行数",
+    "Q block": "Q 块",
+    "elements moved": "搬运的元素数",
+    "elements moved by v2": "v2 搬运的元素数",
+    "v2 over v1 at the even Q block": "持平处 v2 与 v1 之比",
+    "row": "行",
+    "O of separate workers less SDPA": "各 worker 的 O 与 SDPA 之差",
+}
 
 if __name__ == "__main__":
     main()

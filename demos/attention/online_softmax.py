@@ -1,151 +1,186 @@
-r"""A softmax over blocks is exact if the sums so far are rescaled whenever the running maximum moves.
+r"""A softmax over blocks is exact if the sums so far shrink whenever the running maximum rises.
 
-分块计算 softmax 也可以精确：只要运行最大值变大时，把已有的累加量按比例缩小。
+分块计算 softmax 也可以精确：当前最大值一旦变大，就把已有的累加量按比例缩小。
 
-Milakov & Gimelshein 2018; FlashAttention (Dao et al. 2022, §3.1; Dao 2023, §3.1.1).
-Turn `block_sizes` and `largest_logit`.
+Milakov & Gimelshein 2018; Dao et al. 2022, §3.1; Dao 2023, §3.1.1. Turn `way` to "no rescale":
+early blocks weigh too much. Turn it to "no guard": a row whose first block is masked is nan for
+good. 把 `way` 改为 "no rescale"：先前的块权重过大；改为 "no guard"：首块全被掩码的行从此都是 nan。
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import expect, lines, main, show, table
+from studyapp.evidence import Drill, between, breaks, each, exercise, expect, heatmap, lines, main, one_of, show
 
 
-def stream(scores: Tensor, v: Tensor, block: int, rescale: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-    """softmax(scores) @ v, seeing `block` columns at a time; returns the output and each row's final m and l."""
-    m = torch.full((scores.shape[0], 1), -torch.inf)          # (n, 1) running maximum
-    l = torch.zeros(scores.shape[0], 1)                       # (n, 1) running sum of exp(s - m)  # noqa: E741
-    acc = torch.zeros(scores.shape[0], v.shape[1])            # (n, d) running sum of exp(s - m) v
-    for s, v_block in zip(scores.split(block, dim=1), v.split(block), strict=True):
-        m_new = torch.maximum(m, s.amax(1, keepdim=True))
-        shrink = torch.exp(m - m_new) if rescale else torch.ones_like(m)     # exp(-inf) = 0 on the first block
-        p = torch.exp(s - m_new)                              # (n, block)
-        l = shrink * l + p.sum(1, keepdim=True)               # noqa: E741
-        acc = shrink * acc + p @ v_block
-        m = m_new
-    return acc / l, m, l
+@exercise(
+    claims=("streamed_output_equals_sdpa", "running_statistics_equal_logsumexp",
+            "a_masked_first_block_gives_no_nan"),
+    wrong=("adds_without_rescaling", "forgets_the_output", "takes_the_maximum_of_the_block",
+           "subtracts_minus_infinity"),
+)
+def update(
+    m: Tensor, l: Tensor, acc: Tensor, s: Tensor, v: Tensor  # noqa: E741
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Take one more block of keys into the running maximum m (rows, 1), the sum l (rows, 1) of
+    exp(s − m) and acc (rows, d), the sum of exp(s − m)·v; s is (rows, keys), v (keys, d). m starts
+    at −inf, l and acc at 0; a score of −inf is masked, and a whole block may be.
+
+    把一块新的 key 并入当前最大值 m (rows, 1)、exp(s − m) 之和 l (rows, 1) 与 exp(s − m)·v 之和 acc (rows, d)；
+    s 为 (rows, keys)，v 为 (keys, d)。初值 m = −inf，l 与 acc 为 0；分数 −inf 表示被掩码，整块都可能如此。"""
+    top = torch.maximum(m, s.amax(1, keepdim=True))             # (rows, 1)
+    ref = top.where(top > -torch.inf, 0.0)                      # −inf − (−inf) is nan
+    p, shrink = torch.exp(s - ref), torch.exp(m - ref)          # (rows, keys), (rows, 1)
+    return top, shrink * l + p.sum(1, keepdim=True), shrink * acc + p @ v
 
 
-def merge(a: tuple[Tensor, Tensor, Tensor], b: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """The result over two disjoint sets of keys from the (output, m, l) of each."""
-    (o_a, m_a, l_a), (o_b, m_b, l_b) = a, b
-    m = torch.maximum(m_a, m_b)
-    w_a, w_b = torch.exp(m_a - m) * l_a, torch.exp(m_b - m) * l_b
-    return (w_a * o_a + w_b * o_b) / (w_a + w_b), m, w_a + w_b
+def without_rescale(m, l, acc, s, v):                           # noqa: E741
+    """The wrong way: what is there stays as it is when the maximum rises."""
+    top, l_new, acc_new = update(m, torch.zeros_like(l), torch.zeros_like(acc), s, v)
+    return top, l + l_new, acc + acc_new
 
 
-def attention_inputs(n: int, d: int, largest: float) -> tuple[Tensor, Tensor, Tensor]:
-    """q, k, v with the scores q kᵀ/√d scaled so that the largest magnitude among them is `largest`."""
-    q, k, v = torch.randn(3, n, d)
-    q = q * (largest / (q @ k.T / d**0.5).abs().max())
-    return q, k, v
+def without_guard(m, l, acc, s, v):                             # noqa: E741
+    """The wrong way: subtract the maximum even where it is −inf."""
+    top = torch.maximum(m, s.amax(1, keepdim=True))
+    p, shrink = torch.exp(s - top), torch.exp(m - top)
+    return top, shrink * l + p.sum(1, keepdim=True), shrink * acc + p @ v
 
 
-def claim_running_statistics_equal_logsumexp(n=256, d=32, block=48, largest_logit=10.0):
-    """After the last block m + log l is the row's log-sum-exp: two numbers per row stand for the whole row.
-
-    看完最后一块后，m + log l 就是这一行的 log-sum-exp：每行两个数即可代表整行。"""
-    q, k, v = attention_inputs(n, d, largest_logit)
-    scores = q @ k.T / d**0.5                                 # (n, n)
-    seen, running, one_shot = [], [], []
-    for end in range(block, n + block, block):
-        _, m, l = stream(scores[:, :end], v[:end], block)     # noqa: E741
-        seen.append(min(end, n))
-        running.append((m + l.log())[0, 0])
-        one_shot.append(scores[0, :end].logsumexp(0))
-    curves = {"m + log l": torch.stack(running), "logsumexp": torch.stack(one_shot)}
-    show(lines("keys seen", seen, curves, title="row 0"))
-    gap = (m + l.log())[:, 0] - scores.logsumexp(1)
-    expect("m + log l − logsumexp", gap, equals=0, within=1e-6 * max(10.0, largest_logit))
+WAYS = {"right": update, "no rescale": without_rescale, "no guard": without_guard}
 
 
-def claim_streamed_output_equals_sdpa(n=256, d=32, block=48, largest_logits=(10.0, 80.0, 100.0, 1000.0)):
-    """The streamed output is PyTorch's attention to rounding error, for scores up to 1000.
-
-    流式结果与 PyTorch 的注意力只差舍入误差，分数大到 1000 也成立。"""
-    gaps, bounds = [], []
-    for largest in largest_logits:
-        q, k, v = attention_inputs(n, d, largest)
-        out, _, _ = stream(q @ k.T / d**0.5, v, block)
-        gaps.append((out - F.scaled_dot_product_attention(q[None], k[None], v[None])[0]).abs().max())
-        bounds.append(2e-6 * max(largest, 1.0))               # a score's own rounding error grows with its size
-    show(table({"largest |score|": largest_logits, "max |difference|": gaps, "allowed": bounds}))
-    expect("max |streamed − SDPA|", gaps, at_most=bounds, at=("largest score", largest_logits))
+def stream(s: Tensor, v: Tensor, block: int, way: str) -> tuple[Tensor, Tensor, Tensor]:
+    """softmax(s) @ v, `block` keys at a time; the output, 0 in a row without keys, and the last m
+    and l."""
+    state = (s.new_full((len(s), 1), -torch.inf), s.new_zeros(len(s), 1),
+             s.new_zeros(len(s), v.shape[1]))
+    for s_j, v_j in zip(s.split(block, 1), v.split(block), strict=True):
+        state = WAYS[way](*state, s_j, v_j)
+    m, l, acc = state                                           # noqa: E741
+    return acc / l.where(l != 0, 1.0), m, l
 
 
-def claim_block_size_does_not_matter(n=256, d=32, block_sizes=(1, 7, 64, 256), largest_logit=10.0):
-    """Blocks of 1, 7, 64 or all keys, and the keys in any order, give the same output to rounding error.
-
-    每块 1、7、64 个 key 或一次全取，乃至打乱 key 的顺序，输出都只差舍入误差。"""
-    q, k, v = attention_inputs(n, d, largest_logit)
-    scores = (q @ k.T / d**0.5).double()
-    exact = scores.softmax(1) @ v.double()
-    order = torch.randperm(n)
-    gaps = [(stream(scores.float(), v, b)[0] - exact).abs().max() for b in block_sizes]
-    shuffled = [(stream(scores.float()[:, order], v[order], b)[0] - exact).abs().max() for b in block_sizes]
-    show(table({"block": block_sizes, "error": gaps, "error, keys shuffled": shuffled}))
-    expect("max error against float64", gaps, at_most=5e-6, at=("block", block_sizes))
-    expect("max error against float64, keys shuffled", shuffled, at_most=5e-6, at=("block", block_sizes))
+def inputs(tokens: int, d_head: int, largest: float) -> tuple[Tensor, Tensor, Tensor]:
+    """q, k, v in float64, the largest |q·k/√d| made `largest`; in order of rising scores for query
+    0."""
+    q, k, v = torch.randn(3, tokens, d_head, dtype=torch.float64)
+    k = k[(q[0] @ k.T).argsort()]                               # the maximum keeps rising
+    return q * (largest / (q @ k.T / d_head**0.5).abs().max()), k, v
 
 
-def claim_dropping_the_rescale_is_wrong(n=256, d=32, block_sizes=(1, 7, 64, 256), largest_logit=10.0):
-    """Without exp(m_old − m_new) earlier blocks weigh too much; with a single block the mistake stays hidden.
-
-    去掉 exp(m_old − m_new)，先前各块的权重就偏大；整行只有一块时看不出这个错。"""
-    q, k, v = attention_inputs(n, d, largest_logit)
-    scores = q @ k.T / d**0.5
-    exact = scores.softmax(1) @ v
-    wrong = [(stream(scores, v, b, rescale=False)[0] - exact).abs().max() for b in block_sizes]
-    right = [(stream(scores, v, b)[0] - exact).abs().max() for b in block_sizes]
-    show(table({"block": block_sizes, "error with the factor": right, "error without it": wrong}))
-    split = [w for b, w in zip(block_sizes, wrong, strict=True) if b < n]
-    expect("max error without the rescale", split, at_least=0.01, at=("block", [b for b in block_sizes if b < n]))
-    expect("max error with the rescale", right, at_most=5e-6, at=("block", block_sizes))
-
-
-def claim_partial_results_merge(n=256, d=32, parts=(2, 4, 8), largest_logit=10.0):
-    """Partial results (output, m, l) of separate key ranges merge exactly, in any order.
-
-    各段 key 分别算出的（输出、m、l）可以精确合并，顺序任意。"""
-    q, k, v = attention_inputs(n, d, largest_logit)
-    scores = q @ k.T / d**0.5
-    exact = (scores.double().softmax(1) @ v.double())
-    gaps, averaged = [], []
-    for count in parts:
-        partial = [stream(s, x, s.shape[1]) for s, x in zip(scores.chunk(count, 1), v.chunk(count), strict=True)]
-        merged = partial[-1]
-        for piece in reversed(partial[:-1]):                  # last range first: the order is free
-            merged = merge(merged, piece)
-        gaps.append((merged[0] - exact).abs().max())
-        averaged.append((sum(o for o, _, _ in partial) / count - exact).abs().max())
-    show(table({"key ranges": parts, "error, merged by m and l": gaps, "error, plain average": averaged}))
-    expect("max error of the merged output", gaps, at_most=5e-6, at=("key ranges", parts))
-    expect("max error of a plain average", averaged, at_least=0.01, at=("key ranges", parts))
+RANGES = {
+    "tokens": between(2, 128),
+    "d_head": between(1, 128),
+    "block": between(1, 512),
+    "blocks": each(between(1, 512)),
+    "largest": between(1.0, 5000.0),
+    "pads": between(0, "tokens"),
+    "way": one_of("right", "no rescale", "no guard"),
+}
+NO_RESCALE = breaks(
+    way="no rescale",
+    en="What was summed against a smaller maximum is too large, and earlier blocks weigh too much.",
+    zh="先前各项以较小的最大值为基准，累加量偏大，先前的块权重过大。",
+)
 
 
-def claim_naive_exp_overflows(n=256, d=32, block=48, largest_logits=(10.0, 80.0, 100.0, 1000.0)):
-    """exp(s) of float32 is infinite above 88.7, and inf/inf makes the row NaN; the streamed form stays finite.
+@NO_RESCALE
+def claim_streamed_output_equals_sdpa(tokens=128, d_head=32, blocks=(1, 7, 64), largest=1000.0,
+                                      way="right"):
+    """Streamed in blocks of 1, 7 or 64 keys, in any order, attention equals PyTorch's to rounding,
+    for scores up to 1000.
 
-    float32 的 exp(s) 在 s 超过 88.7 时溢出为无穷，inf/inf 使该行成为 NaN；流式写法始终有限。"""
-    naive, streamed = [], []
-    for largest in largest_logits:
-        scores = torch.randn(n, n)
-        scores = scores * (largest / scores.max())            # the largest score is positive: exp must face it
-        v, e = torch.randn(n, d), scores.exp()
-        naive.append((e @ v / e.sum(1, keepdim=True)).isnan().any(1).sum())
-        streamed.append(stream(scores, v, block)[0].isfinite().all(1).sum())
-    limit = torch.log(torch.tensor(torch.finfo(torch.float32).max))
-    show(table({"largest score": largest_logits, "rows NaN, naive": naive, "rows finite, streamed": streamed}))
-    over = [x for x in largest_logits if x > limit]
-    safe = [x for x in largest_logits if x < limit - 8]       # 8: room for the sum of a row
-    rows = dict(zip(largest_logits, naive, strict=True))
-    expect("rows that become NaN above the limit", [rows[x] for x in over], at_least=1, at=("score", over))
-    expect("rows that become NaN below it", [rows[x] for x in safe], equals=0, at=("score", safe))
-    expect("finite rows, streamed", streamed, equals=n, at=("score", largest_logits))
-    expect("log of the largest float32", limit, equals=88.72, within=0.01)
+    每块 1、7 或 64 个 key，次序任意，分数大到 1000，流式计算的注意力与 PyTorch 的都只差舍入。"""
+    q, k, v = inputs(tokens, d_head, largest)
+    exact = F.scaled_dot_product_attention(q[None], k[None], v[None])[0]
+    orders = {"rising": torch.arange(tokens), "shuffled": torch.randperm(tokens)}
+    s = q @ k.T / d_head**0.5
+    gaps = {name: [(stream(s[:, order], v[order], b, way)[0] - exact).abs().max() for b in blocks]
+            for name, order in orders.items()}
+    show(lines("block", blocks, gaps, log="x", y_label="largest difference"))
+    # A score of size s, a sum of d terms in another order, is off by s·d·1e-16, a weight by as much.
+    for name, gap in gaps.items():
+        expect(f"difference from SDPA, keys {name}", gap, equals=0, at=("block", blocks),
+               within=1e-14 * d_head * largest + 1e-13 * tokens)
 
+
+@NO_RESCALE
+def claim_running_statistics_equal_logsumexp(tokens=128, d_head=32, block=16, largest=10.0,
+                                             way="right"):
+    """After every block m + log l is the log-sum-exp of the keys seen: two numbers per row stand
+    for the row.
+
+    每看完一块，m + log l 就是已见 key 的 log-sum-exp：每行两个数就代表整行。"""
+    q, k, v = inputs(tokens, d_head, largest)
+    s = q @ k.T / d_head**0.5
+    ends = [min(e, tokens) for e in range(block, tokens + block, block)]
+    found = [stream(s[:, :e], v[:e], block, way) for e in ends]
+    running = torch.stack([(m + total.log())[:, 0] for _, m, total in found])   # (blocks, tokens)
+    exact = torch.stack([s[:, :e].logsumexp(1) for e in ends])
+    show(lines("keys seen", ends, {"m + log l": running[:, 0], "logsumexp": exact[:, 0]},
+               y_label="query 0"))
+    expect("m + log l less logsumexp", running - exact, equals=0, within=1e-13 * (1 + largest))
+
+
+@breaks(way="no guard", en="−inf less −inf is nan, and a nan never leaves the sums.",
+        zh="−inf 减 −inf 得 nan，而 nan 一旦进入累加量就出不去了。")
+def claim_a_masked_first_block_gives_no_nan(tokens=24, d_head=8, block=4, pads=6, way="right"):
+    """Left padding masks a row's first block: the maximum stays −inf there, and must not be
+    subtracted.
+
+    左侧 padding 会掩掉一行的首块：此时最大值仍为 −inf，不能拿去相减。"""
+    q, k, v = inputs(tokens, d_head, 10.0)
+    allowed = torch.ones(tokens, tokens, dtype=torch.bool).tril()
+    allowed[:, :pads] = False
+    out, _, _ = stream((q @ k.T / d_head**0.5).masked_fill(~allowed, -torch.inf), v, block, way)
+    exact = F.scaled_dot_product_attention(q[None], k[None], v[None], attn_mask=allowed)[0]
+    show(heatmap(allowed.int(), x_label="key", y_label="query",
+                 title="1: the query may see the key"))
+    expect("rows with a nan", int(out.isnan().any(1).sum()), equals=0)
+    expect("rows equal to SDPA's under the mask", int(((out - exact).abs() < 1e-11).all(1).sum()),
+           equals=tokens)
+
+
+def drill_running_sum(rng) -> Drill:
+    """The sum l after two blocks, from scores that are logarithms of small numbers."""
+    a, b, c = rng.choice([(1, 2, 4), (2, 1, 5), (3, 1, 8), (1, 3, 10), (4, 2, 8), (2, 3, 20)])
+    s = torch.tensor([[a, b, c]], dtype=torch.float64).log()
+    first, l = max(a, b), stream(s, torch.eye(3, dtype=torch.float64), 2,  # noqa: E741
+                                 "right")[2].item()
+    return Drill(
+        en=f"Online softmax sees the scores ln {a} and ln {b} in its first block, ln {c} in its second. "
+           "What is l, the sum of exp(s − m), at the end?",
+        zh=f"online softmax 的第一块是 ln {a} 与 ln {b}，第二块是 ln {c}。最后的 l（exp(s − m) 之和）是多少？",
+        answer=l, within=0.005,
+        steps=[
+            (f"first block: m = ln {first}, l = ({a} + {b})/{first} = {(a + b) / first:g}",
+             f"第一块：m = ln {first}，l = ({a} + {b})/{first} = {(a + b) / first:g}"),
+            (f"the maximum rises to ln {c}: l shrinks by {first}/{c}, to {(a + b) / c:g}",
+             f"最大值升为 ln {c}：l 乘以 {first}/{c}，变为 {(a + b) / c:g}"),
+            (f"add exp(ln {c} − ln {c}) = 1: l = {math.fsum((a, b, c)) / c:g}",
+             f"再加 exp(ln {c} − ln {c}) = 1：l = {math.fsum((a, b, c)) / c:g}"),
+        ],
+        proved_by="running_statistics_equal_logsumexp",
+    )
+
+
+ZH = {
+    "block": "块的大小",
+    "rising": "分数递增",
+    "shuffled": "打乱",
+    "largest difference": "最大差异",
+    "difference from SDPA, keys rising": "与 SDPA 之差，分数递增",
+    "difference from SDPA, keys shuffled": "与 SDPA 之差，key 打乱",
+    "keys seen": "已见的 key 数",
+    "m + log l less logsumexp": "m + log l 与 logsumexp 之差",
+    "1: the query may see the key": "1：该 query 可见该 key",
+    "rows with a nan": "含 nan 的行数",
+    "rows equal to SDPA's under the mask": "与 SDPA（同一掩码）相同的行数",
+}
 
 if __name__ == "__main__":
     main()

@@ -1,134 +1,195 @@
-r"""Unfused attention carries its N × N matrices through slow memory at every operation.
+r"""Written-out attention carries its N × N matrices through slow memory at every operation.
 
-未融合的注意力每做一步运算，都要让 N × N 矩阵在慢速内存里走一遭。
+写成三步的注意力，每一步都要让 N × N 矩阵在慢速内存里走一遭。
 
-Dao et al. 2022, Algorithm 0. PyTorch's own operations are watched: each is taken to be one kernel that reads its tensor
-arguments and writes its results once (views move nothing, caches are left out). Meta tensors have shapes and no data,
-so long sequences cost nothing. Turn `n`, `d`, `lengths`.
+Dao et al. 2022, Algorithm 0. Every operator is taken as a kernel that reads its tensors and writes
+its result once; caches are left out. Turn `way` to "fused": S and P are gone, and every byte
+carries N/2 FLOPs in 16 bits. 把 `way` 改为 "fused"：S 与 P 不再进出，16 位下每字节对应 N/2 次浮点运算。
 """
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
-from studyapp.evidence import bars, expect, lines, main, show, table
-
-
-class Traffic(TorchDispatchMode):
-    """One row for each operation that is not a view: name, elements read, elements written, matmul FLOPs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[tuple[str, int, int, int]] = []
-        self.square = 0                                          # elements of n × n tensors, read or written
-
-    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
-        out = op(*args, **(kwargs or {}))
-        if not op.is_view:
-            moved = [[t for t in tree_leaves(x) if isinstance(t, Tensor)] for x in ((args, kwargs), out)]
-            flops = flop_registry.get(op.overloadpacket, lambda *_, **__: 0)(*args, out_val=out)
-            self.rows.append((op.overloadpacket.__name__, *(sum(t.numel() for t in side) for side in moved), flops))
-            self.square += sum(t.numel() for t in moved[0] + moved[1] if t.dim() == 2 and t.shape[0] == t.shape[1])
-        return out
-
-    @property
-    def moved(self) -> int:
-        """Elements read and written by all operations."""
-        return sum(read + written for _, read, written, _ in self.rows)
-
-
-def watch(n: int, d: int, work) -> Traffic:
-    """What `work(q, k, v)` moves for one head of n tokens and width d."""
-    q, k, v = (torch.empty(n, d, device="meta", requires_grad=True) for _ in range(3))
-    with Traffic() as traffic:
-        work(q, k, v)
-    return traffic
+from studyapp.evidence import Drill, bars, between, breaks, each, expect, lines, main, one_of, show, table
+from studyapp.evidence.tools import Operations, flops, operations
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """The three operations of the textbook, the factor 1/√d left out."""
-    return (q @ k.T).softmax(-1) @ v                             # S (n, n), P (n, n), O (n, d)
+    """Three operations for one head, q, k, v (tokens, d_head); the factor 1/√d is left out."""
+    s = q @ k.T                                                          # (tokens, tokens)
+    p = s.softmax(-1)                                                    # (tokens, tokens)
+    return p @ v                                                         # (tokens, d_head)
 
 
-def claim_three_kernels_move_4nd_plus_4n2(n=1024, d=64):
-    """softmax(QKᵀ)V as three operations moves 4Nd + 4N² elements: S and P are each written once and read back once.
-
-    把 softmax(QKᵀ)V 写成三步运算，共搬运 4Nd + 4N² 个元素：S 与 P 各写出一次、读回一次。"""
-    seen = watch(n, d, attention)
-    names = ("QKᵀ", "softmax", "PV")
-    show(table(("operation", "read", "written"), [(x, r, w) for x, (_, r, w, _) in zip(names, seen.rows, strict=True)]),
-         bars(names, {"read": [r for _, r, _, _ in seen.rows], "written": [w for _, _, w, _ in seen.rows]}))
-    expect("elements read", [r for _, r, _, _ in seen.rows], equals=[2 * n * d, n * n, n * n + n * d], at=("step", names))
-    expect("elements written", [w for _, _, w, _ in seen.rows], equals=[n * n, n * n, n * d], at=("step", names))
-    expect("elements moved", seen.moved, equals=4 * n * d + 4 * n * n)
+def fused(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """One kernel, PyTorch's for a CPU."""
+    args = (x[None, None] for x in (q, k, v))
+    return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(*args, scale=1.0)[0][0, 0]
 
 
-def claim_s_and_p_are_nearly_all_of_it(lengths=(256, 512, 1024, 2048, 4096, 8192), d=64):
-    """S and P are N/(N + d) of the traffic, 94% at N = 1024 and d = 64, so doubling a long N costs nearly four times.
-
-    S 与 P 占访存量的 N/(N + d)，N = 1024、d = 64 时为 94%；因此较长的 N 再翻倍，访存量接近四倍。"""
-    seen = [watch(n, d, attention) for n in lengths]
-    total, square = [s.moved for s in seen], [s.square for s in seen]
-    show(lines("N", lengths, {"S and P": square, "Q, K, V, O": [t - s for t, s in zip(total, square, strict=True)]},
-               log="xy", y_label="elements moved"),
-         table({"N": lengths, "elements moved": total, "share of S and P": [s / t for s, t in zip(square, total, strict=True)]}))
-    expect("share of S and P", [s / t for s, t in zip(square, total, strict=True)], equals=[n / (n + d) for n in lengths],
-           within=1e-9, at=("N", lengths))
-    expect("growth over the last step", total[-1] / total[-2], equals=(lengths[-1] / lengths[-2]) ** 2, within=8 * d / lengths[-1])
+WAYS = {"written out": attention, "fused": fused}
 
 
-def claim_every_further_pass_adds_2n2(n=1024, d=64):
-    """Scaling, masking or dropping S or P in an operation of its own adds at least 2N²; scaling Q instead adds 2Nd.
+def watch(work, tokens: int, d_head: int, grad: bool = False) -> Operations:
+    """What `work(q, k, v)` moves, in 16 bits, on tensors that have shapes and no data."""
+    qkv = [torch.empty(tokens, d_head, dtype=torch.bfloat16, device="meta",
+                       requires_grad=grad) for _ in range(3)]
+    with operations() as seen:
+        work(*qkv)
+    return seen
 
-    对 S 或 P 单独做缩放、掩码或 dropout，每一步至少多搬 2N² 个元素；改为缩放 Q，只多搬 2Nd。"""
-    mask = torch.empty(n, n, dtype=torch.bool, device="meta")
+
+RANGES = {
+    "tokens": between(16, 65_536),
+    "d_head": between(1, 256),
+    "lengths": each(between(16, 65_536), at_least=2, rising=True),
+    "way": one_of("written out", "fused"),
+    "scaled": one_of("scores", "queries"),
+    "keeps": one_of("P", "inputs"),
+}
+FUSED = breaks(way="fused", en="One kernel keeps S and P on chip.", zh="融合成一个 kernel，S 与 P 都留在片上。")
+
+
+@FUSED
+def claim_three_kernels_move_4nd_plus_4n2(tokens=1024, d_head=64, way="written out"):
+    """softmax(QKᵀ)V as three operations moves 4Nd + 4N² elements: S and P are each written once and
+    read back once.
+
+    把 softmax(QKᵀ)V 写成三步，共搬运 4Nd + 4N² 个元素：S 与 P 各写出一次、读回一次。"""
+    rows = watch(WAYS[way], tokens, d_head).rows
+    names = ["QKᵀ", "softmax", "PV"] if len(rows) == 3 else [row.name for row in rows]
+    show(bars(names, {"read": [r.read // 2 for r in rows],
+                      "written": [r.written // 2 for r in rows]}, y_label="elements"))
+    nd, nn = tokens * d_head, tokens**2
+    expect("elements moved", sum(r.read + r.written for r in rows) // 2, equals=4 * nd + 4 * nn)
+    expect("elements read", sum(r.read for r in rows) // 2, equals=3 * nd + 2 * nn)
+    expect("elements written", sum(r.written for r in rows) // 2, equals=nd + 2 * nn)
+
+
+@FUSED
+def claim_s_and_p_are_nearly_all_of_it(lengths=(256, 512, 1024, 2048, 4096, 8192), d_head=64,
+                                       way="written out"):
+    """S and P are N/(N + d) of the traffic: 94% at N = 1024 and d = 64.
+
+    S 与 P 占访存量的 N/(N + d)：N = 1024、d = 64 时为 94%。"""
+    moved = [watch(WAYS[way], n, d_head).moved / 2 for n in lengths]
+    once = [4 * n * d_head for n in lengths]                             # Q, K, V, O
+    square = [m - q for m, q in zip(moved, once, strict=True)]
+    show(lines("N", lengths, {"S and P": square, "Q, K, V, O": once}, log="xy",
+               y_label="elements moved"))
+    expect("share of S and P", [s / m for s, m in zip(square, moved, strict=True)],
+           equals=[n / (n + d_head) for n in lengths],
+           within=1e-12, at=("N", lengths))
+
+
+@FUSED
+def claim_matmuls_stay_under_d_flops_per_byte(lengths=(256, 512, 1024, 2048, 4096, 8192),
+                                              d_head=64, way="written out"):
+    """In 16 bits each product of written-out attention does d/(1 + 2d/N) FLOPs per byte: fewer than
+    d, however long the sequence.
+
+    以 16 位存储，未融合注意力的每个矩阵乘每字节做 d/(1 + 2d/N) 次浮点运算：序列再长也不到 d 次。"""
+    per_byte = []
+    for n in lengths:
+        seen = [r for r in watch(WAYS[way], n, d_head).rows if r.name != "_softmax"]
+        qkv = [torch.empty(n, d_head, device="meta") for _ in range(3)]
+        per_byte.append(flops(attention, *qkv) / sum(r.read + r.written for r in seen))
+    show(lines("N", lengths, {way: per_byte, "d": [float(d_head)] * len(lengths),
+                              "S and P not moved": [n / 2 for n in lengths]},
+               log="xy", y_label="FLOPs per byte"))
+    expect("FLOPs per byte of the two products", per_byte,
+           equals=[d_head / (1 + 2 * d_head / n) for n in lengths], within=1e-9 * d_head,
+           at=("N", lengths))
+
+
+@breaks(scaled="queries", en="Scaling Q instead of S adds only 2Nd.", zh="缩放 Q 而不是 S，只多 2Nd。")
+def claim_every_further_pass_adds_2n2(tokens=1024, d_head=64, scaled="scores"):
+    """A pass of its own over S or P, for scaling, masking or dropout, adds at least 2N² elements
+    each.
+
+    对 S 或 P 单独做一遍缩放、掩码或 dropout，每次至少多搬 2N² 个元素。"""
+    mask = torch.empty(tokens, tokens, dtype=torch.bool, device="meta")
+    scale = {"scores": lambda q, k, v: (q @ k.T * 0.1).softmax(-1) @ v, "queries": lambda q, k,
+             v: (q * 0.1 @ k.T).softmax(-1) @ v}
     ways = {
-        "softmax(QKᵀ)V": attention,
-        "scale S": lambda q, k, v: (q @ k.T * d**-0.5).softmax(-1) @ v,
-        "scale Q": lambda q, k, v: (q * d**-0.5 @ k.T).softmax(-1) @ v,
-        "mask S": lambda q, k, v: (q @ k.T).masked_fill(mask, -torch.inf).softmax(-1) @ v,
-        "drop P": lambda q, k, v: torch.native_dropout((q @ k.T).softmax(-1), 0.1, True)[0] @ v,
-        "scale S, mask, drop": lambda q, k, v: torch.native_dropout(
-            (q @ k.T * d**-0.5).masked_fill(mask, -torch.inf).softmax(-1), 0.1, True)[0] @ v,
+        "scale": scale[scaled],
+        "mask": lambda q, k, v: (q @ k.T).masked_fill(mask, -torch.inf).softmax(-1) @ v,
+        "dropout": lambda q, k, v: torch.native_dropout((q @ k.T).softmax(-1), 0.1, True)[0] @ v,
     }
-    moved = {name: watch(n, d, work).moved for name, work in ways.items()}
-    extra = {name: m - moved["softmax(QKᵀ)V"] for name, m in moved.items()}
-    show(table({"way": list(moved), "elements moved": list(moved.values()), "beyond the plain form, in N²":
-                [e / n**2 for e in extra.values()]}))
-    passes = ("scale S", "mask S", "drop P")
-    expect("added by a pass over S or P, in N²", [extra[p] / n**2 for p in passes], at_least=2, at=("pass", passes))
-    expect("added by all three, in N²", extra["scale S, mask, drop"] / n**2, at_least=6)
-    expect("added by scaling Q", extra["scale Q"], equals=2 * n * d)
+    plain = watch(attention, tokens, d_head).moved
+    extra = {name: (watch(work, tokens, d_head).moved - plain) / 2 / tokens**2 for name,
+             work in ways.items()}
+    show(bars(list(extra), {"added, in N²": list(extra.values())}))
+    expect("elements added, in N²", list(extra.values()), at_least=2, at=("pass", list(extra)))
 
 
-def claim_backward_moves_more_than_forward(n=1024, d=64):
-    """Backward needs P again and makes dP and dS: 7N² elements more, so training moves 11N² against 4N² forward.
+@breaks(keeps="inputs",
+        en="Rebuilding S and P from Q and K moves them once more, and needs them in no store.",
+        zh="由 Q、K 重算 S 与 P，要再搬运一遍，但不必保存。")
+def claim_training_moves_11n2_plus_12nd(tokens=1024, d_head=64, keeps="P"):
+    """Forward and backward together move 11N² + 12Nd elements: P is read again, and dP and dS are
+    made.
 
-    反向要再读 P，并产生 dP 与 dS：再搬 7N² 个元素；训练合计 11N²，而前向只有 4N²。"""
-    forward = watch(n, d, attention)
-    both = watch(n, d, lambda q, k, v: torch.autograd.grad(o := attention(q, k, v), (q, k, v), torch.empty_like(o)))
-    rows = [row for row in both.rows if not row[0].startswith("empty")]
-    show(table(("operation", "read", "written", "FLOPs"), rows, title="forward and backward"))
-    expect("n × n elements moved forward, in N²", forward.square / n**2, equals=4)
-    expect("n × n elements moved by both passes, in N²", both.square / n**2, equals=11)
+    前向加反向共搬运 11N² + 12Nd 个元素：P 要再读，还要产生 dP 与 dS。"""
+    from torch.utils.checkpoint import checkpoint
+
+    def train(q, k, v):
+        out = attention(q, k, v) if keeps == "P" else checkpoint(attention, q, k, v,
+                                                                 use_reentrant=False)
+        torch.autograd.grad(out, (q, k, v), torch.empty_like(out))
+
+    rows = [r for r in watch(train, tokens, d_head,
+                             grad=True).rows if not r.name.startswith("empty")]
+    show(table(("operation", "read", "written"), [(r.name, r.read // 2,
+                                                   r.written // 2) for r in rows],
+               title="elements"))
+    expect("elements moved", sum(r.read + r.written for r in rows) / 2,
+           equals=11 * tokens**2 + 12 * tokens * d_head)
 
 
-def claim_matmuls_stay_under_d_flops_per_byte(lengths=(256, 512, 1024, 2048, 4096, 8192), d=64):
-    """In 16 bits each matmul of unfused attention does fewer than d FLOPs per byte, however long the sequence;
-    were S and P never moved, the two would do N/2.
+def drill_bytes(rng) -> Drill:
+    """MiB that one head's written-out attention moves in 16 bits."""
+    tokens, d = rng.choice([(1024, 64), (2048, 64), (2048, 128), (4096, 128), (8192, 128)])
+    moved = watch(attention, tokens, d).moved
+    return Drill(
+        en=f"One head, N = {tokens} tokens, d = {d}, 16 bits. Scores, softmax and the product with V are "
+           "three kernels; each touches each of its tensors once. How many MiB pass through HBM?",
+        zh=f"一个头，N = {tokens}，d = {d}，16 位。分数、softmax、与 V 相乘各是一个 kernel，"
+           "每个 kernel 对它的每个张量只访问一次。HBM 共进出多少 MiB？",
+        answer=moved / 2**20, unit="MiB",
+        steps=[
+            (f"S and P are each written and read: 4N² = {4 * tokens**2 / 2**20:g} · 2²⁰",
+             f"S、P 各写一次、读一次：4N² = {4 * tokens**2 / 2**20:g} · 2²⁰"),
+            (f"Q, K, V are read, O is written: 4Nd = {4 * tokens * d / 2**20:g} · 2²⁰",
+             f"读 Q、K、V，写 O：4Nd = {4 * tokens * d / 2**20:g} · 2²⁰"),
+            (f"times 2 bytes: {moved / 2**20:g} MiB", f"乘 2 字节：{moved / 2**20:g} MiB"),
+        ],
+        proved_by="three_kernels_move_4nd_plus_4n2",
+    )
 
-    以 16 位存储，未融合注意力的每个矩阵乘每字节不到 d 次浮点运算，序列再长也一样；若 S、P 从不搬运，则为 N/2。"""
-    seen = [watch(n, d, attention) for n in lengths]
-    per_byte = {name: [s.rows[i][3] / (2 * (s.rows[i][1] + s.rows[i][2])) for s in seen] for i, name in ((0, "QKᵀ"), (2, "PV"))}
-    fused = [sum(f for *_, f in s.rows) / (2 * (s.moved - s.square)) for s in seen]
-    show(lines("N", lengths, {**per_byte, "S and P not moved": fused}, log="xy", y_label="FLOPs per byte"),
-         table({"N": lengths, **per_byte, "S and P not moved": fused}))
-    for name, values in per_byte.items():
-        expect(f"FLOPs per byte, {name}", values, at_most=d, at=("N", lengths))
-    expect("FLOPs per byte, S and P not moved", fused, equals=[n / 2 for n in lengths], within=1e-9, at=("N", lengths))
 
+ZH = {
+    "read": "读",
+    "written": "写",
+    "elements": "元素数",
+    "elements read": "读的元素数",
+    "elements written": "写的元素数",
+    "elements moved": "搬运的元素数",
+    "S and P": "S 与 P",
+    "Q, K, V, O": "Q、K、V、O",
+    "share of S and P": "S 与 P 的占比",
+    "written out": "三个 kernel",
+    "fused": "融合",
+    "S and P not moved": "不搬运 S 与 P",
+    "FLOPs per byte": "每字节的 FLOPs",
+    "FLOPs per byte of the two products": "两个矩阵乘每字节的 FLOPs",
+    "scale": "缩放",
+    "mask": "掩码",
+    "added, in N²": "多搬的量（N²）",
+    "elements added, in N²": "多搬的元素数（N²）",
+    "pass": "步骤",
+    "operation": "运算",
+}
 
 if __name__ == "__main__":
     main()
