@@ -1,11 +1,10 @@
-r"""Attention over more keys is flatter: entropy grows with log n, and scaling the logits by log n holds against it.
+r"""Attention over more keys is flatter: entropy grows with ln n, and logits times ln n hold against it.
 
-key 越多，注意力越分散：熵随 log n 增长，按 log n 放大 logits 可以与之抗衡。
+key 越多，注意力越分散：熵随 ln n 增长；按 ln n 放大 logits 可以与之抗衡。
 
-The second problem of length extrapolation: no position code is in sight here. Logits are independent and normal with
-deviation `sigma`, as for keys that have nothing to do with the query, which trained models' logits only resemble. The
-normal law entropy = ln n − sigma²/2 needs sigma well below √(2 ln n), about 3.3 at 256 keys; turn `sigma` past it and one
-key takes all. Logits by log n: Chiang & Cholak 2022; Qwen 2023, §2.5. Temperature: YaRN (Peng et al. 2023, §3.4).
+The second problem of length extrapolation; no position code is in sight. Logits are independent and normal, as for
+keys that have nothing to do with the query. Chiang & Cholak 2022; Qwen 2023. Turn `scale` to "none".
+把 `scale` 改为 "none"：领先的 key 守不住一半。
 """
 
 import math
@@ -13,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from studyapp.evidence import expect, lines, main, show, table
+from studyapp.evidence import Drill, between, breaks, each, expect, lines, main, one_of, show, table
 
 F64 = torch.float64
 
@@ -24,193 +23,135 @@ def entropy(logits: Tensor) -> Tensor:
     return -(log_p.exp() * log_p).sum(-1).mean()
 
 
-def yarn_scale(s: float) -> float:
-    """√(1/t): what YaRN multiplies q and k by for an s times longer context."""
-    return 0.1 * math.log(s) + 1
+SCALES = {"none": lambda n, trained: 1.0, "log n": lambda n, trained: math.log(n) / math.log(trained),
+          "root": lambda n, trained: math.sqrt(math.log(n) / math.log(trained))}
 
 
-def tables(positions: Tensor, d: int, scale: float = 1.0) -> tuple[Tensor, Tensor]:
-    """RoPE's cos and sin for every position and pair, times `scale`: (n, d/2) each."""
-    angle = positions[:, None] * 10000.0 ** (-torch.arange(0, d, 2, dtype=F64) / d)
-    return scale * angle.cos(), scale * angle.sin()
+def weight(n: int, lead: float) -> Tensor:
+    """The weight of one key whose logit leads n − 1 equal ones."""
+    return torch.cat((torch.tensor([lead], dtype=F64), torch.zeros(n - 1, dtype=F64))).softmax(0)[0]
 
 
-def apply(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x (n, d) turned pair by pair with the tables."""
-    even, odd = x[:, 0::2], x[:, 1::2]
-    return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(1)
+RANGES = {
+    "lengths": each(between(256, 16384), at_least=2, at_most=4, rising=True),
+    "sigma": between(0.25, 1.0),
+    "trained": between(64, 256),
+    "scale": one_of("none", "log n", "root"),
+    "lead": one_of("fixed", "with ln n"),
+    "bias": one_of("ALiBi", "none", "turned"),
+}
 
 
-def claim_entropy_grows_with_log_n(lengths=(256, 1024, 4096, 16384), sigma=1.0, rows=64):
-    """Four times the keys add ln 4 to the entropy of attention: it is ln n − sigma²/2 for normal logits.
+@breaks(scale="log n", en="Logits that grow with ln n are sharper: the entropy falls behind ln n.",
+        zh="logits 随 ln n 放大后更尖：熵跟不上 ln n。")
+def claim_entropy_grows_with_log_n(lengths=(256, 1024, 4096, 16384), sigma=1.0, scale="none"):
+    """Four times the keys add ln 4 to the entropy of attention: it is ln n − σ²/2 for normal logits.
 
-    key 增至四倍，注意力的熵增加 ln 4：对正态 logits，熵约为 ln n − sigma²/2。"""
-    got = torch.stack([entropy(sigma * torch.randn(rows, n)) for n in lengths])
-    law = [math.log(n) - sigma**2 / 2 for n in lengths]
-    most = [math.log(n) for n in lengths]
-    show(
-        lines("keys n", lengths, {"entropy": got, "uniform: ln n": most}, log="x", y_label="nats"),
-        table({"keys n": lengths, "entropy": got, "ln n − sigma²/2": law}),
-    )
-    expect("entropy − (ln n − sigma²/2)", got - torch.tensor(law), equals=0, within=0.08, at=("n", lengths))
+    key 增至四倍，注意力的熵增加 ln 4：对正态 logits，熵约为 ln n − σ²/2。"""
+    got = torch.stack([entropy(SCALES[scale](n, 256) * sigma * torch.randn(64, n)) for n in lengths])
+    law = torch.tensor([math.log(n) - sigma**2 / 2 for n in lengths])
+    show(lines("keys n", lengths, {"entropy": got, "uniform: ln n": [math.log(n) for n in lengths]}, log="x",
+               y_label="nats"))
+    # The sum of 256 terms e^z varies by √(e − 1)/16; 64 rows make 1/8 of it, and n is finite: 0.01 low.
+    expect("entropy − (ln n − σ²/2)", got - law, equals=0, within=0.08, at=("n", lengths))
 
 
-def claim_a_fixed_lead_loses_to_n(trained=256, lengths=(256, 1024, 4096, 16384)):
-    """A key whose logit leads by g gets e^g/(e^g + n − 1): with g fixed its odds fall like 1/n, so g must grow by ln n.
+@breaks(lead="with ln n", en="A lead that grows by ln n keeps its weight.", zh="领先幅度随 ln n 增长，权重就保得住。")
+def claim_a_fixed_lead_loses_to_n(trained=256, lengths=(256, 1024, 4096, 16384), lead="fixed"):
+    """A key whose logit leads by g gets e^g/(e^g + n − 1): with g fixed its odds fall like 1/n.
 
-    logit 领先 g 的 key 得到权重 e^g/(e^g + n − 1)：g 不变，它的胜算按 1/n 下降，所以 g 必须随 ln n 增长。"""
-    lead = math.log(trained)  # about half the weight at the trained length
-    weight = []
-    for n in lengths:
-        logits = torch.zeros(n, dtype=F64)
-        logits[0] = lead
-        weight.append(logits.softmax(0)[0])
+    logit 领先 g 的 key 得到权重 e^g/(e^g + n − 1)：g 不变，它的胜算按 1/n 下降。"""
+    g = [math.log(trained if lead == "fixed" else n) for n in lengths]
+    got = torch.stack([weight(n, one) for n, one in zip(lengths, g, strict=True)])
     needed = [math.log(n - 1) for n in lengths]
-    show(
-        lines("keys n", lengths, {"weight of the key": weight}, log="xy", title=f"lead fixed at {lead:.2f}"),
-        table({"keys n": lengths, "weight": weight, "lead g": [lead] * len(lengths), "lead for one half": needed}),
-    )
-    odds = [w / (1 - w) * (n - 1) for n, w in zip(lengths, weight, strict=True)]
+    show(lines("keys n", lengths, {"weight of the key": got}, log="xy"),
+         table({"keys n": lengths, "lead g": g, "weight": got, "lead for one half": needed}))
+    odds = [w / (1 - w) * (n - 1) for n, w in zip(lengths, got.tolist(), strict=True)]
     expect("odds of the key, times n − 1", odds, equals=trained, within=1e-6, at=("n", lengths))
+    halves = torch.stack([weight(n, one) for n, one in zip(lengths, needed, strict=True)])
+    expect("weight with a lead of ln(n − 1)", halves, equals=0.5, within=1e-9, at=("n", lengths))
 
 
-def claim_log_n_scaling_keeps_a_key_that_leads(trained=256, lengths=(256, 1024, 4096, 16384), leads=(0.5, 1.0, 1.5)):
-    """Scaled by ln n / ln n_train, a lead of ln n_train keeps half the weight at any n; larger leads win, smaller fade.
+@breaks(scale="none", en="Unscaled, the same lead is worth less with every key.", zh="不放大，key 越多，同样的领先越不值钱。")
+@breaks(scale="root", en="A root of the factor is too little.", zh="系数开了根号就不够。")
+def claim_log_n_scaling_keeps_a_key_that_leads(trained=256, lengths=(256, 1024, 4096, 16384), scale="log n"):
+    """Scaled by ln n / ln L, a lead of ln L keeps half the weight at any n; larger leads win, smaller fade.
 
-    按 ln n / ln n_train 放大后，领先 ln n_train 的 key 在任何 n 下都保住一半权重；领先更多的胜出，更少的仍会淡出。"""
+    按 ln n / ln L 放大后，领先 ln L 的 key 在任何 n 下都保住一半权重；领先更多的胜出，更少的仍会淡出。"""
     curves = {}
-    for lead in leads:  # in units of ln n_train, over keys whose logit is 0
-        weights = []
-        for n in lengths:
-            logits = torch.zeros(n, dtype=F64)
-            logits[0] = lead * math.log(trained)
-            weights.append((logits * math.log(n) / math.log(trained)).softmax(0)[0])
-        curves[f"lead {lead} · ln {trained}"] = torch.stack(weights)
-    show(
-        lines("keys n", lengths, curves, log="x", y_label="weight", title="logits · ln n / ln n_train"),
-        table({"keys n": lengths, **curves}),
-    )
-    for lead, weights in zip(leads, curves.values(), strict=True):
-        if lead == 1:
-            expect("weight at a lead of ln n_train", weights, equals=0.5, within=1 / min(lengths), at=("n", lengths))
-        else:
-            away = weights.diff() if lead > 1 else -weights.diff()
-            expect(f"change of the weight away from one half, lead {lead}", away, at_least=0, at=("n", lengths[1:]))
+    for share in (0.5, 1.0, 1.5):                                        # leads, in units of ln L
+        got = [weight(n, share * math.log(trained) * SCALES[scale](n, trained)) for n in lengths]
+        curves[f"lead {share} · ln L"] = torch.stack(got)
+    smaller, same, larger = curves.values()
+    show(lines("keys n", lengths, curves, log="x", y_label="weight"))
+    expect("weight at a lead of ln L", same, equals=0.5, within=1 / min(lengths), at=("n", lengths))   # n / (2n − 1)
+    expect("growth of the weight at a lead of 1.5 ln L", larger.diff(), at_least=0, at=("n", lengths[1:]))
+    expect("fall of the weight at a lead of 0.5 ln L", -smaller.diff(), at_least=0, at=("n", lengths[1:]))
 
 
-def claim_log_n_scaling_slows_the_growth(trained=256, lengths=(256, 1024, 4096, 16384), sigma=1.0, rows=64):
-    """Logits of unit deviation times ln n / ln n_train: the entropy grows more slowly with n, but it still grows.
+@breaks(scale="none", en="Unscaled, all of ln n is added.", zh="不放大，ln n 全部加上去。")
+@breaks(scale="root", en="A root of the factor saves less than the law says.", zh="系数开根号，省下的比规律说的少。")
+def claim_log_n_scaling_slows_the_growth(lengths=(256, 1024, 4096, 16384), sigma=1.0, scale="log n"):
+    """Times ln n / ln L the entropy of normal logits grows more slowly with n, by σ²/2 · (factor² − 1), but grows.
 
-    标准差为 1 的 logits 乘以 ln n / ln n_train：熵随 n 增长变慢，但仍在增长。"""
-    raw, scaled = [], []
+    乘以 ln n / ln L 后，正态 logits 的熵随 n 增长变慢，少了 σ²/2 · (系数² − 1)，但仍在增长。"""
+    raw = [sigma * torch.randn(64, n) for n in lengths]
+    factor = torch.tensor([SCALES["log n"](n, 256) for n in lengths])
+    used = [SCALES[scale](n, 256) for n in lengths]
+    scaled = torch.stack([entropy(z * f) for z, f in zip(raw, used, strict=True)])
+    raw = torch.stack([entropy(z) for z in raw])
+    show(lines("keys n", lengths, {"as trained": raw, "times ln n / ln L": scaled}, log="x", y_label="nats"))
+    law = sigma**2 / 2 * (factor**2 - 1)
+    # Both entropies come from the same logits; the law bends by a few per cent as factor · σ nears √(2 ln n).
+    expect("entropy saved", raw - scaled, equals=law, within=0.02 + 0.06 * law, at=("n", lengths))
+    expect("growth that is left", scaled.diff(), at_least=0, at=("n", lengths[1:]))
+
+
+@breaks(bias="none", en="Without a bias every key counts.", zh="没有偏置，每个 key 都起作用。")
+@breaks(bias="turned", en="With its sign turned ALiBi attends to the farthest keys.", zh="符号反了，ALiBi 只看最远的 key。")
+def claim_windows_and_alibi_cap_the_entropy(lengths=(1024, 4096, 16384), sigma=1.0, bias="ALiBi"):
+    """A window of 64, or ALiBi's bias of 1/16 per token, bounds how many keys count: the entropy no longer grows.
+
+    宽 64 的窗口，或 ALiBi 每 token 1/16 的偏置，限定了起作用的 key 数：熵不再增长。"""
+    slope = {"ALiBi": 1 / 16, "none": 0.0, "turned": -1 / 16}[bias]
+    kinds, away = {"full": [], "ALiBi": [], "window": []}, []
     for n in lengths:
-        logits = sigma * torch.randn(rows, n)
-        raw.append(entropy(logits))
-        scaled.append(entropy(logits * math.log(n) / math.log(trained)))
-    raw, scaled = torch.stack(raw), torch.stack(scaled)
-    show(
-        lines(
-            "keys n", lengths, {"logits as trained": raw, "logits · ln n / ln n_train": scaled}, log="x", y_label="nats"
-        ),
-        table(
-            {
-                "keys n": lengths,
-                "entropy": raw,
-                "entropy, log-n": scaled,
-                "effective keys": raw.exp(),
-                "log-n": scaled.exp(),
-            }
-        ),
-    )
-    expect("entropy saved beyond the trained length", (raw - scaled)[1:].diff(prepend=torch.zeros(1)), at_least=0.05)
-    expect("growth that is left", scaled.diff(), at_least=0.1, at=("n", lengths[1:]))
-
-
-def claim_yarn_factor_sharpens_attention(trained=256, scales=(1, 4, 16, 64), sigma=1.0, rows=64):
-    """YaRN's (0.1 ln s + 1)² on the logits lowers the entropy; at unit deviation it undoes only part of the added ln s.
-
-    YaRN 给 logits 乘上 (0.1 ln s + 1)²，熵因此降低；logits 标准差为 1 时，只抵消长度带来的 ln s 的一部分。"""
-    raw, sharp = [], []
-    for s in scales:
-        logits = sigma * torch.randn(rows, trained * s)
-        raw.append(entropy(logits))
-        sharp.append(entropy(logits * yarn_scale(s) ** 2))
-    raw, sharp = torch.stack(raw), torch.stack(sharp)
-    factor = [yarn_scale(s) ** 2 for s in scales]
-    show(
-        lines("context s times longer", scales, {"raw": raw, "YaRN": sharp}, log="x", y_label="entropy, nats"),
-        table(
-            {
-                "s": scales,
-                "on q and on k": [yarn_scale(s) for s in scales],
-                "on the logits": factor,
-                "log-n factor": [1 + math.log(s) / math.log(trained) for s in scales],
-                "entropy": raw,
-                "with YaRN": sharp,
-            }
-        ),
-    )
-    law = [sigma**2 / 2 * (f**2 - 1) for f in factor]
-    expect(
-        "entropy taken away, against sigma²/2 · (1/t² − 1)",
-        raw - sharp,
-        equals=law,
-        within=[0.05 + 0.05 * x for x in law],
-    )
-    expect("share of the added ln s undone", (raw - sharp)[1:] / (raw - raw[0])[1:], at_most=0.9, at=("s", scales[1:]))
-
-
-def claim_scaling_the_tables_scales_the_logits(s=8.0, d=64, n=128):
-    """Multiplying RoPE's cos and sin tables by a, for q and k alike, multiplies every logit by a²: no kernel changes.
-
-    把 RoPE 的 cos、sin 表乘以 a（q、k 都用），每个 logit 就乘以 a²：注意力 kernel 无需改动。"""
-    a = yarn_scale(s)
-    q, k = torch.randn(2, n, d, dtype=F64)
-    plain, scaled = tables(torch.arange(n), d), tables(torch.arange(n), d, a)
-    base = apply(q, *plain) @ apply(k, *plain).T
-    both = apply(q, *scaled) @ apply(k, *scaled).T
-    one = apply(q, *scaled) @ apply(k, *plain).T
-    norm = apply(q, *scaled).norm(dim=1) / q.norm(dim=1)
-    show(
-        table(
-            ("quantity", "measured", "a", "a²"),
-            [
-                ("|q| grows by", norm.mean(), a, a * a),
-                ("logits, q and k scaled", (both / base).median(), a, a * a),
-                ("logits, only q scaled", (one / base).median(), a, a * a),
-            ],
-        )
-    )
-    expect("logits with both scaled, less a² times the plain ones", (both - a**2 * base).abs().max(), at_most=1e-10)
-    expect("logits with one scaled, less a times the plain ones", (one - a * base).abs().max(), at_most=1e-10)
-    expect("growth of |q|", norm, equals=a, within=1e-9)
-
-
-def claim_windows_and_alibi_cap_the_entropy(
-    lengths=(256, 1024, 4096, 16384), sigma=1.0, slope=0.0625, window=64, rows=64
-):
-    """A window or ALiBi's bias fixes how many keys count, so beyond it the entropy no longer grows with n.
-
-    滑动窗口或 ALiBi 的偏置固定了真正起作用的 key 数，再长下去熵也不再随 n 增长。"""
-    kinds = {"full": [], "ALiBi": [], "window": []}
-    for n in lengths:
-        logits = sigma * torch.randn(rows, n)  # column 0 is the nearest key
-        back = torch.arange(n)
+        logits, back = sigma * torch.randn(64, n), torch.arange(n)       # column 0 is the nearest key
         kinds["full"].append(entropy(logits))
         kinds["ALiBi"].append(entropy(logits - slope * back))
-        kinds["window"].append(entropy(logits[:, :window]))
-    show(
-        lines("keys n", lengths, kinds, log="x", y_label="entropy, nats"),
-        table({"keys n": lengths, **kinds}),
-    )
-    for kind in ("ALiBi", "window"):
-        expect(f"growth of the entropy, {kind}", kinds[kind][-1] - kinds[kind][0], equals=0, within=0.2)
-    expect(
-        "growth of the entropy, full",
-        kinds["full"][-1] - kinds["full"][0],
-        at_least=0.8 * math.log(lengths[-1] / lengths[0]),
+        kinds["window"].append(entropy(logits[:, :64]))
+        away.append(((logits - slope * back).softmax(-1) * back).sum(-1).mean())
+    show(lines("keys n", lengths, kinds, log="x", y_label="nats"))
+    for kind in ("ALiBi", "window"):                                     # some 30 keys count: 64 rows vary by 0.05
+        expect(f"change of the entropy, {kind}", kinds[kind][-1] - kinds[kind][0], equals=0, within=0.25)
+    # Without noise the weights fall like e^(−back/16): 16 tokens away on average.
+    expect("mean distance attended with ALiBi", torch.stack(away), equals=16, within=5, at=("n", lengths))
+
+
+def drill_weight(rng) -> Drill:
+    """The weight of a key that leads by ln k."""
+    k, n = rng.choice([(100, 101), (100, 901), (255, 1021), (64, 577), (1000, 9001)])
+    return Drill(
+        en=f"{n:,} keys: all logits are equal but one, which leads by ln {k}. What is its attention weight?",
+        zh=f"{n:,} 个 key，除一个外 logits 全相等，那一个领先 ln {k}。它的注意力权重是多少？",
+        answer=weight(n, math.log(k)).item(), within=0.005,
+        steps=[("p = e^g / (e^g + n − 1)",) * 2, (f"{k} / ({k} + {n - 1}) = {k / (k + n - 1):.3f}",) * 2],
+        proved_by="a_fixed_lead_loses_to_n",
     )
 
+
+ZH = {
+    "keys n": "key 数 n", "entropy": "熵", "uniform: ln n": "均匀分布：ln n", "nats": "nat",
+    "entropy − (ln n − σ²/2)": "熵 − (ln n − σ²/2)", "weight of the key": "该 key 的权重", "lead g": "领先 g",
+    "weight": "权重", "lead for one half": "占一半所需的领先", "odds of the key, times n − 1": "该 key 的胜算乘 n − 1",
+    "weight with a lead of ln(n − 1)": "领先 ln(n − 1) 时的权重", "lead {} · ln L": "领先 {} · ln L",
+    "weight at a lead of ln L": "领先 ln L 时的权重",
+    "growth of the weight at a lead of 1.5 ln L": "领先 1.5 ln L 时权重的增长",
+    "fall of the weight at a lead of 0.5 ln L": "领先 0.5 ln L 时权重的下降", "as trained": "不缩放",
+    "times ln n / ln L": "乘以 ln n / ln L", "entropy saved": "少掉的熵", "growth that is left": "剩余的增长",
+    "full": "全部 key", "window": "窗口", "change of the entropy, {}": "熵的变化，{}",
+    "mean distance attended with ALiBi": "ALiBi 的平均注意距离",
+}
 
 if __name__ == "__main__":
     main()

@@ -1,10 +1,10 @@
 r"""Stretching RoPE to a longer context: which angles each method brings, and what neighbours lose.
 
-把 RoPE 拉到更长的上下文：各种方法会带来哪些角度，相邻 token 又失去多少分辨力。
+把 RoPE 拉到更长的上下文：各种方法带来哪些角度，相邻 token 又失去多少分辨力。
 
-In training a pair with frequency θ meets the angles 0, θ, …, (L−1)θ, taken around the circle. For a context s times longer:
-position interpolation (Chen et al. 2023, §2.3) divides every θ by s; NTK-aware scaling raises the base; NTK-by-parts does
-either, pair by pair (Peng et al. 2023, YaRN, §3.1–3.2, α = 1, β = 32). Turn `s`, `base` and `trained`, which is L.
+Chen et al. 2023 (position interpolation, PI); Peng et al. 2023 (YaRN, v3), §3.2: NTK-by-parts with
+α = 1, β = 32. Turn `kept` to "slow": the pairs left alone are now those that meet unseen angles.
+把 `kept` 改为 "slow"：不动的变成了会遇到新角度的那些对。
 """
 
 import math
@@ -12,168 +12,179 @@ import math
 import torch
 from torch import Tensor
 
-from studyapp.evidence import expect, lines, main, show, table
+from studyapp.evidence import between, breaks, each, exercise, expect, lines, main, one_of, show, table
 
-TURN = 2 * math.pi
+F64, TURN = torch.float64, 2 * math.pi
 
 
-def frequencies(d: int, base: float) -> Tensor:
-    """θ_i = base^(−2i/d), radians a token, for the d/2 pairs of one head."""
-    return base ** (-torch.arange(0, d, 2, dtype=torch.float64) / d)                 # (d/2,)
+@exercise(claims=("by_parts_has_three_regions",), wrong=("keeps_the_slow", "by_index", "divides_all"))
+def by_parts(theta: Tensor, trained: int, s: float, alpha: float, beta: float) -> Tensor:
+    """NTK-by-parts: the frequencies theta (d_head/2,), in radians per token, for a context s times longer.
+    Pairs with over beta turns in `trained` tokens are kept, under alpha divided by s, mixed linearly between.
+
+    NTK-by-parts：上下文拉长到 s 倍时的频率，theta 为 (d_head/2,)，单位是每 token 弧度。在 `trained` 个 token
+    内转过 beta 圈以上的对不动，不到 alpha 圈的除以 s，其间按圈数线性混合。"""
+    keep = ((trained * theta / TURN - alpha) / (beta - alpha)).clamp(0, 1)       # (d_head/2,)
+    return keep * theta + (1 - keep) * theta / s
+
+
+def frequencies(d_head: int, base: float) -> Tensor:
+    """θ_i = base^(−2i/d), radians per token: (d_head/2,)."""
+    return base ** (-torch.arange(0, d_head, 2, dtype=F64) / d_head)
 
 
 def rotate(x: Tensor, position: float, theta: Tensor) -> Tensor:
-    """RoPE at one position, on interleaved pairs; x is (..., d)."""
+    """RoPE at one position, on interleaved pairs; x is (…, d_head)."""
     cos, sin, even, odd = (position * theta).cos(), (position * theta).sin(), x[..., 0::2], x[..., 1::2]
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
 
 
-def by_parts(theta: Tensor, trained: int, s: float, alpha: float = 1.0, beta: float = 32.0) -> Tensor:
-    """Keep pairs with over `beta` turns in training, divide those with under `alpha` by s, mix linearly between."""
-    keep = ((trained * theta / TURN - alpha) / (beta - alpha)).clamp(0, 1)
-    return keep * theta + (1 - keep) * theta / s
-
-
-def stretched(d: int, base: float, trained: int, s: float) -> dict[str, Tensor]:
-    """Each method's frequencies for a context s times the trained one."""
-    theta = frequencies(d, base)
-    return {"unchanged": theta, "interpolation": theta / s, "NTK-aware": frequencies(d, base * s ** (d / (d - 2))),
-            "by parts": by_parts(theta, trained, s)}
-
-
-def farthest(theta: Tensor, new: Tensor, trained: int, s: float, samples: int = 4096) -> Tensor:
-    """For each pair, how far around the circle an angle of the longer context lies from the nearest trained one."""
-    seen = (theta[:, None] * torch.arange(trained)).remainder(TURN).sort(-1).values  # (d/2, L)
-    seen = torch.cat((seen[:, -1:] - TURN, seen, seen[:, :1] + TURN), -1)            # the circle closes
-    offsets = torch.linspace(0, s * trained - 1, samples, dtype=torch.float64).round()
-    met = (new[:, None] * offsets).remainder(TURN)                                   # (d/2, samples)
+def steps_from_trained(theta: Tensor, new: Tensor, trained: int, s: float) -> Tensor:
+    """For each pair, the farthest that an angle of the longer context lies from a trained one, in θ."""
+    seen = (theta[:, None] * torch.arange(trained)).remainder(TURN).sort(-1).values     # (pairs, L)
+    seen = torch.cat((seen[:, -1:] - TURN, seen, seen[:, :1] + TURN), -1)               # the circle closes
+    offsets = torch.linspace(0, s * trained - 1, 2048, dtype=F64).floor()
+    met = (new[:, None] * offsets).remainder(TURN)                                      # (pairs, 2048)
     after = torch.searchsorted(seen, met).clamp(1, trained + 1)
-    return torch.minimum(met - seen.gather(-1, after - 1), seen.gather(-1, after) - met).amax(-1)
+    gaps = torch.minimum(met - seen.gather(-1, after - 1), seen.gather(-1, after) - met)
+    return gaps.amax(-1) / theta
 
 
-def overshoot(theta: Tensor, new: Tensor, trained: int, s: float) -> Tensor:
-    """The same from geometry: past the trained arc, until half of what is left of the circle."""
-    arc, reach = (trained - 1) * theta, (s * trained - 1) * new
-    return torch.minimum(reach - arc, (TURN - arc) / 2).clamp(min=0)                 # 0 where the arc is a full circle
+WAYS = {"unchanged": lambda theta, s: theta, "interpolation": lambda theta, s: theta / s,
+        "multiplied": lambda theta, s: theta * s}
+
+RANGES = {
+    "d_head": between(32, 256, multiple_of=2),
+    "base": between(10000.0, 1e6),
+    "trained": between(1024, 4096),
+    "windows": each(between(256, 8192), at_least=1, at_most=4, rising=True),
+    "s": between(2.0, 32.0),
+    "turn": one_of("2π", "1"),
+    "way": one_of("unchanged", "interpolation", "multiplied"),
+    "kept": one_of("fast", "slow"),
+    "distance": one_of(1, 64),
+}
 
 
-def slow(theta: Tensor, trained: int) -> Tensor:
-    """Pairs whose wavelength is longer than the trained length."""
-    return TURN / theta > trained
+@breaks(turn="1", en="A turn is 2π radians: forgetting it, half of the slow pairs pass for fast.",
+        zh="一圈是 2π 弧度：忘了它，慢的维度对有一半被当成快的。")
+def claim_slow_pairs_never_finish_a_turn(d_head=128, base=10000.0, windows=(2048, 4096), turn="2π"):
+    """Pairs whose wavelength is longer than the training never finish a turn: part of their circle
+    stays unseen, 23 of 64 pairs at 2048 tokens, 18 at 4096.
 
-
-def claim_slow_pairs_never_finish_a_turn(d=128, bases=(10000.0, 10000.0, 500000.0), windows=(2048, 4096, 8192)):
-    """The last d/2 − ⌈(d/2)·log_base(L/2π)⌉ pairs never finish a turn in training: an arc of their circle stays unseen.
-
-    最后 d/2 − ⌈(d/2)·log_base(L/2π)⌉ 对在训练中转不满一圈：它们的圆上总有一段弧没有见过。"""
-    gaps, unseen = {}, []
-    for base, n in zip(bases, windows, strict=True):
-        theta = frequencies(d, base)
+    波长超过训练长度的对转不满一圈，圆上总有一段没见过：2048 个 token 时 64 对里有 23 对，4096 时有 18 对。"""
+    theta, unseen = frequencies(d_head, base), []
+    for n in windows:
         seen = (theta[:, None] * torch.arange(n)).remainder(TURN).sort(-1).values
-        gap = torch.cat((seen.diff(), seen[:, :1] + TURN - seen[:, -1:]), -1).amax(-1)      # widest arc without an angle
-        gaps[f"L = {n}, base {base:g}"] = gap
-        unseen.append((gap > theta + 1e-9).sum())                                    # wider than one step of the pair
-    critical = [d // 2 - math.ceil(d / 2 * math.log(n / TURN, base)) for base, n in zip(bases, windows, strict=True)]
-    show(lines("pair i", range(d // 2), gaps, y_label="widest unseen arc (rad)"),
-         table({"trained length": windows, "base": bases, "pairs with an unseen arc": unseen, "of": [d // 2] * len(bases)}))
-    expect("pairs with an unseen arc", unseen, equals=critical, at=("trained length", windows))
+        gap = torch.cat((seen.diff(), seen[:, :1] + TURN - seen[:, -1:]), -1).amax(-1)  # widest unseen arc
+        unseen.append(int((gap > theta * (1 + 1e-9)).sum()))                            # more than one step
+    length = TURN if turn == "2π" else 1.0
+    longer = [int((length / theta > n).sum()) for n in windows]
+    show(lines("pair i", range(d_head // 2), {"wavelength": TURN / theta,
+                                              "trained length": [windows[-1]] * (d_head // 2)}, log="y",
+               y_label="tokens"),
+         table({"trained length": windows, "pairs with an unseen arc": unseen}))
+    expect("pairs with an unseen arc", unseen, equals=longer, at=("trained length", windows))
 
 
-def claim_direct_positions_reach_unseen_angles(d=128, base=10000.0, trained=2048, s=8.0):
-    """Unchanged RoPE on a longer context takes slow pairs to angles they never met; fast pairs meet none that is new.
+@breaks(way="interpolation", en="Interpolated, every angle stays within a step of a trained one.",
+        zh="插值之后，每个角度与训练过的角度相差都不超过一步。")
+def claim_direct_positions_reach_unseen_angles(d_head=128, base=10000.0, trained=2048, s=8.0, way="unchanged"):
+    """Unchanged RoPE on a longer context takes slow pairs to angles they never met; fast pairs meet none
+    that is new.
 
     RoPE 不作改动就用于更长的上下文时，慢的维度对会转到从未见过的角度；快的维度对则遇不到新角度。"""
-    theta = frequencies(d, base)
-    measured, geometry, is_slow = farthest(theta, theta, trained, s), overshoot(theta, theta, trained, s), slow(theta, trained)
-    step = theta * (1 + s * trained / 4096)                                          # one trained step and one sampling step
-    show(lines("pair i", range(d // 2), {"measured": measured, "from geometry": geometry}, y_label="rad from a trained angle"))
-    expect("slow pairs, radians from the nearest trained angle", measured[is_slow], equals=geometry[is_slow], within=step[is_slow])
-    expect("largest of them", measured[is_slow].max(), at_least=0.5)
-    expect("fast pairs, the same in steps of the pair", (measured / theta)[~is_slow], at_most=1)
+    theta = frequencies(d_head, base)
+    steps, slow = steps_from_trained(theta, WAYS[way](theta, s), trained, s), TURN / theta > trained
+    arc = (trained - 1) * theta                                          # seen: from 0 to here, if under a turn
+    past = torch.minimum((s - 1) * trained * theta, (TURN - arc) / 2).clamp(min=0)
+    show(lines("pair i", range(d_head // 2), {"measured": steps * theta, "from geometry": past.where(slow, 0)},
+               y_label="radians from a trained angle"))
+    # One trained step and one sampling step of s·L/2048 tokens.
+    slack = (theta * (1 + s * trained / 2048))[slow]
+    expect("slow pairs, radians from the nearest trained angle", (steps * theta)[slow], equals=past[slow],
+           within=slack)
+    expect("largest of them", (steps * theta)[slow].max(), at_least=0.5)
+    expect("fast pairs, the same in steps of the pair", steps[~slow], at_most=1 + 1e-6)
 
 
-def claim_interpolation_divides_every_frequency_by_s(d=128, base=10000.0, trained=2048, s=8.0):
-    """Dividing positions by s divides every frequency by s: no angle is then farther than one step from a trained one.
+@breaks(way="unchanged", en="Without it slow pairs run past their arc.", zh="不插值，慢的维度对会越出训练过的弧。")
+@breaks(way="multiplied", en="Multiplied, angles leave the arc even sooner.", zh="乘以 s 只会更早越界。")
+def claim_interpolation_divides_every_frequency_by_s(d_head=128, base=10000.0, trained=2048, s=8.0,
+                                                     way="interpolation"):
+    """Dividing positions by s divides every frequency by s: no angle is then farther than one step from a
+    trained one.
 
     位置除以 s 等于把每个频率除以 s：此后任何角度与某个训练过的角度相差都不超过一步。"""
-    theta, x = frequencies(d, base), torch.randn(d, dtype=torch.float64)
-    last = round(s * trained) - 1
-    by_position, by_frequency = rotate(x, last / s, theta), rotate(x, last, theta / s)
-    steps = farthest(theta, theta / s, trained, s) / theta
-    show(table({"": ["unchanged", "interpolated"], "largest position": [last, last / s], "trained up to": [trained - 1] * 2}),
-         lines("pair i", range(d // 2), {"interpolated": steps}, y_label="steps from a trained angle"))
-    expect("difference of the two forms", by_position - by_frequency, equals=0, within=1e-9)
-    expect("steps from the nearest trained angle", steps, at_most=1)
+    theta, x = frequencies(d_head, base), torch.randn(d_head, dtype=F64)
+    new, last = WAYS[way](theta, s), math.floor(s * trained) - 1
+    steps = steps_from_trained(theta, new, trained, s)
+    show(lines("pair i", range(d_head // 2), {"steps": steps}, y_label="steps from a trained angle"),
+         table({"last position": [last], "interpolated": [last / s], "trained up to": [trained - 1]}))
+    # Angles of up to 32 · 4096 radians in float64.
+    expect("difference of the two forms", rotate(x, last / s, theta) - rotate(x, last, new), equals=0, within=1e-8)
+    expect("steps from the nearest trained angle", steps, at_most=1 + 1e-6)
 
 
-def claim_ntk_keeps_the_fastest_and_scales_the_slowest(d=128, base=10000.0, trained=2048, s=8.0):
-    """With the base raised to base·s^(d/(d−2)) pair i slows by s^(2i/(d−2)): not at all for the first, by s for the last.
+@breaks(kept="slow", en="Turned round, as is sometimes written: the slow pairs meet what they never saw.",
+        zh="有时被写反：不动的成了慢的维度对，它们会遇到从没见过的角度。")
+def claim_by_parts_has_three_regions(d_head=128, base=10000.0, trained=2048, s=8.0, kept="fast"):
+    """By parts keeps pairs with over 32 turns in training, divides those under one turn by s, mixes
+    between, and meets no unseen angle.
 
-    base 提高到 base·s^(d/(d−2))，第 i 对慢 s^(2i/(d−2)) 倍：第一对不变，最后一对恰好慢 s 倍。"""
-    east = torch.tensor((1.0, 0.0), dtype=torch.float64).repeat(d // 2)              # every pair along its first axis
-    one = {way: rotate(east, 1, new).view(-1, 2) for way, new in stretched(d, base, trained, s).items()}
-    angle = {way: torch.atan2(pair[:, 1], pair[:, 0]) for way, pair in one.items()}  # turned by one token, measured
-    ratio = {way: a / angle["unchanged"] for way, a in angle.items() if way != "unchanged"}
-    show(table({"base": [base], "raised to": [base * s ** (d / (d - 2))]}),
-         lines("pair i", range(d // 2), ratio, log="y", y_label="frequency over the trained one"))
-    exponent = torch.arange(d // 2, dtype=torch.float64) * 2 / (d - 2)
-    expect("slowing of pair i under NTK-aware scaling", ratio["NTK-aware"] * s**exponent, equals=1, within=1e-6)
-    expect("first pair", ratio["NTK-aware"][0], equals=1, within=1e-9)
-    expect("last pair", ratio["NTK-aware"][-1], equals=1 / s, within=1e-6)
-
-
-def claim_ntk_overshoots_for_middle_pairs(d=128, base=10000.0, trained=2048, s=8.0):
-    """Slow pairs other than the last are slowed by less than s and overshoot; s^((d−2)/2i) in place of s, with i the
-    first slow pair, keeps all inside.
-
-    除最后一对外，慢的维度对被放慢得不到 s 倍，会越界；把 s 换成 s^((d−2)/2i)（i 为第一个慢的维度对），才能全部留在界内。"""
-    theta = frequencies(d, base)
-    first = int(slow(theta, trained).nonzero()[0])
-    scales = {f"{s:g}": s, f"{s ** ((d - 2) / (2 * first)):.1f}": s ** ((d - 2) / (2 * first))}
-    arc, out = (trained - 1) * theta[first:], {}
-    for name, scale in scales.items():
-        reach = (s * trained - 1) * frequencies(d, base * scale ** (d / (d - 2)))[first:]
-        out[name] = reach / arc                                                      # over 1: past the trained arc
-    show(lines("pair i", range(first, d // 2), {f"scale {n}": o for n, o in out.items()}, y_label="reach over the trained arc"))
-    small, large = out.values()
-    slack = s / (trained - 1)                                                        # sL − 1 over L − 1 is a little more than s
-    expect("reach over the trained arc, all slow pairs but the last", small[:-1], at_least=1)
-    expect("the same for the last", small[-1], equals=1, within=slack)
-    expect("with the larger scale", large, at_most=1 + slack)
+    NTK-by-parts：训练中转过 32 圈以上的对不动，不到 1 圈的除以 s，其间混合；不会遇到没见过的角度。"""
+    theta = frequencies(d_head, base)
+    new = by_parts(theta, trained, s, 1.0, 32.0)
+    new = new if kept == "fast" else theta + theta / s - new
+    ratio, turns = new / theta, trained * theta / TURN
+    regions = {"over 32 turns": turns > 32, "between": (turns <= 32) & (turns >= 1), "under one": turns < 1}
+    linear = 1 / s + (1 - 1 / s) * (turns - 1) / 31                      # the paper's ramp, between
+    show(lines("pair i", range(d_head // 2), {"by parts": ratio}, y_label="frequency over the trained one"),
+         table({"turns in training": list(regions), "pairs": [int(r.sum()) for r in regions.values()]}))
+    want = torch.where(turns > 32, 1.0, torch.where(turns < 1, 1 / s, linear))
+    expect("frequency over the trained one", ratio, equals=want, within=1e-12, at=("pair", range(d_head // 2)))
+    expect("steps from the nearest trained angle", steps_from_trained(theta, new, trained, s), at_most=1 + 1e-6)
 
 
-def claim_by_parts_has_three_regions(d=128, base=10000.0, trained=2048, s=8.0, alpha=1.0, beta=32.0):
-    """By parts keeps the pairs with over β turns in training, divides those with under α by s, mixes between, and
-    meets no unseen angle.
+@breaks(distance=64, en="64 tokens apart fast pairs have turned many times: 1/s² holds for neighbours.",
+        zh="相隔 64 个 token，快的对已转过多圈：1/s² 只对相邻位置成立。")
+def claim_interpolation_blurs_neighbours(d_head=128, base=10000.0, s=8.0, distance=1):
+    """Of the drop between a token and its neighbour interpolation leaves about 1/s², NTK-aware scaling
+    84% at s = 8, by parts over 99%.
 
-    按波长分段：训练中转过 β 圈以上的维度对不动，不到 α 圈的除以 s，其间取混合；不会遇到没见过的角度。"""
-    theta = frequencies(d, base)
-    ratio = by_parts(theta, trained, s, alpha, beta) / theta
-    counts = [(ratio > 1 - 1e-12).sum(), ((ratio < 1 - 1e-12) & (ratio > 1 / s + 1e-12)).sum(), (ratio < 1 / s + 1e-12).sum()]
-    edges = [d * math.log(trained / (TURN * r)) / (2 * math.log(base)) for r in (beta, alpha)]      # pairs with r turns
-    steps = farthest(theta, ratio * theta, trained, s) / theta
-    show(table({"pairs": ["kept", "mixed", "divided by s"], "count": counts}),
-         table({"turns in training": [beta, alpha], "pair i": edges}),
-         lines("pair i", range(d // 2), {"by parts": ratio}, y_label="frequency over the trained one"))
-    kept, divided = math.floor(edges[0]) + 1, d // 2 - math.ceil(edges[1])
-    expect("pairs kept, mixed, divided", counts, equals=[kept, d // 2 - kept - divided, divided])
-    expect("steps from the nearest trained angle", steps, at_most=1)
+    token 与相邻位置之间的得分降幅，插值只留下约 1/s²；s = 8 时 NTK-aware 留下 84%，NTK-by-parts 99% 以上。"""
+    theta, phase = frequencies(d_head, base), TURN * torch.rand(d_head // 2, dtype=F64)
+    q = torch.stack((phase.cos(), phase.sin()), -1).flatten()            # every pair of length 1
+    ways = {"unchanged": theta, "interpolation": theta / s, "by parts": by_parts(theta, 2048, s, 1.0, 32.0),
+            "NTK-aware": frequencies(d_head, base * s ** (d_head / (d_head - 2)))}
+    left = {name: q @ q - q @ rotate(q, distance, new) for name, new in ways.items()}
+    left = {name: drop / left["unchanged"] for name, drop in left.items()}
+    show(table(("method", "share of the drop left"), list(left.items())))
+    # 1 − cos θ is between 0.919 θ²/2 (at θ = 1, the fastest pair) and θ²/2.
+    expect("share left by interpolation, times s²", left["interpolation"] * s * s, equals=1.044, within=0.0445)
+    raised = base * s ** (d_head / (d_head - 2))                         # a geometric sum of θ²/2 gives the ratio
+    expect("share left by NTK-aware scaling, over ln base / ln raised base",
+           left["NTK-aware"] * math.log(raised) / math.log(base), equals=1.1, within=0.1)
+    expect("share left by parts", left["by parts"], at_least=0.99)
 
 
-def claim_interpolation_blurs_neighbours(d=128, base=10000.0, trained=2048, s=8.0, samples=256):
-    """A token's match with its own copy one step away falls by some amount; interpolation leaves about 1/s² of that
-    drop, NTK-aware scaling most, by parts nearly all.
 
-    一个 token 与自己相隔一步的副本匹配时，得分会下降一些；插值只留下这一降幅的约 1/s²，NTK-aware 缩放保留大部分，
-    分段方法几乎全部保留。"""
-    q = torch.randn(samples, d, dtype=torch.float64)
-    drop = {way: ((q * q - q * rotate(q, 1, new)).sum(-1) / d).mean() for way, new in stretched(d, base, trained, s).items()}
-    left = {way: x / drop["unchanged"] for way, x in drop.items()}
-    show(table(("method", "drop over one token", "share of it left"), [(w, drop[w], left[w]) for w in drop]))
-    expect("share left by interpolation, times s²", left["interpolation"] * s**2, equals=1, within=0.1)     # θ²/2 against 1 − cos θ
-    expect("share left by parts", left["by parts"], at_least=0.9)
-    expect("share left by NTK-aware scaling", left["NTK-aware"], at_least=0.5)
-
+ZH = {
+    "NTK-aware": "NTK-aware", "pair i": "第 i 对", "wavelength": "波长", "trained length": "训练长度", "tokens": "token 数", "pair": "对",
+    "pairs with an unseen arc": "有未见弧的对数", "measured": "实测", "from geometry": "由几何推得",
+    "radians from a trained angle": "与训练过角度之差（弧度）",
+    "slow pairs, radians from the nearest trained angle": "慢的对：与最近的训练过角度之差（弧度）",
+    "largest of them": "其中最大者", "fast pairs, the same in steps of the pair": "快的对：以该对的步长计",
+    "steps": "步数", "steps from a trained angle": "与训练过角度之差（步）", "last position": "最后位置",
+    "interpolated": "插值后", "trained up to": "训练到", "difference of the two forms": "两种写法之差",
+    "steps from the nearest trained angle": "与最近的训练过角度之差（步）", "by parts": "NTK-by-parts",
+    "frequency over the trained one": "频率与训练时之比", "turns in training": "训练中的圈数",
+    "over 32 turns": "超过 32 圈", "between": "其间", "under one": "不到 1 圈", "pairs": "对数",
+    "method": "方法", "share of the drop left": "降幅剩余份额", "unchanged": "不改动", "interpolation": "插值",
+    "share left by interpolation, times s²": "插值剩余份额乘 s²",
+    "share left by NTK-aware scaling, over ln base / ln raised base": "NTK-aware 剩余份额与 ln base / ln 新 base 之比",
+    "share left by parts": "NTK-by-parts 剩余份额",
+}
 
 if __name__ == "__main__":
     main()

@@ -24,20 +24,9 @@ def test_entropy_of_equal_and_of_one_hot_logits(dilution):
     assert dilution.entropy(torch.tensor([[1000.0, 0, 0]])).item() == pytest.approx(0)
 
 
-def test_yarn_scale_by_hand(dilution):
-    """No extension leaves q and k alone; at s = e it is 1.1; at s = 8 the logits grow by 1.459."""
-    assert dilution.yarn_scale(1) == 1
-    assert dilution.yarn_scale(math.e) == pytest.approx(1.1)
-    assert dilution.yarn_scale(8) ** 2 == pytest.approx(1.4591, abs=1e-4)
-
-
-def test_tables_turn_as_complex_numbers_do(dilution):
-    """Pair i at position m is multiplied by scale · e^(i m 10000^(−2i/d))."""
-    x = torch.randn(9, 8, dtype=torch.float64)
-    got = torch.view_as_complex(dilution.apply(x, *dilution.tables(torch.arange(9), 8, 1.5)).view(9, 4, 2))
-    theta = torch.tensor([1, 0.1, 0.01, 0.001], dtype=torch.float64)
-    turn = torch.polar(torch.full((9, 4), 1.5, dtype=torch.float64), torch.arange(9)[:, None] * theta)
-    torch.testing.assert_close(got, torch.view_as_complex(x.view(9, 4, 2)) * turn)
+def test_weight_by_hand(dilution):
+    """One key that leads 900 equal ones by ln 100 has 100 of 1000 parts."""
+    assert dilution.weight(901, math.log(100)).item() == pytest.approx(0.1)
 
 
 def test_wide_logits_break_the_law(dilution):
