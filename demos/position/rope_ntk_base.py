@@ -113,7 +113,8 @@ def drill_base(rng) -> Drill:
 
 
 ZH = {
-    "NTK-aware": "NTK-aware", "base": "base", "pair i": "第 i 对", "pair": "对", "interpolation": "插值", "frequency over the trained one": "频率与训练时之比",
+    "NTK-aware": "NTK-aware", "base": "base", "pair i": "第 i 对", "pair": "对", "interpolation": "插值",
+    "frequency over the trained one": "频率与训练时之比",
     "raised to": "提高到", "scale {}": "倍数 {}", "reach over the trained arc": "转到训练弧长的倍数",
     "reach over the trained arc, slow pairs before the last": "最后一对之前的慢维度对：转到训练弧长的倍数",
     "the same for the last": "最后一对", "with the larger scale, all slow pairs": "取较大倍数：所有慢的对",
