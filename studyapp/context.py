@@ -282,17 +282,17 @@ class AppContext:
             self._cards_of[question.id] = tuple(map(str, cards_of(question)))
         return self._cards_of[question.id]
 
-    def ask(self, card: str, seed: int = 0) -> "Asked | None":
-        """What a card asks; None where the bank no longer holds its question.
+    def ask(self, card: "CardState") -> "Asked | None":
+        """What a card asks now; None where the bank no longer holds its question.
 
         Raises:
             BankError: where there is no such kind of card.
         """
         from studyapp.bank.refs import CardId
-        from studyapp.quiz.registry import ask
+        from studyapp.quiz.registry import ask, seed_of
 
-        question = self.question_of(card)
-        return ask(question, CardId.parse(card), seed) if question is not None else None
+        question = self.question_of(card.card)
+        return ask(question, CardId.parse(card.card), seed_of(card)) if question is not None else None
 
     def grade(self, asked: "Asked", response: "Response") -> "Grade":
         """What an answer to it speaks for, by its kind."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -12,7 +12,7 @@ from textual.widgets import Static
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
 from studyapp.errors import StaleCardError
-from studyapp.quiz.recall import suggest
+from studyapp.quiz.kinds import Asked, Grade, Response
 from studyapp.render.duration import duration
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import Rating, active_events
@@ -59,6 +59,7 @@ class Study(CardActions):
         self.session = context.session(topic, practice, only)
         self.card: CardState | None = None
         self.question: Question | None = None
+        self.asked: Asked | None = None
         self.asked_at = context.clock()
         self.phase = "ask"
 
@@ -91,7 +92,8 @@ class Study(CardActions):
     async def draw_next(self) -> None:
         """The next card, as it was left where it was; or the end."""
         self.card = self.session.next(self.context.clock())
-        self.question = self.context.question_of(self.card.card) if self.card else None
+        self.asked = self.context.ask(self.card) if self.card else None
+        self.question = self.asked.question if self.asked else None
         kept = self.context.drafts.pop(self.card.card, None) if self.card else None
         draft = kept if kept is not None and self.card is not None and kept.card == self.card else None
         self.asked_at = draft.asked_at if draft else self.context.clock()
@@ -114,7 +116,7 @@ class Study(CardActions):
                 await self.query_one(Answer).fill_brief(self.context, question)
             if self.phase == "full":
                 await self.query_one(Answer).fill_rest(self.context, question)
-            self.query_one("#ask", Static).update(question.ask[language])
+            self.query_one("#ask", Static).update(self.asked.text[language] if self.asked else "")
             self.query_one("#think", Static).update(self.t("study.think"))
             self.query_one(Points).missed_word = self.t("study.missed")
             self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
@@ -180,15 +182,21 @@ class Study(CardActions):
     def _ratings(self) -> None:
         if self.card is None or self.phase == "ask":
             return
-        now, points = self.context.clock(), self.query_one(Points)
+        now = self.context.clock()
         after = {} if self.practice else self.session.preview(self.card, now)
-        chosen = suggest(len(points.ticked), len(points.rows))
+        chosen = self._grade().suggested
         choices = []
         for rating, name in NAMES.items():
             later = after.get(Rating(rating))
             gap = duration(self.context.t, interval(self.card, later, now)) if later else ""
             choices.append(Choice(rating, self.t(f"study.{name}"), gap, rating == chosen))
         self.query_one(Ratings).fill(choices, self.t("study.suggested"))
+
+    def _grade(self) -> Grade:
+        """What the ticks and the outline speak for, by the kind of the card."""
+        assert self.asked is not None
+        response = Response(tuple(sorted(self.query_one(Points).ticked)), self.query_one(Outline).text)
+        return self.context.grade(self.asked, response)
 
     # ------------------------------------------------------------------ keys on the card
 
@@ -249,17 +257,13 @@ class Study(CardActions):
         if self.phase not in ("brief", "full") or self.card is None:
             return
         self.stop_run()
-        now, points, shown = self.context.clock(), self.query_one(Points), self.card
-        ticked = sorted(points.ticked)
-        data: dict[str, Any] = {"ticked": ticked, "suggested": suggest(len(ticked), len(points.rows))}
-        if outline := self.query_one(Outline).text:
-            data["outline"] = outline
+        now, shown = self.context.clock(), self.card
         with self.telling():
             try:
                 after = self.session.answer(
                     shown, Rating(rating), now,
                     seconds=min(600.0, (now - self.asked_at).total_seconds()), language=self.context.language,
-                    data=data,
+                    data=self._grade().kept(),
                 )  # fmt: skip
             except StaleCardError:  # another window answered it
                 await self.draw_next()
