@@ -4,13 +4,13 @@ import contextlib
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from studyapp.errors import DamagedError, StoreError
 from studyapp.reviews.backup import copy, free, thinned
-from studyapp.reviews.sqlite_errors import ELSEWHERE, backups_of, command, guard, tables_of, way_back
+from studyapp.reviews.sqlite_errors import ELSEWHERE, ROOM, backups_of, command, guard, tables_of, way_back
 
 BUSY_SECONDS = 5.0
 ALWAYS_CHECKED = 16 * 2**20
@@ -21,8 +21,8 @@ OLDEST_SQLITE = (3, 37)
 """The first with STRICT tables, whose types its own check sees to."""
 
 
-def open_database(path: Path, *, anew: bool = False) -> tuple[sqlite3.Connection, bool]:
-    """A connection to the file, made where there is none, and whether it can be written.
+def open_database(path: Path, *, anew: bool = False) -> tuple[sqlite3.Connection, StoreError | None]:
+    """A connection to the file, made where there is none; where it cannot be written but read, also why.
 
     Raises:
         StoreError: where the file is lost, of something else, of a newer studyapp, or cannot be made.
@@ -37,27 +37,28 @@ def open_database(path: Path, *, anew: bool = False) -> tuple[sqlite3.Connection
     except OSError as error:
         raise StoreError(f"{path.parent}: cannot be made: {error.strerror}", ELSEWHERE) from error
     try:
-        with guard(path):
-            connection, writable = connect(path), True
-    except DamagedError:
-        raise
+        return _opened(path, connect), None
     except StoreError as error:
-        if error.hint != ELSEWHERE or not path.exists():
+        if error.hint not in (ELSEWHERE, ROOM) or not path.exists() or not path.stat().st_size:
             raise
-        with guard(path):
-            connection, writable = connect_reading(path), False
+        return _opened(path, connect_reading), error
+
+
+def _opened(path: Path, how: Callable[[Path], sqlite3.Connection]) -> sqlite3.Connection:
+    with guard(path):
+        connection = how(path)
     try:
         with guard(path):
             if path.stat().st_size <= ALWAYS_CHECKED:
                 check(connection, path)
             refuse_if_foreign(connection, path)
             migrate(connection, path)
-            if not writable:
+            if not is_file(connection):
                 connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()
         raise
-    return connection, writable
+    return connection
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -90,7 +91,7 @@ def connect_reading(path: Path) -> sqlite3.Connection:
 def readable(path: Path) -> Iterator[sqlite3.Connection]:
     """A file for reading, wherever it lies and whoever may write there.
 
-    In a folder that cannot be written SQLite refuses a file in WAL mode. Where no log of its own lies beside the file,
+    In a folder that cannot be written, or on a full disk, SQLite refuses a file in WAL mode. Where no log of its own lies beside the file,
     it is opened as one that never changes; else both are copied to a folder that can be written.
     """
     with contextlib.ExitStack() as stack:
@@ -99,7 +100,7 @@ def readable(path: Path) -> Iterator[sqlite3.Connection]:
             connection = stack.enter_context(contextlib.closing(sqlite3.connect(uri, uri=True)))
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR):
                 raise
             wal = path.with_name(path.name + "-wal")
             if wal.exists() and wal.stat().st_size:

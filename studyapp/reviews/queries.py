@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from studyapp.errors import StoreError
 from studyapp.reviews.cards import HIDDEN
 from studyapp.reviews.log import RowError
 from studyapp.reviews.sqlite_errors import guard
@@ -50,11 +51,17 @@ class Queued(NamedTuple):
 
 
 class Queries:
-    """A connection to a database of reviews, and what is counted in it."""
+    """A connection to a database of reviews, and what is counted in it.
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    Attributes:
+        writable: whether anything can be written; else the file was read into memory as it was.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, refusal: StoreError | None = None) -> None:
         self.path = path
+        self.writable = refusal is None
         self._connection = connection
+        self._refusal = refusal
 
     def done_on(self, day: int) -> Done:
         """The reviews of a study day that stand, as they count against the day's limits."""
@@ -120,6 +127,8 @@ class Queries:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._refusal is not None:
+            raise StoreError(self._refusal.message, self._refusal.hint)
         with guard(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:

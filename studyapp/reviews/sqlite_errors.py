@@ -14,6 +14,7 @@ from studyapp.reviews.event_log import SUMMED
 from studyapp.reviews.log import RowError, checksum
 
 ELSEWHERE = "Make the folder writable, or name another with STUDYAPP_HOME."
+ROOM = "Make room on the disk, then try again. All earlier answers are safe."
 ROOM_BYTES = 2**20
 """With less than this left on its disk, an error of reading or writing is taken for a full disk."""
 PRIMARY = 0xFF
@@ -47,7 +48,7 @@ def _explained(path: Path, error: sqlite3.Error) -> Exception:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         hint = "Another program holds it: close that, then try again. Nothing was lost."
     elif code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
-        hint = "Make room on the disk, then try again. All earlier answers are safe."
+        hint = ROOM
     elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         hint = ELSEWHERE
     elif code == sqlite3.SQLITE_IOERR:

@@ -53,13 +53,13 @@ class Store(Queries):
     """The reviews of one learner in one file, and the only owner of what schedules them. Made by `Store.open`.
 
     Attributes:
-        writable: whether anything can be written; else the file was read into memory as it was.
         notices: what went wrong at opening or in maintenance that keeps nobody from studying.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, settings: Settings, writable: bool = True) -> None:
-        super().__init__(path, connection)
-        self.writable = writable
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, settings: Settings, refusal: StoreError | None = None
+    ) -> None:
+        super().__init__(path, connection, refusal)
         self.notices: list[str] = []
         self.configure(settings)
         self._events, self._cards = EventLog(connection), CardTable(connection)
@@ -76,9 +76,9 @@ class Store(Queries):
         another are there.
         """
         now = now or datetime.now(UTC)
-        connection, writable = opening.open_database(path, anew=anew)
-        store = cls(path, connection, settings, writable)
-        if writable and not background:
+        connection, refusal = opening.open_database(path, anew=anew)
+        store = cls(path, connection, settings, refusal)
+        if store.writable and not background:
             try:
                 store.notices += opening.maintenance(path, now, connection)
             except BaseException:

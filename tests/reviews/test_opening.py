@@ -253,6 +253,20 @@ def test_a_full_disk_is_told_from_a_broken_one(store, monkeypatch):
         assert caught.value.hint.startswith(word)
 
 
+def test_a_database_on_a_full_disk_is_read(path, settings, now, monkeypatch):
+    """Where the disk is full the cards are read all the same, and an answer is refused with what is to be done."""
+    cards = filled(path, settings, now)
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR | (19 << 8)
+    monkeypatch.setattr(opening, "connect", lambda _: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((4096, 4096, 2**30, 0, 0, 0, 0, 0, 0, 0)))
+    with Store.open(path, settings, now) as store:
+        assert store.cards() == cards and not store.writable
+        with pytest.raises(StoreError, match="I/O") as caught:
+            store.append("review", "0#recall", now + timedelta(days=30), rating=3)
+    assert caught.value.hint == sqlite_errors.ROOM
+
+
 def test_a_folder_that_cannot_be_made_is_said(tmp_path, settings, now):
     """A data folder that cannot be made is a StoreError that names it."""
     (tmp_path / "file").write_text("in the way")
@@ -347,5 +361,5 @@ def test_deck_counts_of_a_file_that_cannot_be_written(path, settings, now):
     connection = opening.connect_reading(path)
     connection.execute("UPDATE cards SET deck = NULL")
     connection.execute("PRAGMA query_only = ON")
-    with Store(path, connection, settings, writable=False) as reading:
+    with Store(path, connection, settings, StoreError("no leave")) as reading:
         assert reading.overview(decks, now) == expected
