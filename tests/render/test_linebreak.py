@@ -39,3 +39,13 @@ def test_a_no_break_space_holds_its_line_together():
     text = "r\u00a0run  u\u00a0undo"
     breaks = [0, *divide_line(text, 9), len(text)]
     assert [text[a:b] for a, b in pairwise(breaks)] == ["r\u00a0run  ", "u\u00a0undo"]
+
+
+@pytest.mark.parametrize("width", range(12, 60))
+def test_a_key_stays_with_its_chinese_name(width: int) -> None:
+    """In a footer no line ends inside «l 实验室», however wide it is."""
+    keys = ["enter\u00a0学习该主题", "n\u00a0新题安排", "l\u00a0实验室", "ctrl+l\u00a0English", "?\u00a0帮助"]
+    text = "  ".join(keys)
+    edges = [0, *divide_line(text, width), len(text)]
+    pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
+    assert all(any(key in piece for piece in pieces) for key in keys if cell_len(key) <= width)

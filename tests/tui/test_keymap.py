@@ -120,7 +120,7 @@ def test_no_text_is_unused() -> None:
     words |= {f"{state}_live" for state in get_args(OutcomeState)} | {f"{form}_broken" for form in ("one", "many")}
     made = set(re.findall(r"[\"']([a-z_]+\.[\w.-]*)(?:\{|[\"'] \+)", source))
     tables = {c.text_key for c in COMMANDS} | {f"keys.scope_{s}" for s in SCOPES}
-    tables |= {k for k in Translations.load("en") if k.startswith("about.")}  # those of COMMANDS are asked for above
+    tables |= {c.about_key for c in COMMANDS}
 
     def put_together(key: str) -> bool:
         return any(
