@@ -102,8 +102,8 @@ def claim_a_selection_of_its_own_makes_prefill_like_decoding(heads=128, shared_b
     """If every query selects 2048 tokens of its own, a loaded entry serves that query's heads alone: 242
     FLOPs per byte on latents, 1.2 on decompressed keys, in prefill as in decoding.
 
-    若每个 query 各选 2048 个 token，载入的条目只供该 query 的各头使用：隐向量每字节 242 次 FLOP，解压后的 K、
-    V 只有 1.2 次，prefill 与解码一样。"""
+    若每个 query 各选 2048 个 token，载入的条目只供该 query 的各头使用：隐向量每字节 242 次 FLOP，解压后的
+    K、V 只有 1.2 次，prefill 与解码一样。"""
     read = [t.nbytes for t in (meta(context, 2 * heads * D_HEAD + D_ROPE), meta(context, LATENT + D_ROPE))]
     widths = (D_HEAD + D_ROPE, D_HEAD), (LATENT + D_ROPE, LATENT)
     got = [flops(core, shared_by, context, heads, *d) / r for d, r in zip(widths, read, strict=True)]

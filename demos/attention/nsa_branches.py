@@ -80,6 +80,9 @@ def claim_output_is_the_gated_sum(heads=4, width=16, block=8, blocks=16, chosen=
     wanted = sum(1 / (1 + (-z).exp()) * one[0] for z, one in zip(logits, each_one, strict=True))
     show(heatmap(torch.stack([s.double() for s in seen]), y=["selection", "window"], x_label="token",
                  title="raw tokens read"))
+    summed = (q @ small[0].T / q.shape[-1] ** 0.5).softmax(-1).sum(0)                # importance, over the group's heads
+    expect("importance of the chosen blocks, over the most that so many can hold",
+           summed[picked].sum() / summed.sort().values[-len(picked) :].sum(), equals=1, within=1e-12)
     expect("output less the gated sum of torch's attentions", (got - wanted).abs().max(), equals=0, within=1e-12)
 
 
@@ -183,6 +186,7 @@ ZH = {
     "compression": "压缩", "selection": "选择", "window": "窗口", "token": "token", "sum": "合计", "context": "上下文",
     "raw tokens read": "读到的原始 token",
     "output less the gated sum of torch's attentions": "输出与 torch 注意力门控和之差",
+    "importance of the chosen blocks, over the most that so many can hold": "所选块的重要性与同样块数的最大值之比",
     "output of": "输出属于", "keys of": "key 属于", "1: the output moves": "1：输出变动", "does the output move": "输出是否变动",
     "blocks chosen": "选中的块数",
     "distance from full attention": "与完整注意力的距离",
