@@ -1,8 +1,9 @@
-r"""Softmax, cross-entropy and binary cross-entropy from logits: one gradient, p − y, for all of them.
+r"""Cross-entropy and binary cross-entropy from logits: one gradient, p − y, for both.
 
-由 logit 计算 softmax、交叉熵与二元交叉熵：它们的梯度都是 p − y。
+由 logit 计算交叉熵与二元交叉熵：两者的梯度都是 p − y。
 
-Lin et al. 2017 for the focal loss. Turn `classes`, `logits`, `gamma`.
+Turn `written` to "as the log of a softmax": the loss is infinite where a probability rounds to 0.
+把 `written` 改为 "as the log of a softmax"：概率舍入成 0 时，损失成为无穷大。
 """
 
 import math
@@ -11,13 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import expect, lines, main, show, table
+from studyapp.evidence import Drill, between, breaks, each, exercise, expect, lines, main, one_of, show, table
 
 
+@exercise(claims=("hand_ce_and_bce_equal_torch", "ce_gradient_is_p_minus_y"),
+          wrong=("log_of_softmax", "without_the_maximum", "forgets_the_target"))
 def cross_entropy(z: Tensor, target: Tensor) -> Tensor:
-    """log Σ exp(z) − z[target], by row of z (N, K)."""
-    top = z.amax(-1, keepdim=True)
-    return (top + (z - top).exp().sum(-1, keepdim=True).log()).squeeze(-1) - z.gather(-1, target[:, None]).squeeze(-1)
+    """The loss of each row from logits z (rows, classes) and the right classes, target (rows,): log Σ exp(z) − z[target].
+
+    由 logit z（rows, classes）与正确类别 target（rows,）求每行的损失：log Σ exp(z) − z[target]。"""
+    top = z.amax(-1, keepdim=True)                                       # (rows, 1)
+    log_sum = top + (z - top).exp().sum(-1, keepdim=True).log()
+    return (log_sum - z.gather(-1, target[:, None])).squeeze(-1)         # (rows,)
 
 
 def binary_cross_entropy(z: Tensor, y: Tensor) -> Tensor:
@@ -25,87 +31,146 @@ def binary_cross_entropy(z: Tensor, y: Tensor) -> Tensor:
     return z.clamp(min=0) + (-z.abs()).exp().log1p() - y * z
 
 
-def focal(z: Tensor, target: Tensor, gamma: float) -> Tensor:
-    loss = cross_entropy(z, target)
-    return (1 - (-loss).exp()) ** gamma * loss
+def log_of_a_softmax(z: Tensor, target: Tensor) -> Tensor:
+    """The wrong way: a probability first, its logarithm after."""
+    return -z.softmax(-1).gather(-1, target[:, None]).squeeze(-1).log()
 
 
-def claim_hand_ce_and_bce_equal_torch(classes=10, rows=64, scale=200.0):
-    """Cross-entropy is log-sum-exp minus the true logit, BCE is softplus(z) − y·z: both equal torch's, at large logits too.
+RANGES = {
+    "classes": between(2, 1000),
+    "rows": between(8, 256),
+    "written": one_of("with log-sum-exp", "as the log of a softmax"),
+    "logits": each(between(-20.0, 20.0), at_least=1),
+    "other": one_of(0.0, 1.0),
+    "tried": each(between(2, 200000), at_least=1, rising=True),
+    "respect_to": one_of("logits", "probabilities"),
+    "lead": one_of(0.0, 1.0),
+    "given": one_of("probabilities", "logits"),
+}
+
+
+@breaks(written="as the log of a softmax", en="Where p rounds to 0 its logarithm is infinite.",
+        zh="p 舍入成 0 时，对数是负无穷。")
+def claim_hand_ce_and_bce_equal_torch(classes=10, rows=64, written="with log-sum-exp"):
+    """Cross-entropy is log-sum-exp minus the true logit, BCE is softplus(z) − y·z: both equal torch's, at large
+    logits too.
 
     交叉熵是 log-sum-exp 减去正确类别的 logit，BCE 是 softplus(z) − y·z：与 torch 一致，logit 很大时也对。"""
-    z, target = scale * torch.randn(rows, classes), torch.randint(classes, (rows,))
+    z, target = 200 * torch.randn(rows, classes), torch.randint(classes, (rows,))
+    z[0, 0], z[0, 1], target[0] = -500.0, 500.0, 0                       # one row whose p is 0 in fp32
     y = torch.randint(2, (rows, classes)).float()
-    theirs = F.cross_entropy(z, target, reduction="none"), F.binary_cross_entropy_with_logits(z, y, reduction="none")
-    gaps = [(cross_entropy(z, target) - theirs[0]).abs().max(), (binary_cross_entropy(z, y) - theirs[1]).abs().max()]
-    show(table({"loss": ["cross-entropy", "binary"], "largest difference from torch": gaps}))
-    expect("difference from torch", gaps, equals=0, within=1e-6 * 8 * scale)
-    unshifted = z.exp().sum(-1).log()                                        # what log-sum-exp guards against
-    expect("log of the unshifted sum, largest", unshifted.max(), equals=math.inf)
+    loss = cross_entropy if written == "with log-sum-exp" else log_of_a_softmax
+    mine, theirs = loss(z, target), F.cross_entropy(z, target, reduction="none")
+    binary = binary_cross_entropy(z, y) - F.binary_cross_entropy_with_logits(z, y, reduction="none")
+    show(table({"row": range(4), "by hand": mine[:4], "torch": theirs[:4]}))
+    # Logits of up to about 1000 in fp32: a few times 1000 · 6e-8.
+    expect("cross-entropy less torch's", mine - theirs, equals=0, within=1e-3)
+    expect("BCE less torch's", binary, equals=0, within=1e-3)
 
 
-def claim_ce_gradient_is_p_minus_y(classes=10, rows=8):
+@breaks(respect_to="probabilities", en="In the probabilities the gradient is −y/p: only the logits turn it into p − y.",
+        zh="对概率求导得 −y/p；对 logit 求导才是 p − y。")
+def claim_ce_gradient_is_p_minus_y(classes=10, rows=8, respect_to="logits"):
     """The gradient in the logits is softmax(z) − onehot for cross-entropy and σ(z) − y for BCE; each CE row sums to 0.
 
     对 logit 的梯度：交叉熵为 softmax(z) − onehot，BCE 为 σ(z) − y；交叉熵的每一行之和为 0。"""
     z = torch.randn(rows, classes, dtype=torch.float64, requires_grad=True)
     target = torch.randint(classes, (rows,))
     y = F.one_hot(target, classes).double()
-    (by_ce,) = torch.autograd.grad(cross_entropy(z, target).sum(), z)
+    p = z.softmax(-1).detach().requires_grad_()
+    loss, at = ((cross_entropy(z, target), z) if respect_to == "logits" else (-(p.log() * y).sum(-1), p))
+    (by_ce,) = torch.autograd.grad(loss.sum(), at)
     (by_bce,) = torch.autograd.grad(binary_cross_entropy(z, y).sum(), z)
-    show(table({"class": range(classes), "∂CE/∂z": by_ce[0], "∂BCE/∂z": by_bce[0], "y": y[0]}))
+    show(table({"class": range(min(classes, 8)), "∂CE/∂z": by_ce[0, :8], "∂BCE/∂z": by_bce[0, :8], "y": y[0, :8]}))
     expect("∂CE/∂z", by_ce, equals=z.softmax(-1) - y, within=1e-12)
     expect("∂BCE/∂z", by_bce, equals=z.sigmoid() - y, within=1e-12)
     expect("sum of ∂CE/∂z over the classes", by_ce.sum(-1), equals=0, within=1e-12)
 
 
-def claim_bce_is_two_class_ce(logits=(-3.0, 0.0, 1.3, 5.0)):
+@breaks(other=1.0, en="Only the difference counts: with a second logit of 1 it is BCE at z − 1.",
+        zh="起作用的只有差值：另一个 logit 为 1 时，得到的是 z − 1 处的 BCE。")
+def claim_bce_is_two_class_ce(logits=(-3.0, 0.0, 1.3, 5.0), other=0.0):
     """BCE at logit z is cross-entropy over two classes with logits 0 and z: 0.241 for z = 1.3, y = 1 both ways.
 
     logit 为 z 的 BCE 就是 logit 为 (0, z) 的二分类交叉熵：z = 1.3、y = 1 时两者都是 0.241。"""
     z = torch.tensor(logits)
     binary = binary_cross_entropy(z, torch.ones_like(z))
-    two = F.cross_entropy(torch.stack([torch.zeros_like(z), z], -1), torch.ones(len(z), dtype=torch.long), reduction="none")
-    show(table({"z": logits, "BCE(z, 1)": binary, "CE((0, z), 1)": two}))
-    expect("BCE", binary, equals=two, within=1e-5, at=("z", logits))
+    two = cross_entropy(torch.stack([torch.full_like(z, other), z], -1), torch.ones(len(z), dtype=torch.long))
+    show(lines("z", logits, {"BCE(z, 1)": binary, "CE((0, z), 1)": two}) if len(logits) > 1 else
+         table({"z": logits, "BCE(z, 1)": binary, "CE((0, z), 1)": two}))
+    expect("BCE less two-class CE", binary - two, equals=0, within=1e-5, at=("z", logits))
 
 
-def claim_uniform_logits_cost_ln_classes(classes_tried=(2, 10, 1000, 50257)):
+@breaks(lead=1.0, en="Logits that differ do not cost ln K.", zh="logit 不全相等，损失就不是 ln K。")
+def claim_uniform_logits_cost_ln_classes(tried=(2, 10, 1000, 50257), lead=0.0):
     """A model that knows nothing pays ln K: 2.303 for 10 classes, 10.82 for 50257 tokens.
 
     一无所知的模型损失为 ln K：10 类为 2.303，50257 个 token 为 10.82。"""
-    losses = [cross_entropy(torch.zeros(1, k), torch.zeros(1, dtype=torch.long)).item() for k in classes_tried]
-    show(lines("K", classes_tried, {"loss at equal logits": losses}, log="x"))
-    expect("loss at equal logits", losses, equals=[math.log(k) for k in classes_tried], within=1e-4, at=("K", classes_tried))
+    losses = []
+    for k in tried:
+        z = torch.zeros(1, k)
+        z[0, 0] = lead
+        losses.append(cross_entropy(z, torch.zeros(1, dtype=torch.long)))
+    losses = torch.cat(losses)
+    want = [math.log(k) for k in tried]
+    show(table({"K": tried, "loss at equal logits": losses, "ln K": want}))
+    expect("loss at equal logits", losses, equals=want, within=1e-4, at=("K", tried))
 
 
-def claim_focal_loss_downweights_easy_examples(gamma=2.0, confidences=(0.1, 0.5, 0.9, 0.99)):
-    """Focal loss multiplies cross-entropy by (1 − p)^γ: at p = 0.9 and γ = 2 by 0.01; γ = 0 is cross-entropy.
-
-    focal loss 给交叉熵乘上 (1 − p)^γ：p = 0.9、γ = 2 时乘 0.01；γ = 0 就是交叉熵。"""
-    p = torch.tensor(confidences, dtype=torch.float64)
-    z, target = torch.stack([1 - p, p], -1).log(), torch.ones(len(p), dtype=torch.long)
-    plain = cross_entropy(z, target)
-    share = focal(z, target, gamma) / plain
-    show(table({"p of the true class": confidences, "cross-entropy": plain, "focal / cross-entropy": share}))
-    expect("focal over cross-entropy", share, equals=(1 - p) ** gamma, within=1e-9, at=("p", confidences))
-    expect("focal with γ = 0", focal(z, target, 0.0), equals=plain, within=1e-12)
-
-
-def claim_softmax_before_ce_floors_the_loss(classes=2):
+@breaks(given="logits", en="From logits a sure and right prediction costs nothing.", zh="直接给 logit，又准又自信的预测损失为 0。")
+def claim_softmax_before_ce_floors_the_loss(classes=2, given="probabilities"):
     """Softmax before F.cross_entropy applies it twice: the loss cannot fall below ln(1 + (K − 1)/e), 0.313 for K = 2.
 
     在 F.cross_entropy 前再做 softmax 等于做两次：损失降不到 ln(1 + (K − 1)/e) 以下，K = 2 时为 0.313。"""
-    z = torch.zeros(6, classes)
-    z[:, 0] = torch.tensor([0.0, 1, 2, 5, 20, 1000])
-    target = torch.zeros(6, dtype=torch.long)
+    true = torch.tensor([0.0, 1, 2, 5, 20, 1000])
+    z = torch.zeros(len(true), classes)
+    z[:, 0] = true
+    target = torch.zeros(len(true), dtype=torch.long)
     once, twice = (F.cross_entropy(x, target, reduction="none") for x in (z, z.softmax(-1)))
     floor = math.log(1 + (classes - 1) / math.e)
-    show(table({"logit of the true class": z[:, 0], "from logits": once, "softmax first": twice}))
-    expect("loss with softmax first", twice, at_least=floor, within=1e-6)
-    expect("loss with softmax first, perfect prediction", twice[-1], equals=floor, within=1e-6)
-    expect("loss from logits, perfect prediction", once[-1], equals=0, within=1e-6)
+    got = twice if given == "probabilities" else once
+    show(table({"logit of the true class": true, "from logits": once, "softmax first": twice}))
+    expect("loss", got, at_least=floor - 1e-5)
+    expect("loss of a perfect prediction", got[-1], equals=floor, within=1e-5)
 
+
+def drill_uniform(rng) -> Drill:
+    """The loss before training, ln K."""
+    k, parts = rng.choice([(1000, "1000 = 10³, ln 10 ≈ 2.303"), (32000, "32000 = 2⁵ · 10³, ln 2 ≈ 0.693, ln 10 ≈ 2.303"),
+                           (128000, "128000 = 2⁷ · 10³, ln 2 ≈ 0.693, ln 10 ≈ 2.303"), (64, "64 = 2⁶, ln 2 ≈ 0.693")])
+    loss = cross_entropy(torch.zeros(1, k), torch.zeros(1, dtype=torch.long)).item()
+    return Drill(
+        en=f"A language model has a vocabulary of {k:,}. Which loss, in nats per token, do you expect before training?",
+        zh=f"语言模型的词表大小为 {k:,}。训练前，每个 token 的损失应为多少 nat？",
+        answer=loss, within=0.05,
+        steps=[("all logits about equal: loss = ln K", "logit 大致相等：损失 = ln K"), (f"{parts}; ln K = {loss:.2f}",) * 2],
+        proved_by="uniform_logits_cost_ln_classes",
+    )
+
+
+def drill_two_logits(rng) -> Drill:
+    """Cross-entropy of a row whose exponentials are whole numbers."""
+    odds = rng.choice([(1, 3), (2, 2, 4), (1, 1, 2), (1, 4), (5, 3, 2)])
+    loss = cross_entropy(torch.tensor([odds], dtype=torch.float64).log(), torch.tensor([0])).item()
+    row = ", ".join(f"ln {x}" for x in odds)
+    return Drill(
+        en=f"The logits of a row are ({row}), and the first class is right. How large is the cross-entropy, in nats?",
+        zh=f"一行的 logit 为 ({row})，正确类别是第一个。交叉熵是多少 nat？",
+        answer=loss, within=0.01,
+        steps=[(f"Σ exp = {sum(odds)}, p = {odds[0]}/{sum(odds)}",) * 2,
+               (f"−ln p = ln {sum(odds) / odds[0]:g} = {loss:.3f}",) * 2],
+        proved_by="hand_ce_and_bce_equal_torch",
+    )
+
+
+ZH = {
+    "row": "行", "by hand": "手写", "torch": "torch", "cross-entropy less torch's": "交叉熵与 torch 之差",
+    "BCE less torch's": "BCE 与 torch 之差", "class": "类别", "∂CE/∂z": "∂CE/∂z", "∂BCE/∂z": "∂BCE/∂z",
+    "sum of ∂CE/∂z over the classes": "∂CE/∂z 对各类求和", "BCE(z, 1)": "BCE(z, 1)", "CE((0, z), 1)": "CE((0, z), 1)",
+    "BCE less two-class CE": "BCE 与二分类 CE 之差", "loss at equal logits": "logit 全等时的损失",
+    "logit of the true class": "正确类别的 logit", "from logits": "直接给 logit", "softmax first": "先做 softmax",
+    "loss": "损失", "loss of a perfect prediction": "完美预测的损失",
+}
 
 if __name__ == "__main__":
     main()

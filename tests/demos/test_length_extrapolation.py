@@ -66,7 +66,7 @@ def test_four_ways_to_stretch_by_hand(lengths):
 
 def test_unstretched_ways_break_the_claim(lengths, monkeypatch):
     """If every way leaves the angles as they are, interpolation does not fail at twice the length and the claim breaks."""
-    monkeypatch.setattr(lengths, "stretched", lambda way, theta, length, s: theta)
+    monkeypatch.setattr(lengths, "stretched", lambda way, theta, length, s, beta: theta)
     with pytest.raises(ExpectationError, match="interpolated"):
         lengths.claim_by_parts_holds_where_interpolation_fails(lengths=(16, 32))
 
