@@ -164,7 +164,7 @@ def drill_two_logits(rng) -> Drill:
 
 
 ZH = {
-    "row": "行", "by hand": "手写", "torch": "torch", "cross-entropy less torch's": "交叉熵与 torch 之差",
+    "ln K": "ln K", "row": "行", "by hand": "手写", "torch": "torch", "cross-entropy less torch's": "交叉熵与 torch 之差",
     "BCE less torch's": "BCE 与 torch 之差", "class": "类别", "∂CE/∂z": "∂CE/∂z", "∂BCE/∂z": "∂BCE/∂z",
     "sum of ∂CE/∂z over the classes": "∂CE/∂z 对各类求和", "BCE(z, 1)": "BCE(z, 1)", "CE((0, z), 1)": "CE((0, z), 1)",
     "BCE less two-class CE": "BCE 与二分类 CE 之差", "loss at equal logits": "logit 全等时的损失",

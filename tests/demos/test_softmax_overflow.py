@@ -33,7 +33,7 @@ def test_shifted_form_is_torchs(demo: Demo) -> None:
     for scale in (1.0, 30.0, 1e4):
         z = torch.randn(8, 50) * scale
         assert torch.allclose(it.shifted(z), z.softmax(-1), atol=1e-6)
-        assert torch.allclose(it.log_sum_exp(z), z.logsumexp(-1))
+        assert torch.allclose(demo("foundations/log_sum_exp").log_sum_exp(z), z.logsumexp(-1))
     assert it.naive(torch.tensor([1000.0, 0.0])).isnan()[0]
 
 
@@ -43,14 +43,6 @@ def test_gradient_through_the_maximum_cancels(demo: Demo) -> None:
     p = z.softmax(-1)
     jacobian = torch.autograd.functional.jacobian(demo(NAME).shifted, z)
     assert torch.allclose(jacobian, torch.diag(p) - torch.outer(p, p))
-
-
-def test_naive_claims_break_without_the_shift(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shifted softmax that does not shift breaks the claim that it never overflows."""
-    it = demo(NAME)
-    monkeypatch.setattr(it, "shifted", it.naive)
-    with pytest.raises(AssertionError):
-        it.claim_shifted_softmax_never_overflows()
 
 
 def test_sum_overflows_first(demo: Demo) -> None:
