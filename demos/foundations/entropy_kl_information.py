@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from studyapp.evidence import bars, expect, lines, main, show, table
+from studyapp.evidence import Drill, bars, expect, lines, main, show, table
 
 OUTLOOK = "ssorrrossrsoor"                                   # sunny, overcast, rain
 TEMPERATURE = "hhhmcccmcmmmhm"                               # hot, mild, cool
@@ -138,22 +138,6 @@ def claim_gaussian_kl_matches_closed_form(mean=1.0, deviation=2.0, samples=10000
     expect("mean of ln p(x) − ln q(x) over samples of p", terms.mean(), equals=exact, within=6 * noise)
 
 
-def claim_k3_estimates_kl_with_less_noise(shift=0.1, samples=100000):
-    """With x from π and r = ρ/π, −ln r and r − 1 − ln r both average to KL(π‖ρ); the second is never negative.
-
-    x 取自 π、r = ρ/π 时，−ln r 与 r − 1 − ln r 的均值都是 KL(π‖ρ)；后者恒不为负。"""
-    policy, reference = torch.distributions.Normal(0.0, 1.0), torch.distributions.Normal(shift, 1.0)
-    x = policy.sample((samples,)).double()
-    log_r = reference.log_prob(x) - policy.log_prob(x)
-    k1, k3 = -log_r, log_r.expm1() - log_r
-    exact, noise = shift**2 / 2, [k.std() / samples**0.5 for k in (k1, k3)]
-    show(table({"estimator": ["−ln r", "r − 1 − ln r"], "mean": [k1.mean(), k3.mean()], "std": [k1.std(), k3.std()],
-                "share below 0": [(k < 0).double().mean() for k in (k1, k3)]}))
-    expect("mean of the estimator", [k1.mean(), k3.mean()], equals=exact, within=[6 * n for n in noise])
-    expect("least value of r − 1 − ln r", k3.min(), at_least=0, within=1e-12)
-    expect("std of −ln r over that of r − 1 − ln r", k1.std() / k3.std(), at_least=2)
-
-
 def claim_forward_kl_covers_and_reverse_kl_seeks(means=(-3.0, 3.0)):
     """Fitting one Gaussian to two modes, KL(p‖q) spreads over both and KL(q‖p) settles on one.
 
@@ -203,6 +187,22 @@ def claim_many_valued_attribute_fools_information_gain():
     expect("gain of the row number over the best attribute's", gain / outlook, at_least=1)
     expect("gain of the row number, bits", gain, equals=0.9403, within=1e-4)
     expect("its gain ratio", gain / split, equals=0.247, within=1e-3)
+
+
+def drill_bernoulli(rng) -> Drill:
+    """KL of two coins, in bits, with halves and quarters that need no calculator."""
+    a, b = rng.choice([(0.5, 0.25), (0.25, 0.5), (0.5, 0.125), (1.0, 0.25), (0.75, 0.5)])
+    p, q = (torch.tensor([x, 1 - x], dtype=torch.float64) for x in (a, b))
+    bits = kl(p, q).item() / math.log(2)
+    return Drill(
+        en=f"Two coins show heads with probability {a:g} (p) and {b:g} (q). How large is KL(p‖q), in bits? "
+           "(log₂ 3 ≈ 1.585, log₂ 7 ≈ 2.807)",
+        zh=f"两枚硬币，正面概率分别为 {a:g}（p）和 {b:g}（q）。KL(p‖q) 是多少比特？（log₂ 3 ≈ 1.585，log₂ 7 ≈ 2.807）",
+        answer=bits, within=0.01,
+        steps=[("Σ p log₂(p/q)",) * 2,
+               (f"{a:g} · log₂({a / b:g}) + {1 - a:g} · log₂({(1 - a) / (1 - b):.3g}) = {bits:.3f}".replace(" + 0 · log₂(0)", ""),) * 2],
+        proved_by="kl_is_asymmetric_and_nonnegative",
+    )
 
 
 if __name__ == "__main__":
