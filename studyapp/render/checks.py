@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from studyapp.evidence.types import Check, format_cell
 from studyapp.i18n import Translations
 
+WIDE_OPEN = 0.9
+"""A check that has more of its room left than this came close to nothing: rounding, mostly."""
+
 
 def checks_summary(holding: Sequence[Check], t: Translations) -> str:
     """How many hold, and the one that came closest to its edge: «6 checks hold, closest 1.03 for 1 ± 0.2»."""
@@ -17,7 +20,7 @@ def checks_summary(holding: Sequence[Check], t: Translations) -> str:
 
 
 def thinnest(checks: Sequence[Check]) -> Check | None:
-    """The check that came closest to breaking, of those whose numbers can be told apart by a reader."""
+    """The check that came closest to breaking, of those that used up some of their room."""
     close = [(share, c) for c in checks if (share := _room_left(c)) is not None]
     return min(close, key=lambda pair: pair[0])[1] if close else None
 
@@ -27,6 +30,7 @@ def _room_left(check: Check) -> float | None:
     room, left = check.within or check.want, check.margin
     if isinstance(room, bool) or not isinstance(room, int | float) or not isinstance(left, int | float) or not room:
         return None
-    if check.relation == "equals" and (not check.within or format_cell(check.got) == format_cell(check.want)):
+    if check.relation == "equals" and not check.within:
         return None
-    return abs(left / room)
+    share = abs(left / room)
+    return share if share < WIDE_OPEN else None

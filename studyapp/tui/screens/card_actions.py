@@ -45,6 +45,7 @@ class CardActions(DemoScreen):
         super().__init__(context)
         self.last: LastReview | None = None
         self.answered: dict[str, Rating] = {}
+        self.acted = False
 
     async def draw_next(self) -> None:
         """The next card."""
@@ -147,6 +148,7 @@ class CardActions(DemoScreen):
             return
         with self.telling():
             act(self.card.card, self.context.clock())
+            self.acted = True
             self.tell(self.t(done))
             await self.draw_next()
 
@@ -189,6 +191,7 @@ class CardActions(DemoScreen):
         """A new sitting with what is chosen."""
         self.session = self.context.session(self.topic, self.practice, self.only)
         self.answered.clear()
+        self.acted = False
         self.set_focus(None)
         await self.draw_next()
 

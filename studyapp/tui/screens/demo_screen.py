@@ -89,13 +89,23 @@ class DemoScreen(BaseScreen):
     def footer(self) -> None:
         """The keys of the moment; esc by what it does now."""
         keys = []
-        for command in with_keys(shown(self.scope, self.phase), keymap(self.context.settings.keys)):
+        for command in with_keys(shown(self.scope, " ".join(self.states())), keymap(self.context.settings.keys)):
             name = self.key_text(command.text_key)
             if command.action == "leave":
                 name = self.t("keys.stop") if self.running else self.t("keys.leave_field") if self._in_field else name
             keys.append((command.label, name, command.target))
         for line in self.query(KeyFooter):
             line.update(keys_content(keys))
+
+    def states(self) -> list[str]:
+        """What the footer goes by: the phase, and what can be done now."""
+        seen = self.panel.display and (self.wide or self.pane == "evidence")
+        claim = self.panel.claim if seen else None
+        return [self.phase, *(["evidence"] if seen else []), *(["breaks"] if claim and claim.breaks else [])]
+
+    def key_text(self, key: str) -> str:
+        """The name of a command; that of the pane it leads to."""
+        return super().key_text(f"{key}_back" if key.endswith("_pane") and self.pane == "evidence" else key)
 
     @property
     def _in_field(self) -> bool:

@@ -73,7 +73,7 @@ class LabScreen(DemoScreen):
         for name in names:
             topic, _, demo = name.partition("/")
             if topic != last:
-                heading = Content.styled(self.context.title(topic), "bold $accent")
+                heading = Content.styled(self.context.title(topic, short=True), "bold $accent")
                 options.append(Option(Content.assemble("\n" if last else "", heading), disabled=True))
                 last = topic
             places[name] = len(options)

@@ -268,6 +268,7 @@ class Study(CardActions):
             except StaleCardError:  # another window answered it
                 await self.draw_next()
                 raise
+            self.acted = True
             worst = self.answered.get(self.question.id, Rating.EASY) if self.question else Rating.EASY
             if self.question:
                 self.answered[self.question.id] = min(worst, Rating(rating))
@@ -276,6 +277,11 @@ class Study(CardActions):
             await self.draw_next()
 
     # ------------------------------------------------------------------ around the card
+
+    def states(self) -> list[str]:
+        """The evidence counts once it may be seen; something can be taken back once something was done."""
+        states = super().states() if self.phase in ("brief", "full") else [self.phase]
+        return [*states, *(["undo"] if self.acted else [])]
 
     def last_review(self) -> LastReview | None:
         """The last review of the card that stands."""
