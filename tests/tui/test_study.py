@@ -11,10 +11,12 @@ from studyapp.errors import SettingsError, StoreError
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.study import Study
+from studyapp.tui.widgets.evidence_panel import EvidencePanel
 from studyapp.tui.widgets.outline import Outline
 from studyapp.tui.widgets.points import Points
-from studyapp.tui.widgets.prose import Formula
+from studyapp.tui.widgets.prose import Formula, Prose
 from studyapp.tui.widgets.ratings import Ratings
+from studyapp.tui.widgets.session_end import SessionEnd
 
 SIZES = [(80, 24), (140, 45)]
 LANGUAGES = ["en", "zh"]
@@ -282,3 +284,163 @@ async def test_a_new_card_begins_with_the_cursor_on_its_first_point(make_app: An
         await pilot.press("enter", "space", "down", "down", "3", "space", "x")
         await pilot.pause()
         assert app.screen.query_one(Points).ticked == {0}
+
+
+async def test_what_was_begun_is_kept_when_the_card_is_left(make_app: Any) -> None:
+    """After esc to Home and back the same card stands as it was: revealed, outline and ticks kept, the cursor on its point."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "o", *"mine", "escape", "space", "x", "down", "escape")
+        await pilot.pause()
+        assert isinstance(app.screen, Home)
+        await pilot.press("enter")
+        await pilot.pause()
+        points = app.screen.query_one(Points)
+        assert "first" in text(app, "#ask") and app.screen.query_one("#answer").display
+        assert (points.ticked, points.cursor) == ({0}, 1)
+        assert "mine" in str(app.screen.query_one(Outline).query_one(".said", Static).content)
+
+
+async def test_what_was_begun_is_gone_once_the_card_was_answered_elsewhere(make_app: Any, store: Any, clock: Any) -> None:
+    """A card that was answered in another window meanwhile is asked anew."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "x", "escape")
+        await pilot.pause()
+        store.append("review", "first#recall", clock(), rating=1)
+        clock.forward(minutes=2)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "first" in text(app, "#ask") and not app.screen.query_one("#answer").display
+        assert app.screen.query_one(Points).ticked == set()
+
+
+async def test_the_outline_of_the_last_time_stands_beside_todays(make_app: Any, store: Any, clock: Any) -> None:
+    """The outline is kept with the review; when the card comes again it is shown after the answer, and what was missed is marked."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "o", *"before", "escape", "space", "x", "1")
+        await pilot.pause()
+        assert [e.data["outline"] for e in store.events() if e.kind == "review"] == ["before"]
+        clock.forward(minutes=2)
+        await pilot.press("escape", "enter")
+        await pilot.pause()
+        assert "first" in text(app, "#ask") and not app.screen.query_one(Outline).display, "not before the answer"
+        await pilot.press("space")
+        await pilot.pause()
+        said = str(app.screen.query_one(Outline).query_one(".said", Static).content)
+        assert app.context.t("study.last_said") in said and "before" in said
+        shown = str(app.screen.query_one(Points).render()).split("[ ]")
+        assert [app.context.t("study.missed") in point for point in shown[1:]] == [False, True, True]
+
+
+async def test_the_footer_names_one_key_while_the_outline_has_the_keyboard(make_app: Any) -> None:
+    """In the outline only esc does something; the footer says so and nothing else."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "o")
+        await pilot.pause()
+        assert str(app.screen.query_one("KeyFooter").content) == "esc\u00a0ends\u00a0the\u00a0outline"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "space" in str(app.screen.query_one("KeyFooter").content)
+
+
+async def test_a_word_in_passing_hides_no_rating_and_no_other_word(make_app: Any) -> None:
+    """Three keys that can do nothing leave one toast, above the ratings."""
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("enter", "space", "u", "u", "u")
+        await pilot.pause(0.2)
+        toasts = list(app.screen.query("Toast"))
+        assert len(toasts) == 1 and toasts[0].region.bottom <= app.screen.query_one(Ratings).region.y
+
+
+async def test_a_narrower_terminal_keeps_the_point_and_the_pane(make_app: Any) -> None:
+    """Resizing changes neither the cursor nor what is ticked, and the evidence stays that of the point."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "down", "x", "tab")
+        await pilot.pause()
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause(0.2)
+        points = app.screen.query_one(Points)
+        assert (points.cursor, points.ticked) == (1, {1})
+        assert app.screen.query_one("#right").display and not app.screen.query_one("#left").display
+        assert app.screen.query_one(EvidencePanel).text.refs == ("attention/score_scaling.softmax_saturates",)
+
+
+async def test_undo_says_what_it_took_back(make_app: Any) -> None:
+    """The word after u names the rating and the card."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "4", "u")
+        await pilot.pause()
+        assert any("Easy" in n.message and "first" in n.message for n in app._notifications)
+
+
+async def test_the_end_offers_what_was_missed_and_what_comes_next(make_app: Any, store: Any) -> None:
+    """At the end of a topic enter reads a miss; the misses can be gone over again at once, and another topic can be begun."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("down", "enter")  # Attention: first and second
+        await pilot.press("space", "4", "space", "2", "space", "4")  # second comes again within the sitting
+        await pilot.pause()
+        end = app.screen.query_one(SessionEnd)
+        assert [(w.act, w.what) for w in end.ways] == [
+            ("read", "second"), ("again", ""), ("topic", "position"), ("practice", "")
+        ]  # fmt: skip
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Browse) and app.screen.question.id == "second"
+        await pilot.press("escape", "down", "enter")
+        await pilot.pause()
+        reviews = len(store.events())
+        assert "second" in text(app, "#ask") and app.screen.practice
+        await pilot.press("space", "4")
+        await pilot.pause()
+        assert len(store.events()) == reviews, "going over the misses schedules nothing"
+        way = next(i for i, w in enumerate(end.ways) if w.act == "topic")
+        end.post_message(SessionEnd.Chosen(end.ways[way]))
+        await pilot.pause(0.2)
+        assert "third" in text(app, "#ask") and not app.screen.practice
+
+
+async def test_the_question_opens_in_the_editor_and_is_read_again(make_app: Any, monkeypatch: Any, tmp_path: Any) -> None:
+    """e hands the question's file to $EDITOR; where it changed the bank is read again."""
+    opened: list[str] = []
+    app = make_app()
+    monkeypatch.setattr("studyapp.tui.screens.demo_screen.edit", lambda _, path: opened.append(str(path)) or True)
+    monkeypatch.setattr(app.context, "reload_bank", lambda: opened.append("reload"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "e", "E")
+        await pilot.pause()
+    assert opened[1] == "reload" and opened[2].endswith("attention/score_scaling.py")
+
+
+@pytest.mark.parametrize("keys", [["space", "space", "4"], ["space", "x", "down", "x", "3"]])
+async def test_no_key_is_lost_while_an_answer_is_laid_out(make_app: Any, store: Any, keys: list[str]) -> None:
+    """Keys typed faster than anything is drawn do what they would have done one by one."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter")
+        for key in keys:
+            app.simulate_key(key)
+        await pilot.pause(0.5)
+        assert "second" in text(app, "#ask")
+    review = next(e for e in store.events() if e.kind == "review")
+    assert (review.rating, review.data["ticked"]) == (int(keys[-1]), [0, 1] if "x" in keys else [])
+
+
+async def test_the_next_cards_answer_is_its_own(make_app: Any, bank: Any) -> None:
+    """However fast one goes on, what stands under a question is its own brief and answer."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter")
+        for key in ("space", "space", "4", "space", "space"):
+            app.simulate_key(key)
+        await pilot.pause(0.5)
+        question = app.screen.question
+        assert question.id == "second"
+        assert app.screen.query_one("#brief", Prose).source == question.brief["en"]
+        assert app.screen.query_one("#full", Prose).source == question.answer["en"]
