@@ -61,11 +61,23 @@ class DemoScreen(BaseScreen):
         return self.app.size.width >= self.WIDE
 
     def place_panes(self) -> None:
-        """Show what is to be seen now.
-
-        By the display of a few widgets, not by a class on the screen: that would style every paragraph of the answer anew.
-        """
+        """Show what is to be seen now."""
         raise NotImplementedError
+
+    def display_only(self, shown: Mapping[str, bool]) -> None:
+        """Show or hide widgets by selector, and lay out once.
+
+        Neither by a class on the screen, which would style every paragraph of the answer anew, nor by `display`, which asks
+        for the regions of what is laid out after each change, and so lays the whole screen out once for each.
+        """
+        changed = False
+        for selector, display in shown.items():
+            widget = self.query_one(selector)
+            if widget.display is not display:
+                widget.styles.inline.set_rule("display", "block" if display else "none")
+                changed = True
+        if changed:
+            self.refresh(layout=True)
 
     def action_pane(self) -> None:
         """To the evidence, or back; from field to field in a form."""

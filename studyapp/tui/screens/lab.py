@@ -52,8 +52,15 @@ class LabScreen(DemoScreen):
         """The list."""
         return self.query_one("#list")
 
+    async def begin(self) -> None:
+        """The list at once, a demo once it is painted."""
+        self._list()
+        self.place_panes()
+        self.footer()
+        self.call_after_refresh(self.show_demo)
+
     async def show(self) -> None:
-        """List the demos and show one."""
+        """List the demos and show one, in the language of now."""
         self._list()
         self.place_panes()
         await self.show_demo()
@@ -86,10 +93,15 @@ class LabScreen(DemoScreen):
 
     async def show_demo(self) -> None:
         """Lay out what the demo says of itself, its parameters and its claims."""
-        demo, panel, language = self.demo, self.panel, self.context.language
+        demo = self.demo
         self.query_one("#title", Static).update(self.title_line(self.t("lab.title"), demo.name if demo else self.t("lab.pick")))
         if demo is None:
             return
+        with self.app.batch_update():
+            await self._lay_out(demo)
+
+    async def _lay_out(self, demo: Demo) -> None:
+        panel, language = self.panel, self.context.language
         panel.query_one("#evidence-lead", MarkedList).fill(demo.summary[language], [("", demo.doc)] if demo.doc else [])
         group = EvidenceGroup(tuple(f"{demo.name}.{c.name}" for c in demo.claims))
         if demo.parameters:
@@ -118,8 +130,7 @@ class LabScreen(DemoScreen):
     def place_panes(self) -> None:
         """List and evidence, or one of them."""
         evidence = self.pane == "evidence"
-        self.query_one("#list").display = self.wide or not evidence
-        self.panel.display = self.wide or evidence
+        self.display_only({"#list": self.wide or not evidence, "#panel": self.wide or evidence})
         self.panel.set_class(evidence, "-active")
 
     def on_resize(self) -> None:

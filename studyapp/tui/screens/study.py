@@ -111,16 +111,17 @@ class Study(CardActions):
     async def show(self) -> None:
         """Draw the card as far as it is revealed, in the language of now."""
         question, language = self.question, self.context.language
-        if question is not None:
-            if self.phase != "ask":
-                await self.query_one(Answer).fill_brief(self.context, question)
-            if self.phase == "full":
-                await self.query_one(Answer).fill_rest(self.context, question)
-            self.query_one("#ask", Static).update(self.asked.text[language] if self.asked else "")
-            self.query_one("#think", Static).update(self.t("study.think"))
-            self.query_one(Points).missed_word = self.t("study.missed")
-            self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
-        self._phase_drawn()
+        with self.app.batch_update():  # one layout for all of it
+            if question is not None:
+                if self.phase != "ask":
+                    await self.query_one(Answer).fill_brief(self.context, question)
+                if self.phase == "full":
+                    await self.query_one(Answer).fill_rest(self.context, question)
+                self.query_one("#ask", Static).update(self.asked.text[language] if self.asked else "")
+                self.query_one("#think", Static).update(self.t("study.think"))
+                self.query_one(Points).missed_word = self.t("study.missed")
+                self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
+            self._phase_drawn()
         if question is not None and self.phase != "full":
             self._prepare(question)
 
@@ -149,8 +150,7 @@ class Study(CardActions):
             "#foot": revealed,
             "#done": self.phase == "done",
         }
-        for name, display in shown.items():
-            self.query_one(name).display = display
+        self.display_only(shown)
         self.query_one("#right").set_class(evidence, "-active")
 
     @work(group="prepare")  # not exclusive: Textual's widgets do not survive being cancelled while they are mounted

@@ -34,12 +34,13 @@ class EvidenceHead(DrawnText):
             self.redraw()
 
     def draw(self, width: int) -> Content:
-        """Heading left, place right; the state under it."""
+        """Heading left, place right, a rule between; the state under it."""
         heading, place = self.line
         if not heading:
             return Content()
-        gap = max(1, width - Content(heading).cell_length - Content(place).cell_length)
-        line = Content.assemble(Content.styled(heading, "bold $accent"), " " * gap, Content.styled(place, "$foreground-muted"))
+        gap = max(0, width - Content(heading).cell_length - Content(place).cell_length - 2)
+        rule, place = Content.styled("─" * gap, "$foreground 25%"), f" {place}" if place else ""
+        line = Content.assemble(Content.styled(heading, "bold $accent"), " ", rule, Content.styled(place, "$foreground-muted"))
         lines = [line.truncate(width)]
         if self._state:
             lines += Content.styled(self._state, "$warning").wrap(width)
