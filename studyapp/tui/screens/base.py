@@ -8,6 +8,7 @@ from textual.app import App
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import Screen
+from textual.widgets import Static
 
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
@@ -50,6 +51,12 @@ class BaseScreen(Screen[Any]):
     def count(self, key: str, n: int, **values: Any) -> str:
         """A text with a number in it, in the form that the number asks for."""
         return self.context.t.count(key, n, **values)
+
+    def put(self, selector: str, content: Content | str) -> None:
+        """Write into a Static, where it does not say that already: an update lays the screen out."""
+        place = self.query_one(selector, Static)
+        if place.content != content:
+            place.update(content)
 
     def tell(self, text: str) -> None:
         """A passing word to the learner."""

@@ -70,14 +70,11 @@ class DemoScreen(BaseScreen):
         Neither by a class on the screen, which would style every paragraph of the answer anew, nor by `display`, which asks
         for the regions of what is laid out after each change, and so lays the whole screen out once for each.
         """
-        changed = False
-        for selector, display in shown.items():
-            widget = self.query_one(selector)
-            if widget.display is not display:
-                widget.styles.inline.set_rule("display", "block" if display else "none")
-                changed = True
-        if changed:
-            self.refresh(layout=True)
+        changed = [w for s, display in shown.items() if (w := self.query_one(s)).display is not display]
+        for widget in changed:
+            widget.styles.inline.set_rule("display", "none" if widget.display else "block")
+        for widget in changed:
+            widget.refresh(layout=True, repaint=False)
 
     def action_pane(self) -> None:
         """To the evidence, or back; from field to field in a form."""
@@ -106,8 +103,8 @@ class DemoScreen(BaseScreen):
             if command.action == "leave":
                 name = self.t("keys.stop") if self.running else self.t("keys.leave_field") if self._in_field else name
             keys.append((command.label, name, command.target))
-        for line in self.query(KeyFooter):
-            line.update(keys_content(keys))
+        if self.query(KeyFooter):
+            self.put("KeyFooter", keys_content(keys))
 
     def states(self) -> list[str]:
         """What the footer goes by: the phase, and what can be done now."""

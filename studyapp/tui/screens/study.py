@@ -117,8 +117,8 @@ class Study(CardActions):
                     await self.query_one(Answer).fill_brief(self.context, question)
                 if self.phase == "full":
                     await self.query_one(Answer).fill_rest(self.context, question)
-                self.query_one("#ask", Static).update(self.asked.text[language] if self.asked else "")
-                self.query_one("#think", Static).update(self.t("study.think"))
+                self.put("#ask", self.asked.text[language] if self.asked else "")
+                self.put("#think", self.t("study.think"))
                 self.query_one(Points).missed_word = self.t("study.missed")
                 self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
             self._phase_drawn()
@@ -167,12 +167,12 @@ class Study(CardActions):
         if question:
             parts = [self.context.title(question.topic, short=True), self.t(f"study.{question.level}"), question.id]
             parts += [self.t("study.as_of", when=question.as_of)] if question.as_of else []
-        self.query_one("#title", Static).update(self.title_line(*parts))
+        self.put("#title", self.title_line(*parts))
         waiting = [("new", counts.new), ("learning", counts.learning), ("due", counts.due)]
         line = (
             self.t("study.practice") if self.practice else "  ".join(self.t(f"study.{k}", n=n) for k, n in waiting)
         )
-        self.query_one("#counts", Static).update(line)
+        self.put("#counts", line)
 
     def _here(self) -> None:
         points = self.query_one(Points)
@@ -305,6 +305,6 @@ class Study(CardActions):
     def footer(self) -> None:
         """The keys of the moment: one, while the outline has the keyboard."""
         if self.query_one(Outline).writing:
-            self.query_one(KeyFooter).update(keys_content([("esc", self.t("study.ends_outline"), "screen.leave")]))
+            self.put("KeyFooter", keys_content([("esc", self.t("study.ends_outline"), "screen.leave")]))
         else:
             super().footer()

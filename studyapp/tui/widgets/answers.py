@@ -66,7 +66,9 @@ class Answer(Vertical):
     async def fill_brief(self, context: AppContext, question: Question) -> None:
         """The first step's texts, where they are not there already."""
         word = "study.points" if self.boxes else "study.points_read"
-        self.query_one("#points-heading", Static).update(context.t(word))
+        heading = self.query_one("#points-heading", Static)
+        if heading.content != context.t(word):
+            heading.update(context.t(word))
         self.query_one(Points).mark(rows(context, question))
         await self._text("brief", question.brief[context.language], context.as_tex)
 

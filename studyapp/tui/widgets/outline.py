@@ -64,5 +64,6 @@ class Outline(Vertical):
     def _show(self, words: Content) -> None:
         said = self.query_one(".said", Static)
         said.display = True
-        said.update(words)
+        if said.content != words:
+            said.update(words)
         self.set_class(bool(words.plain), "-on")

@@ -61,11 +61,11 @@ class Ratings(Horizontal):
             button.set_class(choice.suggested, "-suggested")
             wide = self.size.width == 0 or self.size.width >= 100
             mark = (f" ◂ {suggested}" if wide else " ◂") if choice.suggested else ""
-            button.update(
-                Content.assemble(
-                    Content.styled(str(choice.rating), "bold $accent"),
-                    f" {choice.name} ",
-                    Content.styled(choice.gap, "$foreground-muted"),
-                    mark,
-                )
+            text = Content.assemble(
+                Content.styled(str(choice.rating), "bold $accent"),
+                f" {choice.name} ",
+                Content.styled(choice.gap, "$foreground-muted"),
+                mark,
             )
+            if button.content != text:
+                button.update(text, layout=False)  # its size is that of the bar
