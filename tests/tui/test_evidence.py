@@ -89,7 +89,7 @@ async def test_checks_are_folded_until_asked_for_and_open_where_they_broke(make_
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("enter", "space")
         await pilot.pause()
-        assert "1 check holds: 1.01 for 1 ± 0.2" in evidence(app) and "Var/d" not in evidence(app)
+        assert "✓ 1 check holds" in evidence(app) and "Var/d" not in evidence(app)
         await pilot.press("v")
         await pilot.pause()
         assert "Var/d is 1.01 at d = 16, as expected: 1 ± 0.2" in evidence(app)

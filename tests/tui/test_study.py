@@ -238,7 +238,7 @@ async def test_a_database_that_refuses_is_a_message_and_the_card_stays(
         await pilot.pause()
         before, asked = len(store.events()), text(app, "#ask")
         with monkeypatch.context() as locked:
-            locked.setattr(store, "append", refuse)
+            locked.setattr(store, "write", refuse)
             locked.setattr(store, "reverse", refuse)
             await pilot.press(*keys)
             await pilot.pause()

@@ -27,6 +27,7 @@ from studyapp.tui.widgets.parameter_form import ParameterForm
 
 PAINT_SECONDS = 0.05
 STEP = 3
+BACK = {"keys.study_pane": "keys.study_pane_back", "keys.lab_pane": "keys.lab_pane_back"}
 
 
 class DemoScreen(BaseScreen):
@@ -114,7 +115,7 @@ class DemoScreen(BaseScreen):
 
     def key_text(self, key: str) -> str:
         """The name of a command; that of the pane it leads to."""
-        return super().key_text(f"{key}_back" if key.endswith("_pane") and self.pane == "evidence" else key)
+        return super().key_text(BACK.get(key, key) if self.pane == "evidence" else key)
 
     @property
     def _in_field(self) -> bool:
