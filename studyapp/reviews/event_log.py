@@ -89,9 +89,13 @@ class EventLog:
         """The undo or redo of an event that decides whether it counts."""
         return self._moment("target = ?", uid)
 
-    def _moment(self, where: str, value: str) -> Moment | None:
+    def last_written(self) -> Moment | None:
+        """The event that was written last into this file, by whichever process."""
+        return self._moment("seq = (SELECT max(seq) FROM events)")
+
+    def _moment(self, where: str, *values: str) -> Moment | None:
         sql = f"SELECT at, uid, kind FROM events WHERE {where} ORDER BY at DESC, uid DESC LIMIT 1"
-        row = self._run(sql, [value]).fetchone()
+        row = self._run(sql, values).fetchone()
         try:
             return Moment(datetime.fromisoformat(row[0]), row[1], row[2]) if row else None
         except ValueError as error:

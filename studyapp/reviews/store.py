@@ -63,7 +63,6 @@ class Store(Queries):
         self.notices: list[str] = []
         self.configure(settings)
         self._events, self._cards = EventLog(connection), CardTable(connection)
-        self._newest: LogEvent | None = None  # of those written here
 
     @classmethod
     def open(
@@ -173,7 +172,6 @@ class Store(Queries):
             self._events.insert(event)
             after = self.scheduler.apply(before, event)
             self._cards.put(after)
-        self._newest = event
         return Written(event, after)
 
     def reverse(self, kind: str, uid: str, now: datetime) -> LogEvent | None:
@@ -272,7 +270,8 @@ class Store(Queries):
     def _event(self, kind: str, card: str, now: datetime, follows: Sequence[Follows | None], **values: Any) -> LogEvent:
         """An event that stands after those it follows, and of those of its moment after the one written before it."""
         at = max([now.astimezone(UTC), *(each.at for each in follows if each is not None)])
-        before = max((each.uid for each in (*follows, self._newest) if each is not None and each.at == at), default=None)
+        earlier = (*follows, self._events.last_written())
+        before = max((each.uid for each in earlier if each is not None and each.at == at), default=None)
         data = msgspec.json.decode(msgspec.json.encode(values.pop("data", None) or {}))
         return LogEvent(
             uuid7(at, before), kind, card, at, study_day(now, self.settings), device=self.device, data=data, **values
@@ -289,8 +288,7 @@ class Store(Queries):
         last = self._events.last_reversal(uid)
         if turned is None or (last is not None and last.kind == "undo") == (kind == "undo"):
             return None
-        self._newest = self._event(kind, turned.card, now, [turned, last], target=uid)
-        self._events.insert(self._newest)
+        self._events.insert(self._event(kind, turned.card, now, [turned, last], target=uid))
         self._events.settle([uid])
         self._replay(turned.card)
         return turned

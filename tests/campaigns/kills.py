@@ -38,7 +38,7 @@ class Trial:
 def child(path: Path, number: int, said: int) -> None:
     """Write until killed; the uid of each committed event goes to the descriptor `said`."""
     dice = random.Random(number)
-    now = BEGIN + timedelta(days=number)
+    now = BEGIN + timedelta(days=60 * number)
     while True:
         with Store.open(path, SETTINGS, now) as store:
             for _ in range(dice.randint(1, 30)):
@@ -81,7 +81,7 @@ def trial(folder: Path, number: int, after: float) -> Trial:
         acknowledged += data
     os.close(heard)
     uids = acknowledged.decode().split()
-    with Store.open(path, SETTINGS, BEGIN + timedelta(days=number)) as store:
+    with Store.open(path, SETTINGS, BEGIN + timedelta(days=60 * number)) as store:
         logged = [event.uid for event in store.events()]
         problems += [f"lost {uid}" for uid in uids if uid not in set(logged)]
         if len(logged) != len(set(logged)):
