@@ -11,6 +11,8 @@ from textual.widgets import Static
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
+from studyapp.render.document_markdown import table_markdown
+from studyapp.render.model_table import model_table
 from studyapp.tui.marks import drawn
 from studyapp.tui.widgets.marked_list import Line, MarkedList
 from studyapp.tui.widgets.points import Points, Row
@@ -77,7 +79,7 @@ class Answer(Vertical):
         self.remark(context, question)
         self.query_one("#follow", MarkedList).fill(context.t("study.follow_ups"), follow_ups(context, question))
         self.query_one("#sources", MarkedList).fill(context.t("study.sources"), sources(context, question))
-        await self._text("full", question.answer[context.language], context.as_tex)
+        await self._text("full", f"{question.answer[context.language]}{today(context, question)}", context.as_tex)
 
     async def _text(self, name: str, text: str, as_tex: bool) -> None:
         async with self._filling:  # a card that is left while its text is laid out must not end under the next one
@@ -92,6 +94,16 @@ class Answer(Vertical):
         """Draw the marks again after a run."""
         self.query_one(Points).mark(rows(context, question))
         self.query_one("#corrections", MarkedList).fill(context.t("study.corrections"), corrections(context, question))
+
+
+def today(context: AppContext, question: Question) -> str:
+    """What models and libraries do now, under its own heading, with the table of the models it names; Markdown."""
+    if question.today is None:
+        return ""
+    heading = context.t("document.today", as_of=question.today.as_of)
+    named = [context.bank.models[name] for name in question.today.models if name in context.bank.models]
+    facts = table_markdown(model_table(named, question.topic, context.language)) if named else ""
+    return f"\n\n**{heading}**\n\n{question.today[context.language]}\n\n{facts}"
 
 
 def corrections(context: AppContext, question: Question) -> Iterator[Line]:
