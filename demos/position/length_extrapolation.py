@@ -154,7 +154,10 @@ RANGES = {
 }
 
 
-@breaks(steps=0, en="Untrained, the model guesses.", zh="不训练，模型只能猜。")
+UNTRAINED = breaks(steps=0, en="Untrained, the model guesses.", zh="不训练，模型只能猜。")
+
+
+@UNTRAINED
 def claim_trained_length_is_solved_by_all(length=16, steps=100):
     """At the length it was trained on, every position code lets the toy model repeat the token before.
 
@@ -176,6 +179,7 @@ def claim_learned_and_sinusoidal_fail_at_32(length=16, lengths=(16, 32, 64, 128)
         expect(f"accuracy of {kind} positions from twice the trained length", beyond, at_most=0.25)
 
 
+@UNTRAINED
 @breaks(code="RoPE", en="RoPE's slow pairs meet new angles.", zh="RoPE 的慢维度对会遇到新角度。")
 @breaks(code="absolute", en="Sinusoids give vectors never met in training.", zh="正弦编码给出训练中没见过的向量。")
 def claim_alibi_holds_at_128(length=16, lengths=(16, 32, 64, 128), steps=100, code="ALiBi"):
@@ -187,6 +191,7 @@ def claim_alibi_holds_at_128(length=16, lengths=(16, 32, 64, 128), steps=100, co
     expect("accuracy of ALiBi", got, at_least=0.8, at=("tested length", lengths))
 
 
+@UNTRAINED
 @breaks(window=16, en="With far keys hidden it does not fail.", zh="遮住远处的 key，就不会失效。")
 def claim_rope_holds_at_32_and_fails_at_128(length=16, lengths=(16, 32, 64, 128), steps=100, window=0):
     """Untouched RoPE holds a little beyond the trained length, at twice it, and is at chance at eight times.
@@ -200,6 +205,7 @@ def claim_rope_holds_at_32_and_fails_at_128(length=16, lengths=(16, 32, 64, 128)
     expect("accuracy of RoPE from eight times the trained length", far, at_most=0.25)
 
 
+@UNTRAINED
 @breaks(window=64, en="A wider window still holds offsets never trained.", zh="窗口更宽，仍含没训练过的距离。")
 def claim_a_window_of_the_trained_length_mends_rope(length=16, lengths=(16, 32, 64, 128), steps=100, window=16):
     """Hide the keys at offsets never trained, and the same RoPE weights work at every length: the far keys
@@ -212,6 +218,7 @@ def claim_a_window_of_the_trained_length_mends_rope(length=16, lengths=(16, 32, 
     expect("what the window gains at the greatest length", windowed[-1] - plain[-1], at_least=0.3)
 
 
+@UNTRAINED
 @breaks(beta=32.0, en="With the paper's β the toy's fastest pair, of 2.5 turns, is interpolated too.",
         zh="用论文的 β，玩具模型最快的对只转 2.5 圈，也会被插值。")
 def claim_by_parts_holds_where_interpolation_fails(length=16, lengths=(16, 32, 64, 128), steps=100, beta=2.0):

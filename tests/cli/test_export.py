@@ -95,7 +95,7 @@ def test_a_missing_folder_is_named_and_not_made(run, tmp_path: Path) -> None:
 def test_charts_are_kept_for_the_next_export(run, tmp_path: Path) -> None:
     """A second export draws nothing, and the package holds the pictures."""
     for name in ("a.apkg", "b.apkg"):
-        assert run("export", "anki", "-o", tmp_path / name, "--id", "softmax-overflow").exit_code == 0
+        assert run("export", "anki", "-o", tmp_path / name, "--id", "attention-scaling-sqrt-dk").exit_code == 0
     pictures = list((tmp_path / "home" / "cache" / "pictures").iterdir())
     assert pictures
     assert (tmp_path / "a.apkg").read_bytes() == (tmp_path / "b.apkg").read_bytes()
