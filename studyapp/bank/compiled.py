@@ -6,10 +6,12 @@ parsed, and what came of them is kept for the next time. Nothing here can fail: 
 written, the bank is parsed each time.
 """
 
+import gc
 import hashlib
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -98,13 +100,26 @@ def made_by() -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No garbage collection meanwhile: tens of thousands of values are made, and each pass would walk all that the app holds."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _read(path: Path, current: tuple[Stamp, ...]) -> Bank | None:
     try:
         raw = path.read_bytes()
         payload = memoryview(raw)[CHECKSUM:]
         if raw[:CHECKSUM] != _checksum(payload):
             return None
-        kept = msgspec.msgpack.decode(payload, type=Compiled, dec_hook=_decode)
+        with without_collection():
+            kept = msgspec.msgpack.decode(payload, type=Compiled, dec_hook=_decode)
         return kept.bank if kept.stamps == current and kept.made_by == made_by() else None
     except (OSError, msgspec.MsgspecError, ValueError):
         return None
