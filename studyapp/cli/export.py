@@ -104,16 +104,15 @@ def _languages(context: AppContext, wanted: str) -> tuple[str, ...]:
 
 
 def _options(context: AppContext, output: Path, topics: tuple[str, ...], languages: tuple[str, ...]) -> "ExportOptions":
-    from studyapp.export.chart_cache import Pictures
     from studyapp.export.options import ExportOptions
     from studyapp.files import spare
 
     if output != STDOUT:
         spare(context.home, output)
 
-    def drawing(done: int, total: int) -> None:
+    def progress(done: int, total: int) -> None:
         if sys.stderr.isatty():
-            click.echo(f"\r{context.t('export.drawing', done=done, total=total)}", nl=done == total, err=True)
+            click.echo(f"\r{context.t('export.writing', done=done, total=total)}", nl=done == total, err=True)
 
     return ExportOptions(
         bank=context.bank,
@@ -124,7 +123,7 @@ def _options(context: AppContext, output: Path, topics: tuple[str, ...], languag
         words=context.t,
         now=context.clock(),
         note_times=context.home / "edits.json",
-        pictures=Pictures(context.cache / "pictures" if context.cache else None, drawing),
+        progress=progress,
     )
 
 

@@ -142,7 +142,7 @@ def doctor(context: AppContext, rebuild: bool, as_json: bool) -> None:
     said: dict[str, Any] = {
         "studyapp": __version__,
         "python": platform.python_version(),
-        **{p: installed(p) for p in ("torch", "textual", "fsrs", "genanki", "matplotlib")},
+        **{p: installed(p) for p in ("torch", "textual", "fsrs", "genanki")},
         "data": str(context.home),
         "questions": len(context.bank.questions),
         "findings": len(context.bank.findings),

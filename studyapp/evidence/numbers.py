@@ -11,6 +11,7 @@ PLAIN, SHORT, BYTES = "", "short", "bytes"
 LONG = 10_000_000
 """From here on a number is written with M, G or T where a whole column is."""
 THOUSANDS = 10_000
+LARGEST = 1e300
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 IN_BYTES = re.compile(r"\bbytes\b|字节")
@@ -19,9 +20,11 @@ NO_BYTES = re.compile(r"\b(over|sizes|share|ratio|reduction)\b|之比|比值|倍
 
 
 def number(value: Cell) -> float | None:
-    """`value` as a finite number, or None where it is none."""
-    if isinstance(value, bool | int | float) and math.isfinite(value):
-        return float(value)
+    """`value` as a finite number, or None where it is none; cut to ±LARGEST, so that two can be subtracted."""
+    if isinstance(value, int):
+        return float(max(-LARGEST, min(LARGEST, value)))
+    if isinstance(value, float) and math.isfinite(value):
+        return max(-LARGEST, min(LARGEST, value))
     return None
 
 
@@ -37,8 +40,11 @@ def number_style(values: Iterable[Cell], label: str = "") -> str:
 
 def readable(value: Cell, style: str = PLAIN) -> str:
     """`value` in a style; a number has at most four significant digits, a whole one all of them below `LONG` or in PLAIN."""
-    if value is None or isinstance(value, bool | str) or not math.isfinite(value):
+    if value is None or isinstance(value, bool | str) or not -math.inf < value < math.inf:
         return "" if value is None else str(value)
+    if isinstance(value, int) and abs(value) > LARGEST:  # more than a float holds
+        power = int(math.log10(abs(value)))
+        return f"{_four(value // 10 ** (power - 18) / 1e18)}e{power}"
     if style == BYTES:
         return _binary(value)
     if style == SHORT and THOUSANDS <= abs(value) < 1e15:

@@ -8,7 +8,6 @@ import json
 import sqlite3
 import tempfile
 import zipfile
-from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -16,11 +15,10 @@ from pathlib import Path
 import genanki
 
 from studyapp.errors import ExportError
-from studyapp.evidence.types import Evidence
 from studyapp.export.card import FIELDS, deck, fields, tags
-from studyapp.export.chart_cache import Pictures, drawn_language
 from studyapp.export.note_mtimes import NoteTimes
 from studyapp.export.options import ExportOptions
+from studyapp.export.pictures import Pictures
 from studyapp.export.progress import write_progress
 from studyapp.export.selection import select_questions
 from studyapp.export.writing import STDOUT, atomic_write
@@ -71,8 +69,7 @@ def export(options: ExportOptions) -> int:
         raise ExportError(options.words("export.no_text"), options.words("export.no_text_hint"))
     documents = [options.document(question) for question in select_questions(options)]
     times = NoteTimes(options.note_times)
-    pictures = options.pictures or Pictures()
-    pictures.prepare(_evidence(documents, options.languages[0]))
+    pictures = Pictures()
     decks, edited = _decks(documents, options, pictures, times)
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "collection.anki2"
@@ -84,12 +81,6 @@ def export(options: ExportOptions) -> int:
         _pack(options.output, database, pictures)
     times.save()
     return len(documents)
-
-
-def _evidence(documents: list[Document], language: str) -> Iterator[Evidence]:
-    """All that the notes show."""
-    drawn = drawn_language(language)
-    return (shown for d in documents for claim in d.evidence() for shown in claim.evidence(drawn))
 
 
 def _decks(
@@ -111,6 +102,8 @@ def _decks(
             model=model, fields=content, sort_field=question.id, tags=labels, guid=guid(question.id), due=place
         )
         decks[question.topic].add_note(note)
+        if options.progress is not None:
+            options.progress(place, len(documents))
     return list(decks.values()), edited
 
 

@@ -8,7 +8,7 @@ from html import escape
 
 from studyapp.bank.model import Question
 from studyapp.evidence.types import Evidence
-from studyapp.export.chart_cache import Pictures, drawn_language
+from studyapp.export.pictures import Pictures
 from studyapp.i18n import Translations
 from studyapp.lab.verdict import Mark
 from studyapp.render.document import (
@@ -143,10 +143,7 @@ def _mark(mark: Mark, support: str, words: Translations) -> str:
 def _claim(item: ClaimEvidence, words: Translations, pictures: Pictures | None) -> str:
     language = words.language
     sentence = inline(item.sentence[language]) if item.sentence else ""
-    drawn = item.evidence(drawn_language(language) if pictures else language)
-    shown = "".join(
-        _shown(table, chart, pictures) for table, chart in zip(item.evidence(language), drawn, strict=True)
-    )
+    shown = "".join(_shown(evidence, pictures) for evidence in item.evidence(language))
     checks = item.checks(language)
     rows = "".join(f"<li>{'✓' if c.held else '✗'} {text_html(c.sentence(words))}</li>" for c in checks)
     is_open = " open" if not all(c.held for c in checks) else ""
@@ -156,7 +153,7 @@ def _claim(item: ClaimEvidence, words: Translations, pictures: Pictures | None) 
     return f'<div class="claim">{head}{shown}{folded}<p class="where">{text_html(where)}</p></div>'
 
 
-def _shown(table: Evidence, chart: Evidence, pictures: Pictures | None) -> str:
-    if pictures is not None and (name := pictures.name(chart)) is not None:
-        return f'<img src="{name}" alt="{text_html(chart.title)}">'
-    return evidence_html(table)
+def _shown(evidence: Evidence, pictures: Pictures | None) -> str:
+    if pictures is not None and (name := pictures.name(evidence)) is not None:
+        return f'<img src="{name}" alt="{text_html(evidence.title)}">'
+    return evidence_html(evidence)

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 from studyapp.errors import ExportError
 from studyapp.evidence.types import Evidence
-from studyapp.export.chart_cache import Pictures, drawn_language
 from studyapp.export.options import ExportOptions
+from studyapp.export.pictures import Pictures
 from studyapp.export.selection import select_questions
 from studyapp.export.writing import HINT, STDOUT, keep, write_text
 from studyapp.i18n import Translations
@@ -37,9 +37,6 @@ def _write(
 ) -> int:
     questions = select_questions(options)
     documents = [options.document(q) for q in questions]
-    if options.pictures is not None and options.evidence == "charts":
-        drawn = drawn_language(options.languages[0])
-        options.pictures.prepare(e for d in documents for claim in d.evidence() for e in claim.evidence(drawn))
     out: list[str] = []
     for language in options.languages:
         words = Translations.load(language)
@@ -75,22 +72,16 @@ def _shown(options: ExportOptions) -> Callable[[str], Shown] | None:
     if options.output == STDOUT:
         raise ExportError("charts are files beside the Markdown, and standard output has no beside", HINT)
     folder = options.output.with_suffix(".files")
-    pictures = options.pictures or Pictures()
+    pictures = Pictures()
 
-    def picture(table: Evidence, chart: Evidence) -> str:
-        name = pictures.name(chart)
+    def picture(evidence: Evidence) -> str:
+        name = pictures.name(evidence)
         if name is None:
-            return table_markdown(as_table(table))
+            return table_markdown(as_table(evidence))
         keep(folder / name, pictures.media[name])
-        return f"![{_alt(chart)}]({_address(folder)}/{name})"
+        return f"![{_alt(evidence)}]({_address(folder)}/{name})"
 
-    def charts(language: str) -> Shown:
-        drawn = drawn_language(language)
-        return lambda claim: [
-            picture(table, chart) for table, chart in zip(claim.evidence(language), claim.evidence(drawn), strict=True)
-        ]
-
-    return charts
+    return lambda language: lambda claim: [picture(item) for item in claim.evidence(language)]
 
 
 def _alt(item: Evidence) -> str:

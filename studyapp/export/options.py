@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal
 
 from studyapp.bank.model import Bank, Question
-from studyapp.export.chart_cache import Pictures
 from studyapp.export.progress import Progress
 from studyapp.i18n import Translations
 from studyapp.render.document import Document
@@ -28,7 +27,7 @@ class ExportOptions:
         ids: the questions wanted; all of the topics where that is empty.
         store: the learner's reviews, where progress is to go along.
         note_times: the table of when each note changed; kept in memory without it.
-        pictures: the charts, kept from one export to the next.
+        progress: hears how many questions of how many are written, where that takes a while.
         evidence: how Markdown shows what claims recorded: a line each, charts beside the file, or tables.
     """
 
@@ -42,7 +41,7 @@ class ExportOptions:
     ids: tuple[str, ...] = ()
     store: Progress | None = None
     note_times: Path | None = None
-    pictures: Pictures | None = None
+    progress: Callable[[int, int], None] | None = None
     evidence: EvidenceForm = "none"
 
 

@@ -92,12 +92,11 @@ def test_a_missing_folder_is_named_and_not_made(run, tmp_path: Path) -> None:
     assert not (tmp_path / "nope").exists()
 
 
-def test_charts_are_kept_for_the_next_export(run, tmp_path: Path) -> None:
-    """A second export draws nothing, and the package holds the pictures."""
+def test_the_same_bank_gives_the_same_package_with_its_charts(run, tmp_path: Path) -> None:
+    """A second export is the first byte for byte, and its pictures are SVG."""
     for name in ("a.apkg", "b.apkg"):
         assert run("export", "anki", "-o", tmp_path / name, "--id", "attention-scaling-sqrt-dk").exit_code == 0
-    pictures = list((tmp_path / "home" / "cache" / "pictures").iterdir())
-    assert pictures
     assert (tmp_path / "a.apkg").read_bytes() == (tmp_path / "b.apkg").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.apkg") as package:
-        assert any(name.isdigit() for name in package.namelist())
+        media = json.loads(package.read("media"))
+        assert media and all(name.endswith(".svg") and package.read(i).startswith(b"<svg") for i, name in media.items())

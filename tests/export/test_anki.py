@@ -12,6 +12,8 @@ from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPack
 
 from studyapp.bank.model import Bank, Text, Today
 from studyapp.errors import CallError, ExportError
+from studyapp.evidence.types import Lines
+from studyapp.export import pictures
 from studyapp.export.anki import guid
 from studyapp.reviews.cards import study_day
 from studyapp.reviews.store import Store
@@ -62,9 +64,27 @@ def test_a_rendered_card_shows_question_marks_formula_and_picture(bank: Bank, wr
     ):  # fmt: skip
         assert piece in back, piece
     assert "planned-one" not in back
-    picture = next(Path(anki.media.dir()).glob("studyapp-*.png"))
+    picture = next(Path(anki.media.dir()).glob("studyapp-*.svg"))
     assert f'src="{picture.name}"' in back
     assert not anki.media.check().missing
+
+
+def test_who_waits_hears_how_far_it_is(bank: Bank, write: Any) -> None:
+    """Each question written is told, with how many there are."""
+    told: list[tuple[int, int]] = []
+    write(bank, name="a.apkg", progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_chart_that_several_notes_show_is_drawn_once(bank: Bank, write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three notes with one chart give one picture, drawn once; another number would be another picture."""
+    drawn: list[Any] = []
+    monkeypatch.setattr(pictures, "picture", lambda item: drawn.append(item) or (repr(item).encode() if isinstance(item, Lines) else None))
+    path = write(bank, name="a.apkg")
+    with zipfile.ZipFile(path) as package:
+        assert len(json.loads(package.read("media"))) == len([d for d in drawn if isinstance(d, Lines)]) == 1
+    shown = pictures.Pictures()
+    assert len({shown.name(Lines("x", (1,), {"y": (value,)})) for value in (1, 2, 1)}) == len(shown.media) == 2
 
 
 def test_one_language_is_shown_and_a_second_is_folded(bank: Bank, write: Any, anki: Collection) -> None:

@@ -15,12 +15,11 @@ from studyapp.bank.model import Bank, Text
 from studyapp.errors import CallError, ExportError
 from studyapp.evidence.labels import Labels
 from studyapp.evidence.types import Lines
-from studyapp.export.chart_cache import Pictures
+from studyapp.export import pictures
 from studyapp.export.formats import FORMATS, TEXT
 from studyapp.export.markdown import sheet
 from studyapp.export.selection import weak
 from studyapp.lab.verdict import Mark
-from studyapp.render import chart_png
 from studyapp.render.document import ClaimEvidence, Section
 from studyapp.reviews.cards import CardState
 from tests.export.conftest import CLAIM, RECORD, RUN, bank_of, question
@@ -72,28 +71,27 @@ def test_markdown_shows_evidence_as_it_is_asked_for(bank: Bank, write: Any, tmp_
     assert "| 64 | 63 |" in tables and "x\\|y" in tables and "![" not in tables
     charts = write(bank, name="my notes.md", evidence="charts", **one).read_text()
     (address,) = re.findall(r"!\[Var\]\((.*?)\)", charts) or re.findall(r"!\[\]\((.*?)\)", charts)
-    assert (tmp_path / address.replace("%20", " ")).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / address.replace("%20", " ")).read_bytes().startswith(b"<svg")
     assert "| 64 | 63 |" not in charts and "x\\|y" in charts
 
 
-@pytest.mark.parametrize(("font", "label"), [(True, "方差"), (False, "variance")])
-def test_charts_are_labelled_in_what_can_be_drawn(
-    bank: Bank, options: Any, monkeypatch: pytest.MonkeyPatch, font: bool, label: str
+@pytest.mark.parametrize(("language", "label"), [("zh", "方差"), ("en", "variance")])
+def test_charts_are_labelled_in_the_language_of_the_export(
+    bank: Bank, options: Any, monkeypatch: pytest.MonkeyPatch, language: str, label: str
 ) -> None:
-    """A Chinese export has Chinese charts where there is a font for them, else English ones and no row of boxes."""
+    """A Chinese export has Chinese charts on every machine, and draws no others."""
     drawn: list[Any] = []
-    monkeypatch.setattr(chart_png, "draws_chinese", lambda: font)
-    monkeypatch.setattr(chart_png, "picture", lambda item: drawn.append(item) or b"\x89PNG")
+    monkeypatch.setattr(pictures, "picture", lambda item: drawn.append(item) or b"<svg/>")
     curve = Lines("d", (16, 64), {"variance": (1.0, 2.0)})
     record = replace(RECORD, evidence=(curve,))
     one = ClaimEvidence(CLAIM, None, Mark("proof", "held"), RUN, record, Labels({"variance": "方差"}, {}))
-    chosen = options(bank, languages=("zh",), ids=("first",), pictures=Pictures(), evidence="charts")
+    chosen = options(bank, languages=(language,), ids=("first",), evidence="charts")
     plain = chosen.document
     section = Section("evidence", (one,))
     chosen = replace(chosen, document=lambda q: replace(plain(q), sections=(section,)))
     for form in ("anki", "markdown"):
         drawn.clear()
-        FORMATS[form](replace(chosen, pictures=Pictures()))
+        FORMATS[form](chosen)
         assert [list(item.series) for item in drawn] == [[label]]
 
 

@@ -60,7 +60,7 @@ def agrees(name: str, content: str) -> None:
 
 
 class OneTable:
-    """A recorded claim whose evidence is a table: pictures differ from one matplotlib to the next."""
+    """A recorded claim whose evidence is a table, which stands in the note itself."""
 
     def best_run(self, ref: str, demo: object = None) -> object:
         return (RUN, replace(RECORD, evidence=(SHOWN[1],))) if ref == CLAIM else None

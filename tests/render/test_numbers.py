@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studyapp.evidence.numbers import BYTES, PLAIN, SHORT, number_style, readable
+from studyapp.evidence.numbers import BYTES, PLAIN, SHORT, number, number_style, readable
 
 VALUES = st.one_of(st.integers(-(10**18), 10**18), st.floats(-1e18, 1e18), st.floats(-1e-3, 1e-3))
 
@@ -55,3 +55,9 @@ def test_no_number_is_written_with_a_padded_exponent(value: float, style: str) -
 def test_what_is_written_is_the_number_to_four_digits(value: float) -> None:
     """Reading it back gives the number, to one part in two thousand."""
     assert float(readable(value).replace(",", "")) == pytest.approx(value, rel=5.1e-4)
+
+
+def test_a_whole_number_larger_than_a_float_is_read_and_drawn() -> None:
+    """2 to the 2000 is told by its power of ten, and a chart has a number in its stead that can be subtracted."""
+    assert (readable(2**2000), readable(-(10**400))) == ("1.148e602", "-1e400")
+    assert number(2**2000) == -number(-1e308) == 1e300  # type: ignore[operator]

@@ -1,4 +1,3 @@
-import io
 import re
 import string
 import subprocess
@@ -10,7 +9,6 @@ from rich.cells import cell_len
 
 from studyapp.evidence.types import Bars, Heatmap, Lines, Table
 from studyapp.i18n import Translations
-from studyapp.render.chart_png import picture
 from studyapp.render.chart_text import chart, table_text
 from studyapp.render.duration import duration
 from studyapp.render.html import evidence_html, html
@@ -107,55 +105,6 @@ def test_a_wide_table_is_cut() -> None:
     assert "…" in drawn
 
 
-@pytest.mark.parametrize("evidence", [CURVES, BARS, HEAT])
-def test_a_picture_is_a_png_and_the_same_each_time(evidence: Lines | Bars | Heatmap) -> None:
-    """The same evidence gives the same bytes, so a second export changes nothing."""
-    first = picture(evidence)
-    assert first is not None and first.startswith(b"\x89PNG")
-    assert picture(evidence) == first
-
-
-def test_a_picture_labels_its_log_axes_with_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No label is left as the TeX that matplotlib writes on log axes by itself."""
-    from matplotlib.backends.backend_agg import RendererAgg
-
-    drawn: list[str] = []
-    own = RendererAgg.draw_text
-
-    def spy(self: RendererAgg, gc: object, x: float, y: float, s: str, *rest: object, **named: object) -> None:
-        drawn.append(s)
-        own(self, gc, x, y, s, *rest, **named)
-
-    monkeypatch.setattr(RendererAgg, "draw_text", spy)
-    picture(CURVES)
-    picture(BARS)
-    picture(Bars(("a", "b"), {"bytes": (2**21, 2**20)}))
-    assert {"16", "64", "256", "100", "方差"} <= set(drawn)
-    assert "bytes" in drawn and any(text.endswith("MiB") for text in drawn) and "1e6" not in drawn
-    assert not [s for s in drawn if "$" in s or "math" in s]
-
-
-def test_zero_is_white_where_values_have_both_signs() -> None:
-    """A signed heatmap is as red as it is blue, and white at zero; one of a single sign has no white."""
-    from PIL import Image
-
-    def colours(values: tuple[float, ...]) -> set[tuple[int, int, int]]:
-        drawn = picture(Heatmap((values,)))
-        assert drawn is not None
-        image = Image.open(io.BytesIO(drawn)).convert("RGB")
-        width, height = image.size
-        return {image.getpixel((x, height // 2)) for x in range(width // 8, width * 3 // 4)}
-
-    signed = colours((-1.0, 0.0, 0.5))
-    assert any(min(pixel) > 240 for pixel in signed) and any(b > 2 * r for r, _, b in signed)
-    assert not any(min(pixel) > 240 for pixel in colours((0.2, 0.5, 1.0)))
-
-
-def test_a_table_has_no_picture() -> None:
-    """Tables are exported as text."""
-    assert picture(Table(("a",), ((1,),))) is None
-
-
 def test_html_escapes_all_but_its_own_tags() -> None:
     """Neither text nor formula nor evidence can put a tag on the card."""
     made = html("<b>x</b> a < b\n\n$$a<b & c$$\n")
@@ -183,11 +132,11 @@ def test_a_duration_is_short_in_both_languages(span: timedelta, en: str, zh: str
     assert (duration(Translations.load("en"), span), duration(Translations.load("zh"), span)) == (en, zh)
 
 
-def test_rendering_for_the_screen_imports_neither_torch_nor_matplotlib() -> None:
+def test_rendering_for_the_screen_imports_no_torch() -> None:
     """The interface starts fast."""
     code = (
-        "import sys, studyapp.render.chart_text, studyapp.render.markdown, studyapp.render.formula, studyapp.render.chart_png;"
-        "print({'torch', 'matplotlib'} & sys.modules.keys())"
+        "import sys, studyapp.render.chart_text, studyapp.render.markdown, studyapp.render.formula, studyapp.render.chart_svg;"
+        "print({'torch'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -28,13 +28,13 @@ def curves_text(evidence: Lines, width: int, height: int, colour: bool) -> str:
     named = all(x is None for x in numbers)
     xs = [float(i) for i in range(len(numbers))] if named else numbers
     log_x, log_y = "x" in evidence.log and not named, "y" in evidence.log
-    curves = [_curve(xs, values, log_x, log_y) for values in evidence.series.values()]
+    curves = [curve_points(xs, values, log_x, log_y) for values in evidence.series.values()]
     points = [p for curve in curves for p in curve]
     if not points:
         values = tuple(zip(evidence.x, *evidence.series.values(), strict=True))
         return table_text(Table((evidence.x_label, *evidence.series), values, evidence.title), width)
     head = heading([evidence.title], width)
-    names = _names(list(evidence.series), curves)
+    names = curve_names(list(evidence.series), curves)
     head += legend(names, evidence.y_label, evidence.title, width, colour)
     tail = [cut(evidence.x_label, width).center(width).rstrip()] if one_line(evidence.x_label) else []
     rows_left = max(5, height - len(head) - len(tail))
@@ -51,7 +51,7 @@ def curves_text(evidence: Lines, width: int, height: int, colour: bool) -> str:
     return "\n".join([*head, *body, *_tick_row(rows[-1], x_axis.labels, width), *tail])
 
 
-def _curve(xs: Sequence[float | None], values: Sequence[Cell], log_x: bool, log_y: bool) -> Curve:
+def curve_points(xs: Sequence[float | None], values: Sequence[Cell], log_x: bool, log_y: bool) -> Curve:
     """The points of a series that can be drawn."""
     pairs = zip(xs, map(number, values), strict=True)
     known = [(x, y) for x, y in pairs if x is not None and y is not None]
@@ -62,7 +62,7 @@ def _scaled(value: float, log: bool) -> float:
     return math.log10(value) if log else value
 
 
-def _names(names: list[str], curves: list[Curve]) -> list[str]:
+def curve_names(names: list[str], curves: list[Curve]) -> list[str]:
     """The names of the curves; one that lies on another says on which."""
     told = list(names)
     for i, curve in enumerate(curves):
