@@ -16,6 +16,7 @@ from studyapp.paths import cache_home, data_home, demos_dir, questions_dir
 if TYPE_CHECKING:
     from studyapp.bank.model import Bank, Question, Support, SupportKind, Topic
     from studyapp.bank.search import Search
+    from studyapp.errors import StudyError
     from studyapp.evidence.labels import Item, Labels
     from studyapp.i18n import Translations
     from studyapp.lab.catalog import Catalog
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from studyapp.quiz.kinds import Asked, Grade, Response
     from studyapp.render.document import Document
     from studyapp.reviews.acts import Acts
+    from studyapp.reviews.annotations import Annotation
     from studyapp.reviews.cards import CardState, Decks
     from studyapp.reviews.overview import Overview
     from studyapp.reviews.sessions import Session
@@ -50,6 +52,7 @@ class AppContext:
         in_background: whether the store's check and backup are left to `store.maintenance`, beside the first screen.
         banks: folders of personal banks, read beside the bank that ships with the app.
         live: the claims that ran in this sitting with their defaults.
+        unread: why stars and notes could not be read.
         drafts: by card, how far the learner had come with it when it was left unrated.
     """
 
@@ -69,6 +72,7 @@ class AppContext:
         self.clock = clock
         self.drafts: dict[str, Any] = {}
         self.as_tex = False
+        self.unread: StudyError | None = None
         self.in_background = False
         self._cards_of: dict[str, tuple[str, ...]] = {}
         self._language = language
@@ -261,11 +265,49 @@ class AppContext:
                 notices.append(self.t(key, n=files, bank=name, command=self.check_command))
         return notices
 
-    def document(self, question: "Question") -> "Document":
-        """A question with its marks, evidence and references, ready to be drawn."""
+    def document(self, question: "Question", annotation: "Annotation | None" = None) -> "Document":
+        """A question with its marks, evidence and references, ready to be drawn, and what the learner noted about it.
+
+        Without `annotation` that is looked up. Where the reviews cannot be read the question still can: `unread` then says
+        why nothing was found.
+        """
+        from studyapp.errors import StoreError
         from studyapp.render.document import document
 
-        return document(question, self.bank, self.verdict, catalog=self.catalog, recordings=self.recordings)
+        try:
+            annotation = self.annotation(question) if annotation is None else annotation
+        except StoreError as error:
+            self.unread = error
+        return document(
+            question,
+            self.bank,
+            self.verdict,
+            catalog=self.catalog,
+            recordings=self.recordings,
+            annotation=annotation,
+        )
+
+    def annotation(self, question: "Question") -> "Annotation":
+        """The learner's star and note on a question; none where nothing was ever reviewed, which makes no database.
+
+        Raises:
+            StoreError: where the reviews cannot be read.
+        """
+        from studyapp.reviews.annotations import Annotation
+
+        there = "store" in self.__dict__ or self.database.exists()
+        return self.store.annotation(question.card_id) if there else Annotation()
+
+    def annotations(self) -> "dict[str, Annotation]":
+        """The learner's stars and notes, by question.
+
+        Raises:
+            StoreError: where the reviews cannot be read.
+        """
+        from studyapp.bank.refs import CardId
+
+        found = self.store.annotations().items()
+        return {card_id.question: annotation for card, annotation in found if (card_id := CardId.try_parse(card))}
 
     def question_of(self, card: str) -> "Question | None":
         """The question of a card, None where the bank no longer holds it."""

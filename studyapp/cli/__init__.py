@@ -58,9 +58,11 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
     editor,
     export,
     models,
+    notes,
     read,
     reviews,
     show,
+    write,
 )
 
-__all__ = ["act", "check", "cli", "demos", "editor", "export", "models", "read", "reviews", "show"]
+__all__ = ["act", "check", "cli", "demos", "editor", "export", "models", "notes", "read", "reviews", "show", "write"]

@@ -54,6 +54,14 @@ def drills(_ctx: click.Context, _param: click.Parameter, so_far: str) -> list[Co
     return _beginning(so_far, (f"{d.name}.{drill.name}" for d in catalog.demos.values() for drill in d.drills))
 
 
+def exercises(_ctx: click.Context, _param: click.Parameter, so_far: str) -> list[CompletionItem]:
+    """Functions of demos that a learner may write."""
+    from studyapp.lab.catalog import Catalog
+
+    catalog = Catalog.load(demos_dir())
+    return _beginning(so_far, (f"{d.name}.{exercise.name}" for d in catalog.demos.values() for exercise in d.exercises))
+
+
 def _names() -> list[str]:
     return [f"{p.parent.name}/{p.stem}" for p in demos_dir().glob("*/*.py")]
 

@@ -9,6 +9,7 @@ import click
 
 from studyapp.cli import cli, complete
 from studyapp.cli.read import with_context
+from studyapp.cli.terminal import tell
 from studyapp.context import AppContext
 from studyapp.errors import CallError, ExportError
 
@@ -45,6 +46,7 @@ topics = click.option(
     type=click.Choice(["none", "charts", "tables"]),
     help="What Markdown shows of what claims recorded: a line each, charts in a folder beside it, or tables.",
 )
+@click.option("--notes/--no-notes", default=True, help="Put your stars and notes in too; they are in unless you say no.")
 @with_context
 def export(
     context: AppContext,
@@ -56,10 +58,12 @@ def export(
     language: str | None,
     progress: bool,
     evidence: "EvidenceForm | None",
+    notes: bool,
 ) -> None:
     """Write flashcards for Anki, Markdown to read, or JSON for programs."""
     from studyapp.export.formats import FORMATS, TEXT, WITH_PROGRESS
     from studyapp.export.selection import weak as weak_questions
+    from studyapp.reviews.annotations import Annotation
 
     t = context.t
     if output is None:
@@ -78,9 +82,13 @@ def export(
     languages = _languages(context, language or ("both" if form == "json" else context.language))
     options = _options(context, output, topics, languages)
     options = replace(options, ids=ids, store=context.store if progress else None, evidence=evidence or "none")
+    if not notes:
+        options = replace(options, document=lambda question: context.document(question, Annotation()))
     _say_written(context, FORMATS[form](options), output)
     if form == "csv":
         click.echo(t("export.csv_hint"), err=output == STDOUT)
+    if context.unread:
+        tell(context.unread)
 
 
 @cli.command()
@@ -128,4 +136,4 @@ def _options(context: AppContext, output: Path, topics: tuple[str, ...], languag
 
 
 def _say_written(context: AppContext, count: int, output: Path) -> None:
-    click.echo(context.t("export.written", count=count, path=output), err=output == STDOUT)
+    click.echo(context.t.count("export.written", count, path=output), err=output == STDOUT)

@@ -17,13 +17,17 @@ from studyapp.plaintext import printable
 def undo(context: AppContext) -> None:
     """Take back the last thing done to a card on this computer, and say what it was."""
     from studyapp.render.acts import describe
+    from studyapp.reviews.log import ANNOTATIONS
 
     event = context.store.undo(context.clock())
     if event is None:
         raise StoreError(context.t("act.nothing"), context.t("act.nothing_hint"))
-    state = context.t(f"browse.state_{context.store.card(event.card).state}")
-    when = f"{context.local(event.at):%Y-%m-%d %H:%M}"
-    click.echo(printable(context.t("act.undone_at", what=describe(context.t, event), when=when, state=state)))
+    when, what = f"{context.local(event.at):%Y-%m-%d %H:%M}", describe(context.t, event)
+    if event.kind in ANNOTATIONS:
+        click.echo(printable(context.t("act.undone_annotation", what=what, when=when)))
+    else:
+        state = context.t(f"browse.state_{context.store.card(event.card).state}")
+        click.echo(printable(context.t("act.undone_at", what=what, when=when, state=state)))
 
 
 @cli.command()

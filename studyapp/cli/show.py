@@ -7,6 +7,7 @@ import click
 
 from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
+from studyapp.cli.terminal import tell
 from studyapp.context import AppContext
 
 
@@ -40,3 +41,5 @@ def show(context: AppContext, question_id: str, as_json: bool) -> None:
         from studyapp.render.document_markdown import to_markdown
 
         click.echo(to_markdown(document, context.t), nl=False)
+    if context.unread:
+        tell(context.unread)

@@ -96,7 +96,7 @@ def _decks(
         if question.topic not in decks:
             number = stable_number(question.topic, DECK_ID, DECK_SPAN)
             decks[question.topic] = genanki.Deck(number, deck(question.topic))
-        content, labels = fields(document, options.languages, pictures), tags(question)
+        content, labels = fields(document, options.languages, pictures), tags(document)
         edited[question.id] = times.time(question.id, [*content, " ".join(labels)], options.now)
         note = genanki.Note(
             model=model, fields=content, sort_field=question.id, tags=labels, guid=guid(question.id), due=place

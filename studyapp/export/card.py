@@ -6,7 +6,6 @@ One language is shown; where there is a second, it is folded away under each par
 from collections.abc import Callable, Sequence
 from html import escape
 
-from studyapp.bank.model import Question
 from studyapp.evidence.types import Evidence
 from studyapp.export.pictures import Pictures
 from studyapp.i18n import Translations
@@ -31,7 +30,7 @@ FIELDS = ("Ask", "Brief", "Points", "Answer", "Corrections", "Evidence", "Refere
 SECTIONS_OF = {
     "Brief": ("brief",),
     "Points": ("points",),
-    "Answer": ("answer", "today"),
+    "Answer": ("answer", "today", "note"),
     "Corrections": ("corrections",),
     "Evidence": ("evidence",),
     "References": ("follow_ups", "references"),
@@ -45,9 +44,11 @@ def deck(topic: str) -> str:
     return f"{ROOT}::{topic}"
 
 
-def tags(question: Question) -> list[str]:
-    """The tags of a note; Anki's tags hold no spaces."""
+def tags(document: Document) -> list[str]:
+    """The tags of a note; Anki's tags hold no spaces. A star is the tag `starred`."""
+    question = document.question
     found = [f"topic::{question.topic}", f"level::{question.level}", *question.tags]
+    found += ["starred"] if document.annotation.starred else []
     return ["-".join(t.split()) for t in found]
 
 

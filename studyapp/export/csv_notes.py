@@ -27,7 +27,8 @@ def export(options: ExportOptions) -> int:
     out.write(f"{HEAD}#columns:{','.join(['Guid', 'Deck', 'Tags', *FIELDS])}\n")
     rows = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     for question in questions:
-        note = fields(options.document(question), options.languages)
-        rows.writerow([guid(question.id), deck(question.topic), " ".join(tags(question)), *note])
+        document = options.document(question)
+        note = fields(document, options.languages)
+        rows.writerow([guid(question.id), deck(question.topic), " ".join(tags(document)), *note])
     write_text(options.output, out.getvalue())
     return len(questions)

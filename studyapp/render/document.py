@@ -4,9 +4,10 @@ The question is walked here and nowhere else. The terminal page, the plain text,
 draw the blocks of a `Document`; a new section is added once and reaches all of them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from studyapp.bank.model import Bank, Model, Question, Support, Text
 from studyapp.bank.refs import demo_and_claim
@@ -16,13 +17,17 @@ from studyapp.evidence.types import Check, Evidence, Table
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
 from studyapp.lab.verdict import Mark
+from studyapp.render.markdown import with_breaks
 from studyapp.render.model_table import model_table
+from studyapp.reviews.annotations import Annotation
 
 SECTIONS = (
-    "ask", "brief", "points", "answer", "today", "corrections", "evidence", "follow_ups", "references", "practice",
+    "ask", "brief", "points", "answer", "today", "note", "corrections", "evidence", "follow_ups", "practice", "references",
 )  # fmt: skip
 """The names of the sections, in reading order; one that has nothing to show is left out of a document."""
 
+
+SENTENCE_END = re.compile(r"[.:;](?= )|[。：；]|\.$")
 
 Judge = Callable[[Support], Mark]
 
@@ -119,10 +124,22 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Practice:
-    """What can be done beside the card: `drills` ask for a number, `write` names functions that a learner may write."""
+    """What can be done beside the card: a number to work out, or a function to write.
 
-    drills: tuple[str, ...]
-    write: tuple[str, ...]
+    Attributes:
+        kind: "drill" or "write"; the text `document.<kind>` names it.
+        ref: "topic/demo.name".
+        sentence: what it is about, in a line: of a drill the claim that its answer rests on. None where no demo has it.
+    """
+
+    kind: Literal["drill", "write"]
+    ref: str
+    sentence: Text | None = None
+
+    @property
+    def command(self) -> str:
+        """The command line that gives it."""
+        return f"studyapp {self.kind} {self.ref}"
 
 
 Block = Prose | Statement | Correction | ClaimEvidence | FollowUp | Reference | Models | Practice
@@ -138,11 +155,12 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A question ready to be drawn; what the file says and no section shows is on `question`."""
+    """A question ready to be drawn; what the file says and no section shows is on `question`, the star on `annotation`."""
 
     question: Question
     topic_title: Text
     sections: tuple[Section, ...]
+    annotation: Annotation = field(default_factory=Annotation)
 
     @property
     def ask(self) -> Text:
@@ -165,12 +183,14 @@ def document(
     *,
     catalog: Catalog | None = None,
     recordings: Recordings | None = None,
+    annotation: Annotation | None = None,
 ) -> Document:
     """Walk `question`.
 
     `judge` says what a statement's mark is. Without `catalog` claims have no sentences, without `recordings` nothing
-    they showed.
+    they showed. `annotation` is what the learner noted about it.
     """
+    annotation = annotation or Annotation()
     today = question.today
     parts: dict[str, Iterable[Block]] = {
         "ask": [Prose(question.ask)],
@@ -178,15 +198,16 @@ def document(
         "points": [_statement(p, _text(p), judge) for p in question.points],
         "answer": _prose(question.answer) if question.answer != question.brief else [],  # a personal one may have no brief
         "today": [*_prose(_text(today)), *_models(question, bank)] if today else [],
+        "note": note_blocks(annotation.note),
         "corrections": [Correction(c.wrong, _statement(c, c.right, judge), c.heard) for c in question.corrections],
         "evidence": _evidence(question, bank, judge, catalog, recordings),
         "follow_ups": [FollowUp(q.id, q.ask) for f in question.follow_ups if (q := bank.questions.get(f))],
         "references": _references(question, bank),
-        "practice": [Practice(question.drills, question.write)] if question.drills or question.write else [],
+        "practice": practice_blocks(question, catalog),
     }
     sections = tuple(Section(name, blocks) for name in SECTIONS if (blocks := tuple(parts[name])))
     title = next((t.title for t in bank.topics if t.id == question.topic), Text(question.topic, question.topic))
-    return Document(question, title, sections)
+    return Document(question, title, sections, annotation)
 
 
 class _Both(Protocol):
@@ -199,6 +220,42 @@ def _text(both: _Both) -> Text:
 
 def _prose(text: Text) -> list[Block]:
     return [Prose(text)] if text["en"].strip() or text["zh"].strip() else []
+
+
+def note_blocks(note: str) -> list[Prose]:
+    """What the learner wrote, the same in every language."""
+    text = with_breaks(note)
+    return [Prose(Text(text, text))] if text else []
+
+
+def practice_blocks(question: Question, catalog: Catalog | None) -> Iterator[Practice]:
+    """The drills of a question, then the functions that it offers to write."""
+    for ref in question.drills:
+        yield Practice("drill", ref, _drill_sentence(ref, catalog))
+    for ref in question.write:
+        yield Practice("write", ref, _exercise_sentence(ref, catalog))
+
+
+def _drill_sentence(ref: str, catalog: Catalog | None) -> Text | None:
+    name, drill = demo_and_claim(ref)
+    try:
+        demo = catalog.demos[name] if catalog is not None else None
+        return _first_sentence(demo.claim(demo.drill(drill).proved_by).sentence) if demo else None
+    except (KeyError, DemoError):
+        return None
+
+
+def _exercise_sentence(ref: str, catalog: Catalog | None) -> Text | None:
+    name, function = demo_and_claim(ref)
+    try:
+        return _first_sentence(catalog.demos[name].exercise(function).sentence) if catalog is not None else None
+    except (KeyError, DemoError):
+        return None
+
+
+def _first_sentence(text: Text) -> Text:
+    """What a docstring begins with, as far as its first full stop or colon: a line in a list."""
+    return Text(*(SENTENCE_END.split(" ".join(text[language].split()), maxsplit=1)[0] for language in ("en", "zh")))
 
 
 def _statement(support: Support, text: Text, judge: Judge) -> Statement:

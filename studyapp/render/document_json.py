@@ -61,6 +61,8 @@ def as_dict(document: Document, languages: Sequence[str] = LANGUAGES) -> dict[st
         "sources": list(question.sources),
         "drills": list(question.drills),
         "write": list(question.write),
+        "starred": document.annotation.starred,
+        "note": document.annotation.note,
         "supersedes": list(question.supersedes),
         "references": [str(b) for b in document.section("references") if isinstance(b, Reference)],
         "recorded": {item.claim: _recorded(item, languages) for item in document.evidence() if item.record is not None},

@@ -85,8 +85,14 @@ def _block(block: Block, words: Translations, shown: Shown | None, supports: boo
             table = block.table(language)
             return [table_markdown(table) if table else "- " + ", ".join(block.ids)]
         case Practice():
-            drills = [f"- {words('document.drill', name=f'`{name}`')}" for name in block.drills]
-            return ["\n".join(drills + [f"- {words('document.write', name=f'`{name}`')}" for name in block.write])]
+            return [f"- {practice_line(block, words)}"]
+
+
+def practice_line(block: Practice, words: Translations) -> str:
+    """«a number to work out: … · `studyapp drill topic/demo.name`»."""
+    command = f"`{block.command}`"
+    name = f"{_line(block.sentence[words.language])} · {command}" if block.sentence else command
+    return words(f"document.{block.kind}", name=name)
 
 
 def _statement(statement: Statement, words: Translations, supports: bool) -> str:

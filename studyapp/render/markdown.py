@@ -52,6 +52,18 @@ def spans(sentence: str) -> Iterator[tuple[str, str]]:
             yield ("code" if token.type == "code_inline" else kinds[-1]), token.content or " "
 
 
+def with_breaks(text: str) -> str:
+    """`text` whose lines stay lines: a break within a paragraph is one to the reader too, as in what somebody typed."""
+    lines, tokens = text.split("\n"), parser().parse(text)
+    for token in tokens:
+        if token.type == "inline" and token.map:
+            for number in range(token.map[0], token.map[1] - 1):
+                lines[number] += "  "
+    if tokens and tokens[-1].type == "fence" and not lines[-1].strip().startswith(tokens[-1].markup):
+        lines.append(tokens[-1].markup)  # else all that comes after it would be code
+    return "\n".join(lines)
+
+
 def formulas(text: str) -> list[tuple[int, str]]:
     """The displayed formulas of `text` with the line (from 0) on which each begins."""
     return [(t.map[0] if t.map else 0, t.content.strip()) for t in parser().parse(text) if t.type == "math_block"]

@@ -42,7 +42,7 @@ def page(document: Document, words: Translations, width: int) -> str:
     question = document.question
     parts: list[RenderableType] = [
         _sentence(document.ask[words.language], "bold"),
-        Text(f"{question.topic} · {question.level} · {question.id}", style="dim"),
+        Text(f"{'★ ' * document.annotation.starred}{question.topic} · {question.level} · {question.id}", style="dim"),
     ]
     for section in document.sections:
         if section.name == "ask":
@@ -89,9 +89,9 @@ def _rows(block: Block, words: Translations) -> list[Row]:
         case Models():
             return [(Text("·", "dim"), Text(", ".join(block.ids)))]
         case Practice():
-            lines = [words("document.drill", name=name) for name in block.drills]
-            lines += [words("document.write", name=name) for name in block.write]
-            return [(Text("→"), Text(line)) for line in lines]
+            sentence = Text.assemble(_sentence(block.sentence[language]), "  ") if block.sentence else Text("")
+            what = words(f"document.{block.kind}", name="")
+            return [(Text("→"), Text.assemble(what, sentence, (block.command, "cyan")))]
         case Prose():
             return []
 

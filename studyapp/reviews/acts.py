@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from studyapp.reviews.annotations import Annotation, valid_note
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import Rating
 from studyapp.reviews.store import Store
@@ -15,7 +16,7 @@ class Act:
     """Something done to a card, for one who undoes it to be told.
 
     Attributes:
-        kind: "review", "suspend", "unsuspend", "bury" or "reset".
+        kind: one of ACTIONS or ANNOTATIONS.
         rating: of a review.
         became_leech: whether the card became a leech by it.
         uid: its event's; empty where nothing was written, as in practice.
@@ -68,6 +69,21 @@ class Acts:
         """Make a card new again; its history stays in the log."""
         return self._do("reset", card, now)
 
+    def annotate(self, card: str, now: datetime, *, starred: bool | None = None, note: str | None = None) -> Annotation:
+        """Give a card a star or take it away, give it another note or, with "", none; what is said of it now.
+
+        Nothing is written where it is so already.
+
+        Raises:
+            StoreError: where the note is too long.
+        """
+        before = self._store.annotation(card)
+        if starred is not None and starred != before.starred:
+            self._do("star" if starred else "unstar", card, now)
+        if note is not None and valid_note(note) != before.note:
+            self._do("note", card, now, {"text": note})
+        return self._store.annotation(card)
+
     def undo(self, now: datetime) -> Act | None:
         """Take back the last act of this place that still stands; None where there is none."""
         while self.done:
@@ -88,8 +104,8 @@ class Acts:
                 return act
         return None
 
-    def _do(self, kind: str, card: str, now: datetime) -> CardState:
-        written = self._store.write(kind, card, now)
+    def _do(self, kind: str, card: str, now: datetime, data: Mapping[str, Any] | None = None) -> CardState:
+        written = self._store.write(kind, card, now, data=data)
         self._add(Act(kind, card, uid=written.event.uid))
         return written.card
 

@@ -13,7 +13,7 @@ import msgspec
 
 from studyapp.errors import StoreError
 from studyapp.reviews.cards import to_text
-from studyapp.reviews.log import REVERSALS, LogEvent, RowError, SchedulerConfig, checksum
+from studyapp.reviews.log import ANNOTATIONS, REVERSALS, LogEvent, RowError, SchedulerConfig, checksum
 
 COLUMNS = (
     "uid", "kind", "card", "at", "day", "rating", "seconds", "language", "was", "target", "config", "device", "data"
@@ -81,9 +81,16 @@ class EventLog:
         """The events that count of one card."""
         return self.select(f"card = ? AND {STANDS}", [card])
 
-    def last_active(self, card: str) -> Moment | None:
-        """The last event that counts of one card."""
-        return self._moment(f"card = ? AND {STANDS}", card)
+    def last_active(self, card: str, kinds: Sequence[str]) -> Moment | None:
+        """The last event of these kinds that counts of one card."""
+        return self._moment(f"card = ? AND {of_kinds(kinds)} AND {STANDS}", card)
+
+    def annotating(self, card: str | None = None) -> Iterator[LogEvent]:
+        """The stars and notes that count, of one card or of all, in the order of (at, uid)."""
+        where, values = f"{of_kinds(ANNOTATIONS)} AND {STANDS}", []
+        if card is not None:
+            where, values = f"card = ? AND {where}", [card]
+        return self.select(where, values)
 
     def last_reversal(self, uid: str) -> Moment | None:
         """The undo or redo of an event that decides whether it counts."""
@@ -159,6 +166,11 @@ class EventLog:
             inserted = None if found else self._run("INSERT INTO configs (body) VALUES (?)", [body]).lastrowid
             self._ids[body] = int(found[0] if found else inserted or 0)
         return self._ids[body]
+
+
+def of_kinds(kinds: Sequence[str]) -> str:
+    """SQL: an event of one of these kinds; of ANNOTATIONS it is word for word the condition of their index."""
+    return f"kind IN ({', '.join(repr(kind) for kind in kinds)})"
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,9 @@ from typing import Any
 from studyapp.errors import StoreError
 
 ACTIONS = ("review", "suspend", "unsuspend", "bury", "reset")
+"""What makes a card what it is."""
+ANNOTATIONS = ("star", "unstar", "note")
+"""What is noted about a card and changes nothing of it: see `annotations`."""
 REVERSALS = ("undo", "redo")
 TAIL = 74
 """Bits of a UUIDv7 below its time, version and variant left out."""

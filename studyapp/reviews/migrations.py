@@ -95,3 +95,9 @@ def m002_events_by_uid(db: Database) -> None:
             BEGIN SELECT RAISE(ABORT, 'the log of events is only added to'); END""",
     ):
         run(statement)
+
+
+@migrations()
+def m003_index_of_annotations(db: Database) -> None:
+    """Stars and notes are few among many reviews: they are found without a look at those."""
+    db.conn.execute("CREATE INDEX events_of_annotations ON events (card, at) WHERE kind IN ('star', 'unstar', 'note')")

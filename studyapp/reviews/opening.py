@@ -15,7 +15,7 @@ from studyapp.reviews.sqlite_errors import ELSEWHERE, ROOM, backups_of, command,
 BUSY_SECONDS = 5.0
 ALWAYS_CHECKED = 16 * 2**20
 """Bytes up to which a file is checked at every opening (a tenth of a second); a larger one once a day, before its backup."""
-MIGRATIONS = ("m001_log_and_cards", "m002_events_by_uid")
+MIGRATIONS = ("m001_log_and_cards", "m002_events_by_uid", "m003_index_of_annotations")
 """Those of `migrations`, by name: a file that has them all needs no look at `migrations`."""
 OLDEST_SQLITE = (3, 37)
 """The first with STRICT tables, whose types its own check sees to."""

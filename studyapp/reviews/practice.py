@@ -7,6 +7,7 @@ from typing import Any
 
 from studyapp.errors import StaleCardError
 from studyapp.reviews.acts import Act, Acts
+from studyapp.reviews.annotations import Annotation
 from studyapp.reviews.cards import CardState, study_day
 from studyapp.reviews.log import Rating, valid_rating
 from studyapp.reviews.sessions import Counts, Summary
@@ -25,7 +26,7 @@ class _Step:
 
 
 class PracticeSession:
-    """Practice of the cards in `order`, without those suspended or buried. Only putting a card away is written."""
+    """Practice of the cards in `order`, without those suspended or buried. Only putting a card away, a star and a note are written."""
 
     def __init__(self, store: Store, order: Sequence[str], now: datetime) -> None:
         self._store = store
@@ -98,6 +99,14 @@ class PracticeSession:
         state = self._acts.bury(card, now)
         self._put_away(card)
         return state
+
+    def annotate(self, card: str, now: datetime, *, starred: bool | None = None, note: str | None = None) -> Annotation:
+        """Give the card a star or take it away, or give it another note; what is said of it now."""
+        known = len(self._acts.done)
+        annotation = self._acts.annotate(card, now, starred=starred, note=note)
+        for act in self._acts.done[known:]:
+            self._step(act, self._queue)
+        return annotation
 
     def summary(self) -> Summary:
         """What was answered in this sitting and stands."""

@@ -9,9 +9,10 @@ from studyapp.errors import DamagedError, StoreError
 from studyapp.files import atomic_write
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.event_log import COLUMNS
+from studyapp.reviews.integrity import Difference
 from studyapp.reviews.restore import put_aside_first
 from studyapp.reviews.sqlite_errors import ELSEWHERE, guard, log_is_whole
-from studyapp.reviews.store import Difference, Store
+from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from studyapp.reviews.acts import Act
+from studyapp.reviews.annotations import Annotation
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import Rating
 
@@ -83,6 +84,9 @@ class Session(Protocol):
 
     def bury(self, card: str, now: datetime) -> CardState:
         """Put the card away until the next study day."""
+
+    def annotate(self, card: str, now: datetime, *, starred: bool | None = None, note: str | None = None) -> Annotation:
+        """Give the card a star or take it away, or give it another note; what is said of it now."""
 
     def summary(self) -> Summary:
         """What was answered in this sitting and stands."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from studyapp.errors import StoreError
 from studyapp.reviews.acts import Act, Acts
+from studyapp.reviews.annotations import Annotation
 from studyapp.reviews.cards import CardState, study_day, to_text
 from studyapp.reviews.log import REVERSALS, Rating, valid_rating
 from studyapp.reviews.queries import Queued
@@ -104,6 +105,10 @@ class StudySession:
     def bury(self, card: str, now: datetime) -> CardState:
         """Put the card away until the next study day."""
         return self._acts.bury(card, now)
+
+    def annotate(self, card: str, now: datetime, *, starred: bool | None = None, note: str | None = None) -> Annotation:
+        """Give the card a star or take it away, or give it another note; what is said of it now."""
+        return self._acts.annotate(card, now, starred=starred, note=note)
 
     # ------------------------------------------------------------------ the queues
 

@@ -15,6 +15,7 @@ KEY_SIGNS = {
     "pageup": "pgup",
     "plus": "+",
     "minus": "-",
+    "asterisk": "*",
 }
 
 
@@ -96,6 +97,8 @@ COMMANDS = (
     Command("study", "copy", "y", "-"),
     Command("study", "edit", "e", "-"),
     Command("study", "edit_demo", "E", "-"),
+    Command("study", "star", "asterisk", "-"),
+    Command("study", "note", "w", "full"),
     Command("study", "tex", "m", "-"),
     Command("study", "undo", "u", "undo"),
     Command("study", "redo", "ctrl+r", "done"),
@@ -122,9 +125,12 @@ COMMANDS = (
     Command("browse", "search", "slash"),
     Command("browse", "topic", "t"),
     Command("browse", "level", "v"),
+    Command("browse", "marked", "f"),
     Command("browse", "clear", "c", "filtered"),
     Command("browse", "study_one", "enter"),
     Command("browse", "study", "a"),
+    Command("browse", "star", "asterisk"),
+    Command("browse", "note", "w"),
     Command("browse", "suspend", "s"),
     Command("browse", "reset", "n"),
     Command("browse", "undo", "u", "changed"),

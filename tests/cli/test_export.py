@@ -48,7 +48,7 @@ def test_an_export_speaks_the_language_of_the_app_unless_told(run) -> None:
 def test_standard_output_holds_the_export_alone(run) -> None:
     """What is said to the person goes to stderr, and says of the CSV whom it is for."""
     said = run("export", "csv", "-o", "-", "--id", "mla")
-    assert said.stdout.startswith("#separator") and "1 questions written" in said.stderr and "For Anki" in said.stderr
+    assert said.stdout.startswith("#separator") and "1 question written" in said.stderr and "For Anki" in said.stderr
     sheet = run("sheet", "--topic", "foundations")
     assert sheet.exit_code == 0 and sheet.stdout.startswith("# Interview questions") and not sheet.stderr
 

@@ -13,11 +13,12 @@ from studyapp.bank.model import Bank, Correction, Model, Paper, Point, Question,
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
 from studyapp.lab.verdict import Mark, verdict
-from studyapp.render.document import SECTIONS, Document, Models, Statement, document
+from studyapp.render.document import SECTIONS, Document, Models, Prose, Statement, document
 from studyapp.render.document_json import as_dict
 from studyapp.render.document_markdown import safe, to_markdown
 from studyapp.render.markdown import spans
 from studyapp.render.page import page
+from studyapp.reviews.annotations import Annotation
 
 WORDS = {language: Translations.load(language) for language in ("en", "zh")}
 FULL = Question(
@@ -60,11 +61,11 @@ def judge(support: Support) -> Mark:
 @pytest.fixture
 def full() -> Document:
     """A question that has every section."""
-    return document(FULL, BANK, judge)
+    return document(FULL, BANK, judge, annotation=Annotation(True, "NOTED line\nline two"))
 
 
 def test_sections_stand_in_reading_order_and_empty_ones_do_not_stand(full: Document) -> None:
-    """All ten in the order of SECTIONS where a question fills them; a bare question has only what it holds."""
+    """All of them in the order of SECTIONS where a question fills them; a bare question has only what it holds."""
     assert tuple(s.name for s in full.sections) == SECTIONS
     bare = msgspec.structs.replace(FULL, today=None, corrections=(), follow_ups=(), drills=(), write=(), points=FULL.points[2:])
     assert [s.name for s in document(bare, BANK, judge).sections] == ["ask", "brief", "points", "answer"]
@@ -85,7 +86,7 @@ def test_nothing_of_a_question_is_lost_on_the_way(full: Document, form: str, lan
     texts = ["ASK", "BRIEF", "POINT", "CITED", "BARE", "ANSWER", "TODAY", "WRONG", "RIGHT"]
     for piece in (
         *(f"{text} {language}" for text in texts),
-        *("MODEL-1", "97", "HEARD", "a/b.c", "a/b.d", "a/b.DRILL", "a/b.WRITE", "2026-11"),
+        *("MODEL-1", "97", "HEARD", "a/b.c", "a/b.d", "NOTED", "line two", "a/b.DRILL", "a/b.WRITE", "2026-11"),
         "Vaswani et al. (2017). Attention Is All You Need. arXiv:1706.03762, §3",
     ):
         assert piece in drawn, piece
@@ -101,6 +102,20 @@ def test_every_section_has_its_heading(full: Document, form: str) -> None:
     drawn = DRAWN[form](full, "en")
     for name in SECTIONS[1:]:
         assert re.search(rf"^(## )?{re.escape(WORDS['en'](f'document.{name}', as_of='2026-11'))}\s*$", drawn, re.M), name
+
+
+def test_a_note_stays_as_it_was_typed_and_within_its_bounds() -> None:
+    """Its lines stay lines in Markdown and HTML, and a fence that nobody closed ends with the note."""
+    from studyapp.render.html import html
+
+    for note in ("one\ntwo", "一\n二"):
+        made = document(FULL, BANK, judge, annotation=Annotation(note=note))
+        first, second = note.split("\n")
+        assert f"{first}  \n{second}" in to_markdown(made, WORDS["en"])
+        (block,) = made.section("note")
+        assert isinstance(block, Prose) and html(block.text["en"]).replace("\n", "") == f"<p>{first}<br />{second}</p>"
+    unclosed = document(FULL, BANK, judge, annotation=Annotation(note="```python\nx = 1"))
+    assert "```python\nx = 1\n```\n\n## Often said, but wrong" in to_markdown(unclosed, WORDS["en"])
 
 
 @pytest.mark.parametrize("form", ["markdown", "page"])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlite_utils import Database
 
 from studyapp.errors import StoreError
+from studyapp.reviews.annotations import Annotation
 from studyapp.reviews.merge import merge
 from studyapp.reviews.scheduler import replay
 from studyapp.reviews.store import Store
@@ -19,7 +20,8 @@ HERE, THERE = Settings(timezone="UTC"), Settings(timezone="Asia/Tokyo", desired_
 steps = st.lists(
     st.tuples(
         st.sampled_from(["here", "there"]),
-        st.sampled_from(["review"] * 6 + ["undo", "undo", "redo", "suspend", "unsuspend", "bury", "reset", "merge"]),
+        st.sampled_from(["review"] * 6 + ["undo", "undo", "redo", "suspend", "unsuspend", "bury", "reset", "merge"]
+                        + ["star", "unstar", "note", "note"]),
         st.sampled_from(["a#recall", "b#recall"]),
         st.integers(1, 4),
         st.sampled_from([0, 0, 1, 7, 600, 1440, 14400, -30, -3000]),
@@ -48,9 +50,23 @@ def test_any_two_logs_merge_to_the_same_cards(tmp_path_factory, now, done, apart
         assert [list(store.differences()) for store in (here, there)] == [[], []]
         assert (merge(here, there.path).new, merge(there, here.path).new) == (0, 0)
         assert here.days() == there.days()
+        assert here.annotations() == there.annotations() == last_said(here.events())
         for verb in ("undo", "redo", "suspend", "reset"):
             act(here, there, verb, "a#recall", clocks["here"], 3)
             assert here.cards() == replay(here.scheduler, here.events())
+
+
+def last_said(events):
+    """By card the star and the note that count: of each the last event, in the order of (at, uid), that is not undone."""
+    undone = {}
+    for event in sorted(events, key=lambda event: (event.at, event.uid)):
+        undone[event.target] = event.kind == "undo"
+    stands = [event for event in events if event.kind in ("star", "unstar", "note") and not undone.get(event.uid)]
+    said = {}
+    for event in sorted(stands, key=lambda event: (event.at, event.uid)):
+        star, note = said.get(event.card, (False, ""))
+        said[event.card] = (star, event.data["text"]) if event.kind == "note" else (event.kind == "star", note)
+    return {card: Annotation(*what) for card, what in said.items() if what != (False, "")}
 
 
 def act(store, other, verb, card, at, rating):
@@ -60,7 +76,7 @@ def act(store, other, verb, card, at, rating):
     elif verb in ("undo", "redo"):
         getattr(store, verb)(at)
     elif verb != "review":
-        store.append(verb, card, at)
+        store.append(verb, card, at, data={"text": f"note {rating}" if rating > 1 else ""} if verb == "note" else None)
     else:
         try:
             store.append(verb, card, at, rating=rating)

@@ -121,7 +121,7 @@ def test_twenty_flipped_bits(tmp_path):
 
 def test_a_difference_says_each_field(path, settings, now):
     """All that differs in a card is said."""
-    from studyapp.reviews.store import Difference
+    from studyapp.reviews.integrity import Difference
 
     card = filled(path, settings, now)["1#recall"]
     assert len(changes(Difference(card.card, card, replace(card, reps=99, leech=True)))) == 2

@@ -13,9 +13,10 @@ from textual.widgets import Input, Static
 from studyapp.bank.model import LEVELS, Question
 from studyapp.context import AppContext
 from studyapp.render.acts import describe
+from studyapp.reviews.annotations import Annotation
 from studyapp.reviews.cards import CardState
 from studyapp.tui.commands import bindings
-from studyapp.tui.screens.base import BaseScreen
+from studyapp.tui.screens.annotating import Annotating
 from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.key_footer import KeyFooter
@@ -29,7 +30,7 @@ FRAME_SECONDS = 0.02
 """What is to be drawn at once comes after the frame that shows the rest."""
 
 
-class Browse(BaseScreen):
+class Browse(Annotating):
     """The whole bank: a list, and the question under the cursor."""
 
     scope = "browse"
@@ -40,9 +41,11 @@ class Browse(BaseScreen):
     ) -> None:
         super().__init__(context)
         self.topic, self.level, self.searching, self.reading = topic, "", searching, reading
+        self.marked = ""
         self.found: list[Question] = []
         self.changed = False
         self._cards: dict[str, CardState] = {}
+        self._annotations: dict[str, Annotation] = {}
         self._shown: tuple[Any, ...] = ()
         self._settling: Timer | None = None
         self.acts = context.acts()
@@ -73,6 +76,7 @@ class Browse(BaseScreen):
         """Read the cards, then list and draw in the language of now."""
         self.query_one("#search", Input).placeholder = self.t("browse.search")
         self._cards = dict(self.context.cards())
+        self._annotations = self.context.annotations()
         self._list()
         self._read_soon(now=True)
         self.footer()
@@ -80,15 +84,26 @@ class Browse(BaseScreen):
     def _list(self) -> None:
         """Search, filter, list; nothing that takes long."""
         among = self.context.search(self.query_one("#search", Input).value)
-        self.found = [q for q in among if self.topic in (None, q.topic) and self.level in ("", q.level)]
+        self.found = [
+            q for q in among if self.topic in (None, q.topic) and self.level in ("", q.level) and self._is_marked(q)
+        ]
         topic = self.context.title(self.topic) if self.topic else self.t("browse.all_topics")
         level = self.t(f"study.{self.level}") if self.level else self.t("browse.all_levels")
-        line = self.title_line(self.t("browse.title"), topic, level, self.count("browse.count", len(self.found)))
+        marked = self.t(f"browse.{self.marked}") if self.marked else ""
+        line = self.title_line(self.t("browse.title"), topic, level, marked, self.count("browse.count", len(self.found)))
         self.query_one("#title", Static).update(line, layout=False)
         listing = self.query_one("#list", RowList)
         today = self.context.today()
-        rows = [Row(q.id, q.ask[self.context.language], f"{self._state(q, today)} · {q.id}") for q in self.found]
+        rows = [Row(q.id, q.ask[self.context.language], f"{self._signs(q)}{self._state(q, today)} · {q.id}") for q in self.found]
         listing.fill(rows, listing.current or self.reading)
+
+    def _is_marked(self, question: Question) -> bool:
+        annotation = self._annotations.get(question.id, Annotation())
+        return {"": True, "starred": annotation.starred, "noted": bool(annotation.note)}[self.marked]
+
+    def _signs(self, question: Question) -> str:
+        annotation = self._annotations.get(question.id, Annotation())
+        return "★ " * annotation.starred + "✎ " * bool(annotation.note)
 
     def _state(self, question: Question, today: int) -> str:
         card = self._cards.get(question.card_id)
@@ -113,7 +128,8 @@ class Browse(BaseScreen):
     @work(exclusive=True, group="reading")
     async def _read(self) -> None:
         question, answer = self.question, self.query_one(Answer)
-        shown = (question and question.id, self.context.language, self.context.as_tex)
+        noted = self._annotations.get(question.id) if question else None
+        shown = (question and question.id, self.context.language, self.context.as_tex, noted)
         if shown == self._shown:
             return
         moved = shown[0] != self._shown[0] if self._shown else True
@@ -153,7 +169,7 @@ class Browse(BaseScreen):
 
     def footer(self) -> None:
         """The keys of the moment."""
-        filtered = self.topic is not None or self.level or self.query_one("#search", Input).value
+        filtered = self.topic is not None or self.level or self.marked or self.query_one("#search", Input).value
         self.phase = " ".join(p for p, is_so in (("changed", self.changed), ("filtered", filtered)) if is_so)
         super().footer()
 
@@ -180,9 +196,23 @@ class Browse(BaseScreen):
         self.level = _next(self.level, ["", *LEVELS])
         await self.show()
 
+    async def action_marked(self) -> None:
+        """Those with a star, then those with a note, then all."""
+        self.marked = _next(self.marked, ["", "starred", "noted"])
+        await self.show()
+
+    def noted_question(self) -> Question | None:
+        """The one under the cursor."""
+        return self.question
+
+    def annotate(self, question: Question, *, starred: bool | None = None, note: str | None = None) -> None:
+        """Among the changes of this screen."""
+        self.acts.annotate(question.card_id, self.context.clock(), starred=starred, note=note)
+        self.changed = True
+
     async def action_clear(self) -> None:
         """The whole bank again."""
-        self.topic, self.level = None, ""
+        self.topic, self.level, self.marked = None, "", ""
         self.query_one("#search", Input).value = ""
         await self.show()
 

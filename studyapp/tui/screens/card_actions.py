@@ -14,8 +14,9 @@ from studyapp.context import AppContext
 from studyapp.render.acts import describe
 from studyapp.reviews.acts import Act
 from studyapp.reviews.cards import CardState
-from studyapp.reviews.log import Rating
+from studyapp.reviews.log import ANNOTATIONS, Rating
 from studyapp.reviews.sessions import Session
+from studyapp.tui.screens.annotating import Annotating
 from studyapp.tui.screens.demo_screen import DemoScreen
 from studyapp.tui.screens.session_ways import summary_lines, ways_on
 from studyapp.tui.widgets.answers import Answer
@@ -31,7 +32,7 @@ class LastReview:
     missed: frozenset[int]
 
 
-class CardActions(DemoScreen):
+class CardActions(Annotating, DemoScreen):
     """A screen with a card on it, of a session."""
 
     session: Session
@@ -123,13 +124,24 @@ class CardActions(DemoScreen):
             self.question = self.context.bank.questions.get(self.question.id, self.question)
             await self.show()
 
+    def noted_question(self) -> Question | None:
+        """The card's."""
+        return self.question
+
+    def annotate(self, question: Question, *, starred: bool | None = None, note: str | None = None) -> None:
+        """In the sitting, whose undo takes it back."""
+        self.session.annotate(question.card_id, self.context.clock(), starred=starred, note=note)
+        self.acted = True
+
     # ------------------------------------------------------------------ putting away and taking back
 
     async def _undo_or_redo(self, turn: Callable[[datetime], Act | None], done: str, nothing: str) -> None:
         with self.telling():
             act = turn(self.context.clock())
             self.tell(self.t(done, what=describe(self.context.t, act)) if act else self.t(nothing))
-            if act:
+            if act and act.kind in ANNOTATIONS:
+                await self.show()
+            elif act:
                 self.stop_run()
                 if question := self.context.question_of(act.card):
                     self.answered.pop(question.id, None)

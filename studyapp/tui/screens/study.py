@@ -167,6 +167,7 @@ class Study(CardActions):
         if question:
             parts = [self.context.title(question.topic, short=True), self.t(f"study.{question.level}"), question.id]
             parts += [self.t("study.as_of", when=question.as_of)] if question.as_of else []
+            parts += ["★"] if self.context.annotation(question).starred else []
         self.put("#title", self.title_line(*parts))
         waiting = [("new", counts.new), ("learning", counts.learning), ("due", counts.due)]
         line = (

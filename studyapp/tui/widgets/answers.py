@@ -11,7 +11,8 @@ from textual.widgets import Static
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
-from studyapp.render.document_markdown import table_markdown
+from studyapp.render.document import note_blocks, practice_blocks
+from studyapp.render.document_markdown import practice_line, table_markdown
 from studyapp.render.model_table import model_table
 from studyapp.tui.marks import drawn
 from studyapp.tui.widgets.marked_list import Line, MarkedList
@@ -22,6 +23,10 @@ from studyapp.tui.widgets.prose import Prose
 def rows(context: AppContext, question: Question) -> list[Row]:
     """The points as rows."""
     return [Row(p[context.language], *drawn(context.verdict(p))) for p in question.points]
+
+
+NOTE_LINES = 8
+"""So many lines of a note stand under an answer; the editor shows all of it."""
 
 
 class Answer(Vertical):
@@ -79,7 +84,8 @@ class Answer(Vertical):
         self.remark(context, question)
         self.query_one("#follow", MarkedList).fill(context.t("study.follow_ups"), follow_ups(context, question))
         self.query_one("#sources", MarkedList).fill(context.t("study.sources"), sources(context, question))
-        await self._text("full", f"{question.answer[context.language]}{today(context, question)}", context.as_tex)
+        text = f"{question.answer[context.language]}{today(context, question)}{beside(context, question)}"
+        await self._text("full", text, context.as_tex)
 
     async def _text(self, name: str, text: str, as_tex: bool) -> None:
         async with self._filling:  # a card that is left while its text is laid out must not end under the next one
@@ -104,6 +110,18 @@ def today(context: AppContext, question: Question) -> str:
     named = [context.bank.models[name] for name in question.today.models if name in context.bank.models]
     facts = table_markdown(model_table(named, question.topic, context.language)) if named else ""
     return f"\n\n**{heading}**\n\n{question.today[context.language]}\n\n{facts}"
+
+
+def beside(context: AppContext, question: Question) -> str:
+    """What there is to work out and to write, then the learner's note, its start where it is long; Markdown."""
+    t, parts = context.t, []
+    if listed := [f"- {practice_line(block, t)}" for block in practice_blocks(question, context.catalog)]:
+        parts += [f"**{t('document.practice')}**", "\n".join(listed)]
+    lines = context.annotation(question).note.split("\n")
+    more = t("document.note_more", n=len(lines) - NOTE_LINES) if len(lines) > NOTE_LINES + 1 else ""
+    for block in note_blocks("\n".join(lines[:NOTE_LINES] if more else lines)):
+        parts += [f"**{t('document.note')}**", block.text[context.language], *([f"*{more}*"] if more else [])]
+    return "".join(f"\n\n{part}" for part in parts)
 
 
 def corrections(context: AppContext, question: Question) -> Iterator[Line]:
