@@ -74,7 +74,7 @@ async def test_a_long_note_is_folded_under_the_answer(make_app: Any, store: Any,
 
 
 async def test_browse_shows_and_filters_stars_and_notes(make_app: Any, store: Any) -> None:
-    """`*` and `w` work on the question under the cursor, its row says so, `f` lists the starred, the noted, then all, and `u` takes back."""
+    """`*` and `w` work on the question under the cursor, `f` lists the starred, the noted, then all; `u` takes back."""
     async with make_app().run_test(size=(140, 45)) as pilot:
         app = pilot.app
         await pilot.press("b", "down", "asterisk", "up", "w", *"hm", "escape")
