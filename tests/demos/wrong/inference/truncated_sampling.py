@@ -1,0 +1,21 @@
+"""What a learner might write instead."""
+
+import torch
+
+
+def top_p__leaves_out_the_crossing_token(p, mass):
+    order = p.argsort(descending=True)
+    kept = torch.zeros_like(p).scatter(0, order, (p[order].cumsum(0) <= mass).to(p.dtype)) * p
+    return kept / kept.sum().clamp(min=1e-300)
+
+
+def top_p__keeps_tokens_above_the_mass(p, mass):
+    """A threshold on each token, as if it were min-p."""
+    kept = p * (p >= (1 - mass) * p.max())
+    return kept / kept.sum()
+
+
+def top_p__forgets_to_renormalise(p, mass):
+    order = p.argsort(descending=True)
+    before = p[order].cumsum(0) - p[order]
+    return torch.zeros_like(p).scatter(0, order, (before < mass).to(p.dtype)) * p
