@@ -59,6 +59,8 @@ BROKEN = [
     ("    Softmax saturates.", "    ", "is empty", 9),
     ("en: |\n    Softmax saturates.", "en: Rank #3 and C # stay", "is unquoted", 9),
     ("zh: '一', ", "", "is missing", 14),
+    (", zh: '为什么要除以 √dₖ？'}", "}", "is missing", 2),
+    ("  zh: |\n    方差随宽度增长。\n", "", "is missing", 4),
     ("[attention/scaling.variance]", "attention/scaling.variance", "is not a list", 14),
     ("[attention/scaling.variance]", "[[[[[[[a]]]]]]]", "nested", 14),
     ("level: core", "level: core\n---\nlevel: deep", "", 2),

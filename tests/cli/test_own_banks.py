@@ -70,6 +70,20 @@ def test_what_is_mine_stands_last_and_the_backlog_apart(run, bank):
     assert "planned and has no file" not in done.stdout and "--backlog" in done.output
 
 
+def test_a_reference_question_is_found_and_shown_but_never_asked(run, tmp_path):
+    """It is no new card, in `due` and in the total of its topic, though search and show know it; the one beside it is."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "asked.yaml").write_text("ask: Why is the loss flat?\nanswer: Because.\n")
+    (folder / "looked-up.yaml").write_text("level: reference\nask: Where is the loss kept?\nanswer: There.\n")
+    due = json.loads(run("--bank", str(folder), "due", "--json").stdout)
+    mine = next(t for t in due["topics"] if t["topic"] == "mine")
+    assert (mine["total"], mine["new"]) == (1, 1)
+    found = json.loads(run("--bank", str(folder), "search", "loss", "--json").stdout)
+    assert {q["id"] for q in found} >= {"mine:asked", "mine:looked-up"}
+    assert run("--bank", str(folder), "show", "mine:looked-up").exit_code == 0
+
+
 def test_an_own_question_is_studied_like_any_other(run):
     """One in one language is found, shown, rated and counted."""
     found = json.loads(run("--bank", str(FOREIGN), "search", "负载均衡", "--json").stdout)

@@ -47,7 +47,7 @@ def curves(canvas: Canvas, evidence: Lines) -> float | None:
     x_scale, y_scale = Scale(x_axis, left + 10, WIDTH - PAD - 8), Scale(y_axis, bottom - 6 * log_y, top + 6)
     _grid(canvas, x_scale, y_scale, left, top, bottom)
     for i, values in enumerate(evidence.series.values()):
-        _curve(canvas, i, _runs(xs, values, log_x, log_y), x_scale, y_scale)
+        _curve(canvas, i, _runs(xs, values, log_x, log_y), x_scale, y_scale, len(drawn) > 1)
     places = [x_scale.at(t) for t in x_axis.ticks]
     end = below(canvas, bottom, places, x_axis.labels, (WIDTH - left) / max(1, len(places)) - 8)
     label = one_line(evidence.x_label) + (" (log)" if log_x and one_line(evidence.x_label) else "")
@@ -87,12 +87,15 @@ def _runs(xs: Sequence[float | None], values: Sequence[Cell], log_x: bool, log_y
     return [run for run in runs if run]
 
 
-def _curve(canvas: Canvas, series: int, runs: Sequence[Sequence[Point]], x_scale: Scale, y_scale: Scale) -> None:
+def _curve(
+    canvas: Canvas, series: int, runs: Sequence[Sequence[Point]], x_scale: Scale, y_scale: Scale, several: bool
+) -> None:
+    """One curve, with a mark at every point where they are few, at some where they tell it from others, else at points alone."""
     places = [[(x_scale(x), y_scale(y)) for x, y in run] for run in runs]
     d = "".join("M" + "L".join(f"{number_text(x)} {number_text(y)}" for x, y in run) for run in places if len(run) > 1)
     canvas.path(d, stroke=COLOURS[series % 8], width=1.8, more=' stroke-linejoin="round"')
     flat = [p for run in places for p in run]
     every = 1 if len(flat) <= MAX_MARKS else math.ceil(len(flat) / 12)
-    alone = [run[0] for run in places if len(run) == 1]
-    for x, y in dict.fromkeys([*flat[(series * every // 8) % every :: every], *alone]):
+    marked = flat[(series * every // 8) % every :: every] if several or every == 1 else []
+    for x, y in dict.fromkeys([*marked, *(run[0] for run in places if len(run) == 1)]):
         sign(canvas, x, y, series)
