@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest, ImportCsvRequest
+from anki.lang import set_lang
 
 from studyapp.bank.model import Bank, Text, Today
 from studyapp.errors import CallError, ExportError
@@ -248,27 +249,57 @@ def test_a_damaged_edit_table_is_an_error_with_a_way_out(bank: Bank, write: Any,
         write(bank)
 
 
+def read_csv(anki: Collection, path: Path) -> Any:
+    """Import a CSV as Anki does whose user changes nothing in the dialog."""
+    metadata = anki.get_csv_metadata(str(path), None)
+    assert metadata.is_html and (metadata.guid_column, metadata.deck_column, metadata.tags_column) == (2, 3, 4)
+    return anki.import_csv(ImportCsvRequest(path=str(path), metadata=metadata)).log
+
+
 def test_anki_reads_the_csv_by_its_own_headers(bank: Bank, write: Any, anki: Collection) -> None:
-    """Decks, tags and identity come from the file; a second import updates the changed row only."""
-    name = anki.models.by_name("Basic")
-    made = anki.models.copy(name, add=False)
-    made["name"], made["id"] = "studyapp", 0
-    for field in ("Ask", "Brief", "Points", "Answer", "Corrections", "Evidence", "References", "Id")[2:]:
-        anki.models.add_field(made, anki.models.new_field(field))
-    anki.models.add(made)
-
-    def read(path: Path) -> Any:
-        metadata = anki.get_csv_metadata(str(path), None)
-        assert (
-            metadata.is_html and metadata.guid_column == 1 and metadata.deck_column == 2 and metadata.tags_column == 3
-        )
-        assert metadata.global_notetype.id
-        return anki.import_csv(ImportCsvRequest(path=str(path), metadata=metadata)).log
-
-    first = read(write(bank, "csv", "a.csv"))
-    assert len(first.new) == 3
-    note = anki.get_note(anki.find_notes("tag:topic::training")[0])
-    assert note.guid == guid("third") and note.cards()[0].did == anki.decks.id("studyapp::training")
-    assert any(r"\[\frac{a}{b} &lt; c\]" in f for f in note.fields)
-    again = read(write(edited(bank), "csv", "b.csv"))
+    """After an .apkg the CSV updates its notes: the changed row alone, in every field, and nothing is made twice."""
+    take(anki, write(bank, name="a.apkg"))
+    log = read_csv(anki, write(edited(bank), "csv", "b.csv"))
+    assert (len(log.new), len(log.updated)) == (0, 3)  # charts of the package give way to tables
+    again = read_csv(anki, write(bank, "csv", "c.csv"))
     assert (len(again.new), len(again.updated)) == (0, 1)
+    note = anki.get_note(anki.find_notes("tag:topic::training")[0])
+    assert note.guid == guid("third") and note["Id"] == "third" and note.cards()[0].did == anki.decks.id("studyapp::training")
+    assert r"\[\frac{a}{b} &lt; c\]" in note["Answer"] and "it is variance" in note["Corrections"]
+
+
+@pytest.mark.parametrize(("language", "sides"), [("en", ("Front", "Back")), ("zh_CN", ("正面", "背面"))])
+def test_an_anki_that_never_had_the_package_makes_whole_cards_of_the_csv(
+    bank: Bank, write: Any, tmp_path: Path, language: str, sides: tuple[str, str]
+) -> None:
+    """In Basic, by the names it has in either language: the question in front; brief, answer, correction and evidence behind."""
+    set_lang(language)
+    anki = Collection(str(tmp_path / "fresh.anki2"))
+    try:
+        log = read_csv(anki, write(bank, "csv", "a.csv", languages=(language[:2],)))
+        assert (len(log.new), anki.card_count()) == (3, 3)
+        note = anki.get_note(anki.find_notes("tag:topic::training")[0])
+        assert tuple(note.keys()) == sides and note.cards()[0].did == anki.decks.id("studyapp::training")
+        front, back = note.values()
+        assert ("third" in front) and guid("third") not in front
+        for piece in {"en": ("Because.", "grows in", "it is variance", "63", "Attention Is All")}.get(language, ("因为", "为了方差", "63")):
+            assert piece in back, piece
+        assert "<summary>" in note.cards()[0].answer()
+        again = read_csv(anki, write(edited(bank), "csv", "b.csv", languages=(language[:2],)))
+        assert (len(again.new), len(again.updated)) == (0, 1)
+    finally:
+        anki.close()
+        set_lang("en")
+
+
+def test_another_note_type_has_the_question_in_its_first_field(bank: Bank, write: Any, anki: Collection) -> None:
+    """Where no name fits, the first field is the question and never the identity."""
+    basic = anki.models.copy(anki.models.by_name("Basic"))
+    for field, name in zip(basic["flds"], ("Prompt", "Reply"), strict=True):
+        anki.models.rename_field(basic, field, name)
+    anki.models.update_dict(basic)
+    anki.models.set_current(basic)
+    anki.set_config("curModel", basic["id"])
+    assert len(read_csv(anki, write(bank, "csv", "a.csv")).new) == 3
+    (note,) = (anki.get_note(n) for n in anki.find_notes("tag:topic::training"))
+    assert "Why third" in note["Prompt"]

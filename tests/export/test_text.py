@@ -16,6 +16,7 @@ from studyapp.errors import CallError, ExportError
 from studyapp.evidence.labels import Labels
 from studyapp.evidence.types import Lines
 from studyapp.export import pictures
+from studyapp.export.card import FIELDS
 from studyapp.export.formats import FORMATS, TEXT
 from studyapp.export.markdown import sheet
 from studyapp.export.selection import weak
@@ -137,6 +138,8 @@ def test_the_csv_says_what_it_is_for(bank: Bank, write: Any) -> None:
     columns = head[-1].removeprefix("#columns:").split(",")
     rows = list(csv.reader(io.StringIO("\n".join(text.splitlines()[len(head) :]))))
     assert {len(row) for row in rows} == {len(columns)} and len(rows) == 3
+    for row in (dict(zip(columns, row, strict=True)) for row in rows):
+        assert row["Front"] == row["Ask"] and row["Back"] == "".join(row[name] for name in FIELDS[1:-1])
 
 
 @pytest.mark.parametrize("form", FORMATS)
