@@ -168,6 +168,20 @@ class AppContext:
 
         return Translations.load(self.language)
 
+    @property
+    def words_for_errors(self) -> "Translations":
+        """The texts in which errors are told: also where the settings are what is wrong, then in the terminal's language."""
+        import os
+
+        from studyapp.errors import SettingsError
+        from studyapp.i18n import Translations
+        from studyapp.settings import terminal_language
+
+        try:
+            return self.t
+        except SettingsError:
+            return Translations.load(terminal_language(os.environ))
+
     def change(self, **changes: Any) -> None:
         """Change settings for this invocation, and set just these keys in the settings file.
 

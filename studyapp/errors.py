@@ -13,9 +13,48 @@ StudyError
 Anything else that is raised is a bug and keeps its traceback.
 """
 
-from collections.abc import Iterable
+import string
+from collections.abc import Iterable, Mapping
 
 LONGEST_GUESSED = 100
+
+
+class Message(str):
+    """A text in English that knows what it was made of, so that a face can say it in another language.
+
+    It reads as its English; `i18n.Translations.message` has the others, by its template.
+
+    Attributes:
+        template: the English, with placeholders as of `str.format`.
+        values: what stands in their places; a Message among them is said in the same language.
+    """
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: Mapping[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> "Message":
+        """Raises KeyError where a placeholder has no value: that is a bug."""
+        made = super().__new__(cls, template.format(**values) if values else template)
+        made.template, made.values = template, values
+        return made
+
+
+def names_of(template: str) -> set[str]:
+    """The names of the placeholders of a template."""
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+def _message(text: str, values: Mapping[str, object]) -> Message:
+    """A text and the values for its placeholders; one that is a Message already, or has none, stays as it is."""
+    if isinstance(text, Message):
+        return text
+    try:
+        names = names_of(text)
+    except ValueError:  # a text with braces that is no template
+        names = set()
+    return Message(text, **{name: values[name] for name in names}) if names and names <= values.keys() else Message(text)
 
 
 def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
@@ -25,21 +64,28 @@ def nearest(word: str, known: Iterable[str], most: int = 1) -> list[str]:
     return get_close_matches(word, list(known), n=most, cutoff=0.6) if len(word) <= LONGEST_GUESSED else []
 
 
-def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> Message:
     """«did you mean …?» where something known is close to `word`, else nothing: the hint of many an error."""
     close = nearest(word, known, most)
-    return f"did you mean {' or '.join(close)}?" if close else ""
+    if not close:
+        return Message("")
+    names = close[0]
+    for other in close[1:]:
+        names = Message("{first} or {second}", first=names, second=other)
+    return Message("did you mean {names}?", names=names)
 
 
 class StudyError(Exception):
-    """A failure the user can mend: `message` says where and what, `hint` says how; a command leaves with `exit_code`."""
+    """A failure the user can mend: `message` says where and what, `hint` says how; a command leaves with `exit_code`.
+
+    Both are English templates with their `values`, which the faces say in the learner's language, or texts that are in it.
+    """
 
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: str, hint: str = "", /, **values: object) -> None:
+        self.message, self.hint = _message(message, values), _message(hint, values)
+        super().__init__(str(self.message))
 
 
 class CallError(StudyError):

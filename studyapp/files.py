@@ -77,7 +77,11 @@ def spare(home: Path, path: Path) -> None:
         return  # atomic_write tells of a circle of links
     taken = target.is_relative_to(folder) and (target.exists() or target.name in RESERVED)
     if taken or _same_file(target, folder):
-        raise StudyError(f"{path}: belongs to the app's own data and is not written over", "name another file with -o")
+        raise StudyError(
+            "{path}: belongs to the app's own data and is not written over",
+            "name another file with -o",
+            path=path,
+        )
 
 
 def _same_file(target: Path, folder: Path) -> bool:

@@ -34,7 +34,11 @@ def data_home() -> Path:
         home = os.environ.get("STUDYAPP_HOME")
         return Path(home).expanduser() if home else Path(platformdirs.user_data_dir("studyapp", appauthor=False))
     except RuntimeError as error:  # a user without an entry or HOME, as in a container, or ~somebody unknown
-        raise StudyError(f"there is no home folder: {error}", "name a folder for your data in STUDYAPP_HOME") from error
+        raise StudyError(
+            "there is no home folder: {error}",
+            "name a folder for your data in STUDYAPP_HOME",
+            error=error,
+        ) from error
 
 
 def cache_home() -> Path | None:

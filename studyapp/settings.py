@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta
 
-from studyapp.errors import SettingsError, did_you_mean
+from studyapp.errors import Message, SettingsError, did_you_mean
 from studyapp.files import atomic_write
 
 LANGUAGES = ("en", "zh")
@@ -64,22 +64,34 @@ class Settings:
             try:
                 value = msgspec.convert(getattr(self, name), declared)
             except msgspec.ValidationError:
-                raise SettingsError(f"{name}: {_shown(getattr(self, name))} is not {wanted(name)}") from None
+                raise SettingsError(
+                    "{name}: {shown} is not {wanted}",
+                    name=name, shown=_shown(getattr(self, name)), wanted=wanted(name),
+                ) from None
             if value != value:
-                raise SettingsError(f"{name}: {_shown(value)} is not {wanted(name)}")
+                raise SettingsError(
+                    "{name}: {shown} is not {wanted}",
+                    name=name, shown=_shown(value), wanted=wanted(name),
+                )
             object.__setattr__(self, name, value)
         if self.parameters is not None:
             if len(self.parameters) != len(LOWEST):
-                raise SettingsError(f"parameters: FSRS-6 has {len(LOWEST)} of them, not {len(self.parameters)}")
+                raise SettingsError(
+                    "parameters: FSRS-6 has {count} of them, not {given}",
+                    count=len(LOWEST), given=len(self.parameters),
+                )
             for place, (weight, low, high) in enumerate(zip(self.parameters, LOWEST, HIGHEST, strict=True)):
                 if not low <= weight <= high:
-                    raise SettingsError(f"parameters: number {place} is {weight}, not between {low} and {high}")
+                    raise SettingsError(
+                        "parameters: number {place} is {weight}, not between {low} and {high}",
+                        place=place, weight=weight, low=low, high=high,
+                    )
         if self.timezone is not None:
             try:
                 ZoneInfo(self.timezone)
             except (ValueError, OSError, KeyError):
-                hint = "Name a place, such as Asia/Shanghai."
-                raise SettingsError(f"timezone: {_shown(self.timezone)} is not known", hint) from None
+                hint = Message("Name a place, such as Asia/Shanghai.")
+                raise SettingsError("timezone: {shown} is not known", hint, shown=_shown(self.timezone)) from None
 
     @property
     def learn_ahead(self) -> timedelta:
@@ -101,19 +113,21 @@ def _shown(value: object) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
 
 
-def wanted(name: str) -> str:
+def wanted(name: str) -> Message:
     """What a setting may be, in words."""
     kind, meta = get_args(_declared()[name])[0], _meta(name)
     if get_origin(kind) is Literal:
-        return f"one of {', '.join(get_args(kind))}"
-    if kind in (int, float):
-        return f"a {'whole ' if kind is int else ''}number between {meta.ge:g} and {meta.le:g}"
+        return Message("one of {names}", names=", ".join(get_args(kind)))
+    if kind is int:
+        return Message("a whole number between {least:g} and {most:g}", least=meta.ge, most=meta.le)
+    if kind is float:
+        return Message("a number between {least:g} and {most:g}", least=meta.ge, most=meta.le)
     return {
-        "theme": "a name",
-        "timezone": "the name of a time zone",
-        "parameters": "a list of numbers",
-        "keys": 'a table of keys, such as [keys] with lines like "study.undo" = "z"',
-    }.get(name, "a list of numbers of minutes, each longer than nothing and shorter than a day")
+        "theme": Message("a name"),
+        "timezone": Message("the name of a time zone"),
+        "parameters": Message("a list of numbers"),
+        "keys": Message('a table of keys, such as [keys] with lines like "study.undo" = "z"'),
+    }.get(name, Message("a list of numbers of minutes, each longer than nothing and shorter than a day"))
 
 
 RANGES: dict[str, tuple[float, float]] = {
@@ -152,17 +166,21 @@ def load_settings(path: Path) -> Settings:
     try:
         values = tomllib.loads(_read(path))
     except RecursionError:
-        raise SettingsError(f"{path}: is nested too deeply", "Mend the file, or delete it.") from None
+        raise SettingsError("{path}: is nested too deeply", "Mend the file, or delete it.", path=path) from None
     except ValueError as error:  # tomllib's own, and Python's of a number of thousands of digits
-        raise SettingsError(f"{path}: is not TOML: {error}", "Mend the line, or delete the file.") from error
+        raise SettingsError(
+            "{path}: is not TOML: {error}",
+            "Mend the line, or delete the file.",
+            path=path, error=error,
+        ) from error
     known = [one.name for one in fields(Settings)]
     for name in sorted(set(values) - set(known)):
-        hint = did_you_mean(name, known) or f"The settings are: {', '.join(known)}."
-        raise SettingsError(f"{path}: {_shown(name)}: no such setting", hint)
+        hint = did_you_mean(name, known) or Message("The settings are: {names}.", names=", ".join(known))
+        raise SettingsError("{path}: {shown}: no such setting", hint, path=path, shown=_shown(name))
     try:
         return Settings(**({"language": terminal_language(os.environ)} | values))
     except SettingsError as error:
-        raise SettingsError(f"{path}: {error.message}", error.hint) from error
+        raise SettingsError("{path}: {message}", error.hint, path=path, message=error.message) from error
 
 
 def edit_settings(path: Path, changes: Mapping[str, Any]) -> None:
@@ -185,9 +203,13 @@ def edit_settings(path: Path, changes: Mapping[str, Any]) -> None:
                 document[name] = value
         text = tomlkit.dumps(document)
     except (TOMLKitError, RecursionError, ValueError) as error:
-        raise SettingsError(f"{path}: cannot be changed: {error}", "Mend the file, or delete it.") from error
+        raise SettingsError(
+            "{path}: cannot be changed: {error}",
+            "Mend the file, or delete it.",
+            path=path, error=error,
+        ) from error
     with (
-        atomic_write(path, lambda error: SettingsError(f"{path}: cannot be written: {error}")) as part,
+        atomic_write(path, lambda error: SettingsError("{path}: cannot be written: {error}", path=path, error=error)) as part,
         part.open("w", encoding="utf-8", newline="") as file,
     ):
         file.write(text)
@@ -200,12 +222,16 @@ def _read(path: Path) -> str:
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            raise SettingsError(f"{path}: cannot be read: it is no file", "Put a file there, or nothing.")
+            raise SettingsError("{path}: cannot be read: it is no file", "Put a file there, or nothing.", path=path)
         if found.st_size > LONGEST_FILE:
-            raise SettingsError(f"{path}: cannot be read: it is longer than {LONGEST_FILE // 1024} KiB", "Delete the file.")
+            raise SettingsError(
+                "{path}: cannot be read: it is longer than {most} KiB",
+                "Delete the file.",
+                path=path, most=LONGEST_FILE // 1024,
+            )
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}") from error
+        raise SettingsError("{path}: cannot be read: {error}", path=path, error=error) from error

@@ -26,12 +26,20 @@ def personal_banks(folders: Sequence[Path]) -> dict[str, Path]:
     named: dict[str, Path] = {}
     for folder in dict.fromkeys(each.resolve() for each in folders):
         if not folder.is_dir():
-            raise BankError(f"{folder} is not a folder of questions", "mend the path after --bank")
+            raise BankError("{folder} is not a folder of questions", "mend the path after --bank", folder=folder)
         name = re.sub(r"[^\w-]+", "-", folder.name).strip("-_")
         if not name:
-            raise BankError(f"{folder}: its name cannot begin an id", "give the folder a name of letters or digits")
+            raise BankError(
+                "{folder}: its name cannot begin an id",
+                "give the folder a name of letters or digits",
+                folder=folder,
+            )
         if name in named:
-            raise BankError(f"{folder} and {named[name]} are both called «{name}»", "rename one of the two folders")
+            raise BankError(
+                "{folder} and {other} are both called «{name}»",
+                "rename one of the two folders",
+                folder=folder, other=named[name], name=name,
+            )
         named[name] = folder
     return named
 
@@ -83,7 +91,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         entries += len(found)
         if entries > MOST_ENTRIES:
             raise BankError(
-                f"{folder} holds more than {MOST_ENTRIES} files", "name the folder that holds the questions alone"
+                "{folder} holds more than {most} files",
+                "name the folder that holds the questions alone",
+                folder=folder, most=MOST_ENTRIES,
             )
         for entry in found:
             path = Path(entry.path)

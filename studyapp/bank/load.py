@@ -32,7 +32,11 @@ def load_bank(questions_dir: Path, extra: Sequence[Path] = ()) -> Bank:
         BankError: where `questions_dir` is no folder, or a personal bank cannot be one.
     """
     if not questions_dir.is_dir():
-        raise BankError(f"{questions_dir} is not a folder of questions", "install again, or run from the checkout")
+        raise BankError(
+            "{folder} is not a folder of questions",
+            "install again, or run from the checkout",
+            folder=questions_dir,
+        )
     builder = BankBuilder()
     builder.take(questions_dir)
     for name, folder in personal_banks(extra).items():

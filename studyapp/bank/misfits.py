@@ -63,7 +63,7 @@ def _misfit_keys(path: Path, node: yaml_nodes.Node, kind: type[msgspec.Struct], 
         if name in fields:
             yield from misfits(path, child, fields[name].type)
         else:
-            hint = did_you_mean(name, fields)
+            hint: str = did_you_mean(name, fields)
             if lenient:
                 hint = foreign_hint(name) or hint or "it is left out"
             hint = hint or f"the keys are {', '.join(fields)}"

@@ -27,9 +27,17 @@ class CardId:
         """
         question, sign, kind = text.rpartition("#")
         if not sign or not question or "#" in question:
-            raise BankError(f"{text!r} is no card", f"write question#kind, as in softmax-overflow#{RECALL}")
+            raise BankError(
+                "{text!r} is no card",
+                "write question#kind, as in softmax-overflow#{example}",
+                text=text, example=RECALL,
+            )
         if not KIND.fullmatch(kind):
-            raise BankError(f"{text!r}: {kind!r} is no kind of card", f"write it in small letters, as in {RECALL}")
+            raise BankError(
+                "{text!r}: {kind!r} is no kind of card",
+                "write it in small letters, as in {example}",
+                text=text, kind=kind, example=RECALL,
+            )
         return cls(question, kind)
 
     @classmethod
@@ -60,11 +68,15 @@ class ClaimRef:
         """
         demo, claim = demo_and_claim(text)
         if not claim:
-            raise DemoError(f"{text!r} names no claim", "write topic/demo.claim")
+            raise DemoError("{text!r} names no claim", "write topic/demo.claim", text=text)
         if not DEMO.fullmatch(demo):
-            raise DemoError(f"{text!r}: {demo!r} is no name of a demo", "write topic/demo.claim")
+            raise DemoError("{text!r}: {demo!r} is no name of a demo", "write topic/demo.claim", text=text, demo=demo)
         if not NAME.fullmatch(claim):
-            raise DemoError(f"{text!r}: {claim!r} is no name of a claim", "write topic/demo.claim")
+            raise DemoError(
+                "{text!r}: {claim!r} is no name of a claim",
+                "write topic/demo.claim",
+                text=text, claim=claim,
+            )
         return cls(demo, claim)
 
     @classmethod

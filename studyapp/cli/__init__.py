@@ -19,7 +19,7 @@ class Commands(SafeOutput):
         try:
             return super().invoke(ctx)
         except StudyError as error:
-            tell(error)
+            tell(ctx.obj, error)
             ctx.exit(error.exit_code)
 
 

@@ -180,7 +180,11 @@ def run(context: AppContext, target: str, given: tuple[str, ...], wrong: int | N
 
     ended = asyncio.run(go())
     if ended.reason != "done":
-        raise DemoError(f"{demo.name}: {ended.why(context.t)}", ended.message if ended.reason == "crash" else "")
+        raise DemoError(
+            "{demo}: {why}",
+            ended.message if ended.reason == "crash" else "",
+            demo=demo.name, why=ended.why(context.t),
+        )
     right = states <= {"broken"} if wrong is not None else ended.ok
     click.get_current_context().exit(0 if right else 1)
 
@@ -195,7 +199,11 @@ def wrong_way(context: AppContext, demo: Demo, claim: str, number: int) -> dict[
         raise DemoError("--break runs one claim", "write topic/demo.claim")
     ways = demo.claim(claim).breaks
     if number > len(ways):
-        raise DemoError(f"{demo.name}.{claim} has {len(ways)} wrong ways", "`studyapp demos` lists them")
+        raise DemoError(
+            "{demo}.{claim} has {count} wrong ways",
+            "`studyapp demos` lists them",
+            demo=demo.name, claim=claim, count=len(ways),
+        )
     way = ways[number - 1]
     typed = " ".join(f"{k}={v!r}" for k, v in way.parameters.items())
     click.echo(context.t("cli.wrong_way", values=typed, sentence=way.sentence[context.language]))
@@ -215,7 +223,11 @@ def drill(context: AppContext, target: str, seed: int, as_json: bool) -> None:
     name, which = demo_and_claim(target)
     demo = known_demo(context, name)
     if not which:
-        raise DemoError(f"{target!r} names no drill", f"{name} has: {', '.join(d.name for d in demo.drills) or 'none'}")
+        raise DemoError(
+            "{target!r} names no drill",
+            "{name} has: {names}",
+            target=target, name=name, names=", ".join(d.name for d in demo.drills) or "–",
+        )
     demo.drill(which)
 
     async def go() -> Any:
@@ -224,7 +236,7 @@ def drill(context: AppContext, target: str, seed: int, as_json: bool) -> None:
 
     made = asyncio.run(go())
     if not made.drilled:
-        raise DemoError(f"{target}: {made.ended.why(context.t)}", made.ended.message)
+        raise DemoError("{target}: {why}", made.ended.message, target=target, why=made.ended.why(context.t))
     question = made.drilled[0].drill
     steps = [{"en": en, "zh": zh} for en, zh in question.steps]
     if as_json:

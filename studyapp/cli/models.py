@@ -10,7 +10,7 @@ import click
 from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
 from studyapp.context import AppContext
-from studyapp.errors import BankError, did_you_mean
+from studyapp.errors import BankError, Message, did_you_mean
 
 
 @cli.command()
@@ -63,8 +63,8 @@ def _chosen(context: AppContext, names: Sequence[str]) -> list[Any]:
         found = named(context.bank.models, name)
         if not found:
             known = {n for m in context.bank.models.values() for n in (*m.names, m.family) if n}
-            hint = did_you_mean(name, known, most=3) or "`studyapp models` lists them"
-            raise BankError(f"there is no model {name!r}", hint)
+            hint = did_you_mean(name, known, most=3) or Message("`studyapp models` lists them")
+            raise BankError("there is no model {name!r}", hint, name=name)
         chosen |= {m.id: m for m in found}
     return list(chosen.values())
 
@@ -76,8 +76,9 @@ def _columns(text: str) -> tuple[str, ...]:
     names = tuple(part.strip().replace("-", "_") for part in text.split(",") if part.strip())
     for name in names:
         if name not in COLUMNS:
-            hint = did_you_mean(name, COLUMNS) or f"the columns are {', '.join(COLUMNS)}"
-            raise click.BadParameter(f"there is no column {name!r}; {hint}", param_hint="--columns")
+            known = did_you_mean(name, COLUMNS) or Message("there are: {names}", names=", ".join(COLUMNS))
+            refusal = Message("there is no column {name!r}; {known}", name=name, known=known)
+            raise click.BadParameter(context.t.message(refusal), param_hint="--columns")
     return names or ("name",)
 
 

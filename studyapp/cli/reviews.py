@@ -89,19 +89,19 @@ def cache_state(context: AppContext) -> str:
     from studyapp.paths import questions_dir
 
     if context.cache is None:
-        return "none: there is no home folder"
+        return context.t("cli.no_cache")
     kept = is_kept(questions_dir(), context.banks, context.cache)
-    return f"{context.cache}, {'well' if kept else 'the bank is parsed at each start'}"
+    return f"{context.cache}, {context.t('cli.well' if kept else 'cli.parsed_each_time')}"
 
 
-def installed(package: str) -> str:
-    """The version of a package, or "missing"."""
+def installed(context: AppContext, package: str) -> str:
+    """The version of a package, or that it is missing."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
         return version(package)
     except PackageNotFoundError:
-        return "missing"
+        return context.t("cli.missing")
 
 
 def database_state(context: AppContext) -> tuple[str, list[str]]:
@@ -109,12 +109,12 @@ def database_state(context: AppContext) -> tuple[str, list[str]]:
     from studyapp.reviews.repair import changes
 
     store = context.store
-    found = [f"{each.card}: {'; '.join(changes(each))}" for each in store.differences()]
+    found = [f"{each.card}: {'; '.join(map(context.t.message, changes(each)))}" for each in store.differences()]
     faults = store.index_faults()
     if found or faults:
         said = context.t.count("cli.cards_differ", len(found)) if found else context.t("cli.index_faults")
         return said, found + faults
-    return f"well, {store.count('cards')} cards", []
+    return context.t.count("cli.database_well", store.count("cards")), []
 
 
 def rebuilt(context: AppContext) -> None:
@@ -123,7 +123,7 @@ def rebuilt(context: AppContext) -> None:
 
     found, aside = rebuild(context.database, context.settings)
     for each in found:
-        click.echo(printable(f"  {each.card}: {'; '.join(changes(each))}".rstrip(": ")))
+        click.echo(printable(f"  {each.card}: {'; '.join(map(context.t.message, changes(each)))}".rstrip(": ")))
     click.echo(context.t.count("cli.rebuilt", len(found)))
     if aside:
         click.echo(context.t("cli.rebuilt_aside", path=aside))
@@ -146,7 +146,7 @@ def doctor(context: AppContext, rebuild: bool, as_json: bool) -> None:
     said: dict[str, Any] = {
         "studyapp": __version__,
         "python": platform.python_version(),
-        **{p: installed(p) for p in ("torch", "textual", "fsrs", "genanki")},
+        **{p: installed(context, p) for p in ("torch", "textual", "fsrs", "genanki")},
         "data": str(context.home),
         "questions": len(context.bank.questions),
         "findings": len(context.bank.findings),
@@ -159,10 +159,10 @@ def doctor(context: AppContext, rebuild: bool, as_json: bool) -> None:
         said["database"], differing = database_state(context)
     except StudyError as error:
         ill = error
-        said["database"] = error.message
+        said["database"] = context.t.message(error.message)
     if differing:
         hint = context.t("cli.rebuild_hint", command=command("doctor", "--rebuild"))
-        ill = StoreError(f"{context.database}: {said['database']}", hint)
+        ill = StoreError("{path}: {found}", hint, path=context.database, found=said["database"])
     if as_json:
         say_json({**said, "differing": differing})
     else:

@@ -45,11 +45,12 @@ def need_terminal(context: AppContext) -> None:
         raise CallError(context.t("errors.no_terminal"), context.t("errors.no_terminal_hint"))
 
 
-def tell(error: StudyError) -> None:
-    """Say on stderr what went wrong and what to do about it."""
-    click.echo(f"studyapp: {printable(error.message)}", err=True)
+def tell(context: AppContext, error: StudyError) -> None:
+    """Say on stderr what went wrong and what to do about it, in the learner's language."""
+    t = context.words_for_errors
+    click.echo(f"studyapp: {printable(t.message(error.message))}", err=True)
     if error.hint:
-        click.echo(f"  {printable(error.hint)}", err=True)
+        click.echo(f"  {printable(t.message(error.hint))}", err=True)
 
 
 class SafeOutput(click.Group):

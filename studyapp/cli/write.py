@@ -56,7 +56,7 @@ def judge(context: AppContext, demo: Demo, exercise: Exercise, text: str, as_jso
     fold = asyncio.run(go())
     assert fold.ended is not None
     if fold.ended.reason != "done":
-        raise DemoError(f"{demo.name}: {fold.ended.why(context.t)}", fold.ended.message)
+        raise DemoError("{demo}: {why}", fold.ended.message, demo=demo.name, why=fold.ended.why(context.t))
     outcomes = [fold.outcomes[name] for name in exercise.claims]
     if as_json:
         claims = [{"claim": o.claim, "held": o.held, "skipped": o.skipped, "error": o.error} for o in outcomes]

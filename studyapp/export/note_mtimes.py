@@ -36,7 +36,7 @@ class NoteTimes:
                 }
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise ExportError(
-                    f"{path} is damaged", hint="remove it; the next import then updates every note"
+                    "{path} is damaged", "remove it; the next import then updates every note", path=path
                 ) from error
 
     def time(self, question: str, fields: Sequence[str], now: datetime) -> int:

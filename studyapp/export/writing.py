@@ -19,7 +19,7 @@ def atomic_write(path: Path) -> AbstractContextManager[Path]:
     """
 
     def failure(error: OSError) -> ExportError:
-        return ExportError(f"cannot write {path}: {error.strerror or error}", HINT)
+        return ExportError("cannot write {path}: {reason}", HINT, path=path, reason=error.strerror or error)
 
     return files.atomic_write(path, failure, parents=False)
 
@@ -48,7 +48,11 @@ def keep(path: Path, content: bytes) -> None:
     """
 
     def failure(error: OSError) -> ExportError:
-        return ExportError(f"cannot keep {path}: {error.strerror or error}", "is the folder yours, and is there room?")
+        return ExportError(
+            "cannot keep {path}: {reason}",
+            "is the folder yours, and is there room?",
+            path=path, reason=error.strerror or error,
+        )
 
     with files.atomic_write(path, failure) as temporary:
         temporary.write_bytes(content)

@@ -6,6 +6,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from studyapp.errors import Message
+
 LANGUAGES = ("en", "zh")
 
 
@@ -48,6 +50,17 @@ class Translations:
         """The words of `key` for n things: those of `key` with `_one` after it where n is 1."""
         return self(f"{key}_one" if n == 1 else key, n=n, **values)
 
+    def message(self, text: str) -> str:
+        """A text of `errors.Message` in this language; one that is none stays as it is, for it is in it already.
+
+        An unknown template is said in English: the tests see to it that there is none.
+        """
+        if not isinstance(text, Message) or self.language == "en":
+            return str(text)
+        template = _messages(self.language).get(text.template, text.template)
+        values = {name: self.message(value) if isinstance(value, str) else value for name, value in text.values.items()}
+        return template.format(**values) if values else template
+
     def __contains__(self, key: str) -> bool:
         return key in self._texts
 
@@ -61,6 +74,13 @@ class Translations:
     def raw(self, key: str) -> str:
         """The text of `key` with its placeholders."""
         return self._texts[key]
+
+
+@cache
+def _messages(language: str) -> dict[str, str]:
+    """What the English templates of `errors.Message` are in a language."""
+    file = resources.files(__name__) / "messages" / f"{language}.toml"
+    return dict(tomllib.loads(file.read_text(encoding="utf-8")))
 
 
 def _flat(table: Mapping[str, Any], above: str) -> list[tuple[str, str]]:

@@ -76,7 +76,7 @@ class Catalog:
         """
         if name in self.demos:
             return self.demos[name]
-        raise DemoError(f"there is no demo {name!r}", nearest(name, self.demos))
+        raise DemoError("there is no demo {name!r}", nearest(name, self.demos), name=name)
 
     def claim(self, reference: str) -> Claim:
         """The claim "attention/score_scaling.dot_product_variance_is_dk".

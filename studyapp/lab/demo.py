@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studyapp.bank.model import Text
-from studyapp.errors import DemoError, did_you_mean
+from studyapp.errors import DemoError, Message, did_you_mean
 from studyapp.evidence.claims import CLAIM_SECONDS, PREFIX
 from studyapp.evidence.ranges import Range, effective, refusal
 from studyapp.evidence.script import parse
@@ -112,7 +112,11 @@ class Demo:
         for claim in self.claims:
             if claim.name == name.removeprefix(PREFIX):
                 return claim
-        raise DemoError(f"{self.name} has no claim {name!r}", nearest(name, (c.name for c in self.claims)))
+        raise DemoError(
+            "{demo} has no claim {name!r}",
+            nearest(name, (c.name for c in self.claims)),
+            demo=self.name, name=name,
+        )
 
     def drill(self, name: str) -> DrillSource:
         """The drill of that name.
@@ -123,7 +127,11 @@ class Demo:
         for drill in self.drills:
             if drill.name == name:
                 return drill
-        raise DemoError(f"{self.name} has no drill {name!r}", nearest(name, (d.name for d in self.drills)))
+        raise DemoError(
+            "{demo} has no drill {name!r}",
+            nearest(name, (d.name for d in self.drills)),
+            demo=self.name, name=name,
+        )
 
     def exercise(self, name: str) -> Exercise:
         """The exercise of that name.
@@ -134,7 +142,11 @@ class Demo:
         for exercise in self.exercises:
             if exercise.name == name:
                 return exercise
-        raise DemoError(f"{self.name} has no exercise {name!r}", nearest(name, (e.name for e in self.exercises)))
+        raise DemoError(
+            "{demo} has no exercise {name!r}",
+            nearest(name, (e.name for e in self.exercises)),
+            demo=self.name, name=name,
+        )
 
     def settle(
         self, given: Mapping[str, Any], *, claims: Iterable[str] | None = None, t: Translations | None = None
@@ -152,14 +164,14 @@ class Demo:
         settled = {}
         for name, value in given.items():
             if name not in known:
-                raise DemoError(f"{self.name} has no parameter {name!r}", nearest(name, known))
+                raise DemoError("{demo} has no parameter {name!r}", nearest(name, known), demo=self.name, name=name)
             default = known[name]
             try:
                 read = parse(value, default) if isinstance(value, str) and not isinstance(default, str) else value
                 settled[name] = like(read, default)
             except (TypeError, ValueError, SyntaxError) as error:
-                wanted = f"give something like {default!r}"
-                raise DemoError(f"{self.name}: {name} cannot be {value!r}", wanted) from error
+                wanted = Message("give something like {default!r}", default=default)
+                raise DemoError("{demo}: {name} cannot be {value!r}", wanted, demo=self.name, name=name, value=value) from error
         for claim in self.claims if claims is None else map(self.claim, claims):
             values = effective(claim.parameters, settled)
             if values != claim.parameters and (problem := refusal(self.ranges, values, t or Translations.load("en"))):
@@ -167,10 +179,12 @@ class Demo:
         return settled
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str]) -> Message:
     """A hint naming the nearest of `known`, or all where they are few."""
     names = list(known)
-    return did_you_mean(word, names, most=3) or (f"there are: {', '.join(names)}" if 0 < len(names) <= FEW else "")
+    if close := did_you_mean(word, names, most=3):
+        return close
+    return Message("there are: {names}", names=", ".join(names)) if 0 < len(names) <= FEW else Message("")
 
 
 def like(value: Any, default: Any) -> Any:

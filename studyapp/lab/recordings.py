@@ -5,14 +5,14 @@ source or the outcome of a check changed, because raw numbers differ between pro
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date as Date
 from pathlib import Path
 from typing import Any
 
 from studyapp.bank.refs import ClaimRef, demo_and_claim
-from studyapp.errors import DemoError
+from studyapp.errors import DemoError, Message
 from studyapp.evidence.types import Check, Evidence, Outcome, from_json, to_json
 from studyapp.files import atomic_write
 from studyapp.lab.demo import Demo
@@ -157,10 +157,15 @@ class Recordings:
         new = RecordedDemo(machine, torch, today.isoformat(), seconds, demo.hash, claims)
         if old is not None and not always and _essence(old) == _essence(new):
             return False
-        path, hint = self.path(demo.name, machine), "is the folder yours, and is there room?"
-        with atomic_write(path, lambda e: DemoError(f"{path} cannot be written: {e.strerror}", hint)) as part:
+        path = self.path(demo.name, machine)
+        with atomic_write(path, _unwritable(path)) as part:
             part.write_text(_to_json(new), "utf-8")
         return True
+
+
+def _unwritable(path: Path) -> Callable[[OSError], DemoError]:
+    hint = Message("is the folder yours, and is there room?")
+    return lambda error: DemoError("{path} cannot be written: {reason}", hint, path=path, reason=error.strerror)
 
 
 def _essence(run: RecordedDemo) -> Any:

@@ -70,9 +70,13 @@ def written(exercise: Exercise, body: str) -> str:
         tree = ast.parse(source)
     except SyntaxError as error:
         line = (error.lineno or 1) - len(exercise.head.splitlines())
-        raise DemoError(f"line {max(line, 1)} is not Python: {error.msg}") from error
+        raise DemoError("line {line} is not Python: {reason}", line=max(line, 1), reason=error.msg) from error
     if len(tree.body) != 1:
-        raise DemoError(f"there is more than {exercise.name} here", "indent the whole body below its head")
+        raise DemoError(
+            "there is more than {function} here",
+            "indent the whole body below its head",
+            function=exercise.name,
+        )
     return source
 
 

@@ -24,7 +24,11 @@ def kind_of(card: CardId) -> CardKind:
         BankError: where this version has none of that name, as for a card of a newer one's log.
     """
     if card.kind not in KINDS:
-        raise BankError(f"{card}: there is no kind of card called {card.kind!r}", f"kinds: {', '.join(KINDS)}")
+        raise BankError(
+            "{card}: there is no kind of card called {kind!r}",
+            "kinds: {names}",
+            card=card, kind=card.kind, names=', '.join(KINDS),
+        )
     return KINDS[card.kind]
 
 

@@ -54,6 +54,8 @@ def valid_note(text: str) -> str:
     plain = "\n".join(line.rstrip() for line in plain.split("\n")).strip("\n")
     if len(plain) > LONGEST_NOTE:
         raise StoreError(
-            f"the note has {len(plain)} characters; at most {LONGEST_NOTE} are kept", "Shorten it. Nothing was written."
+            "the note has {count} characters; at most {most} are kept",
+            "Shorten it. Nothing was written.",
+            count=len(plain), most=LONGEST_NOTE,
         )
     return plain

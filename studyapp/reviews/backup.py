@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from studyapp.errors import StoreError
 from studyapp.files import atomic_write
-from studyapp.reviews.sqlite_errors import ELSEWHERE, guard
+from studyapp.reviews.sqlite_errors import guard, unwritable
 
 KEPT_DAYS, KEPT_WEEKS, KEPT_MONTHS = 7, 8, 12
 KEPT_COUNT = 10
@@ -63,7 +62,7 @@ def free(path: Path) -> Path:
 def copy(connection: sqlite3.Connection, dest: Path) -> Path:
     """Write the database whole, as it is now, to `dest`, or leave `dest` as it was."""
     with (
-        atomic_write(dest, lambda e: StoreError(f"{dest}: cannot be written: {e.strerror}", ELSEWHERE)) as part,
+        atomic_write(dest, unwritable(dest, "{path}: cannot be written: {reason}")) as part,
         guard(dest),
         contextlib.closing(sqlite3.connect(part)) as copy,
     ):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from studyapp.errors import StoreError
+from studyapp.errors import Message, StoreError
 from studyapp.reviews.cards import to_text
 from studyapp.reviews.log import ANNOTATIONS, REVERSALS, LogEvent, RowError, SchedulerConfig, checksum
 
@@ -67,8 +67,12 @@ class EventLog:
             return int(inserted.lastrowid or 0)
         there = next(self.select("uid = ?", [event.uid]))
         if replace(there, device="") != replace(event, device=""):  # copies of an older log were each given a device
-            hint = "One of the two logs is damaged or was changed by hand. Nothing was written."
-            raise StoreError(f"two different events are called {event.uid} ({there.card}, {event.card})", hint)
+            hint = Message("One of the two logs is damaged or was changed by hand. Nothing was written.")
+            raise StoreError(
+                "two different events are called {uid} ({card}, {other})",
+                hint,
+                uid=event.uid, card=there.card, other=event.card,
+            )
         return 0
 
     def select(self, where: str, values: Sequence[Any] = (), order: str = "at, uid") -> Iterator[LogEvent]:

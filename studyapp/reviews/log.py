@@ -44,7 +44,11 @@ def valid_rating(value: object) -> int:
         StoreError: where it is none.
     """
     if isinstance(value, bool) or value not in tuple(Rating):
-        raise StoreError(f"{value!r} is not a rating", "1 again, 2 hard, 3 good, 4 easy. Nothing was written.")
+        raise StoreError(
+            "{value!r} is not a rating",
+            "1 again, 2 hard, 3 good, 4 easy. Nothing was written.",
+            value=value,
+        )
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 

@@ -42,14 +42,18 @@ def merge(store: Store, file: Path) -> Merged:
         StoreError: where the other is no sound database of reviews, or holds another event under a uid of this one.
     """
     if not file.is_file():
-        raise StoreError(f"{file}: there is no such file", "Name the reviews.db of the other machine.")
+        raise StoreError("{file}: there is no such file", "Name the reviews.db of the other machine.", file=file)
     if store.path.exists() and store.path.samefile(file):
-        raise StoreError(f"{file}: is this database itself", "Name the reviews.db of the other machine.")
+        raise StoreError("{file}: is this database itself", "Name the reviews.db of the other machine.", file=file)
     try:
         with _up_to_date(file) as other:
             theirs = list(EventLog(other).select("1", order="seq"))
     except (sqlite3.Error, UnicodeDecodeError, RowError) as error:
-        raise StoreError(f"{file}: cannot be read: {error}", "Choose a sound copy of it. Nothing was merged.") from error
+        raise StoreError(
+            "{file}: cannot be read: {error}",
+            "Choose a sound copy of it. Nothing was merged.",
+            file=file, error=error,
+        ) from error
     missing = store.missing(event.uid for event in theirs)
     before = None
     if missing:
@@ -63,10 +67,18 @@ def _up_to_date(file: Path) -> Iterator[sqlite3.Connection]:
     """A database of reviews for reading, with the tables of today; an older one is brought up to date in a copy."""
     with readable(file) as other:
         if not is_ours(tables_of(other), other):
-            raise StoreError(f"{file}: is no database of reviews", "Name the reviews.db of the other machine.")
+            raise StoreError(
+                "{file}: is no database of reviews",
+                "Name the reviews.db of the other machine.",
+                file=file,
+            )
         found = other.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise StoreError(f"{file}: is damaged: {found}", "Choose a sound copy of it. Nothing was merged.")
+            raise StoreError(
+                "{file}: is damaged: {found}",
+                "Choose a sound copy of it. Nothing was merged.",
+                file=file, found=found,
+            )
         if applied_migrations(other) == set(MIGRATIONS):
             yield other
             return

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from studyapp.errors import DamagedError, StoreError
+from studyapp.errors import DamagedError, Message, StoreError
 from studyapp.reviews.backup import copy, free, thinned
 from studyapp.reviews.sqlite_errors import ELSEWHERE, ROOM, backups_of, command, guard, tables_of, way_back
 
@@ -29,13 +29,17 @@ def open_database(path: Path, *, anew: bool = False) -> tuple[sqlite3.Connection
         DamagedError: where SQLite's own check finds damage.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
-        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old", "Update Python: SQLite 3.37 or newer comes with it.")
+        raise StoreError(
+            "SQLite {version} is too old",
+            "Update Python: SQLite 3.37 or newer comes with it.",
+            version=sqlite3.sqlite_version,
+        )
     if not anew:
         refuse_if_lost(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{path.parent}: cannot be made: {error.strerror}", ELSEWHERE) from error
+        raise StoreError("{folder}: cannot be made: {reason}", ELSEWHERE, folder=path.parent, reason=error.strerror) from error
     try:
         return _opened(path, connect), None
     except StoreError as error:
@@ -127,7 +131,7 @@ def check(connection: sqlite3.Connection, path: Path) -> None:
     """Raise DamagedError where SQLite's own check finds damage."""
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
-        raise DamagedError(f"{path}: the database is damaged: {found}", way_back(path))
+        raise DamagedError("{path}: the database is damaged: {found}", way_back(path), path=path, found=found)
 
 
 def refuse_if_lost(path: Path) -> None:
@@ -137,10 +141,13 @@ def refuse_if_lost(path: Path) -> None:
     left = backups_of(path) + put_aside(path)
     if not left:
         return
-    what = "is empty" if path.exists() else "is gone"
     raise StoreError(
-        f"{path}: {what}, but there are {len(left)} copies of it",
-        f"Run: {command('restore', str(left[0]))}\n  To begin with no reviews: {command('begin-anew')}",
+        "{path}: is empty, but there are {count} copies of it" if path.exists() else "{path}: is gone, but there are {count} copies of it",
+        "Run: {restore}\n  To begin with no reviews: {anew}",
+        path=path,
+        count=len(left),
+        restore=command("restore", str(left[0])),
+        anew=command("begin-anew"),
     )
 
 
@@ -156,7 +163,9 @@ def refuse_if_foreign(connection: sqlite3.Connection, path: Path) -> None:
     tables = tables_of(connection)
     if tables and not is_ours(tables, connection):
         raise StoreError(
-            f"{path}: is a database, but none of reviews", "Move it away, or name another folder with STUDYAPP_HOME."
+            "{path}: is a database, but none of reviews",
+            "Move it away, or name another folder with STUDYAPP_HOME.",
+            path=path,
         )
 
 
@@ -177,7 +186,7 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring the tables up to date, one process at a time, with a backup first where there is something to lose."""
     known, applied = set(MIGRATIONS), applied_migrations(connection)
     if applied - known:
-        raise StoreError(f"{path}: was written by a newer studyapp", "Update studyapp.")
+        raise StoreError("{path}: was written by a newer studyapp", "Update studyapp.", path=path)
     if known == applied:
         return
     if applied and is_file(connection):
@@ -223,5 +232,5 @@ def maintenance(path: Path, now: datetime, connection: sqlite3.Connection) -> li
         for old in thinned(backups_of(path), now.date(), path.stem, datetime.fromisoformat(newest[0]).date()):
             old.unlink(missing_ok=True)
     except (StoreError, OSError) as error:
-        return [f"No backup today: {error}"]
+        return [Message("No backup today: {error}", error=getattr(error, "message", str(error)))]
     return []

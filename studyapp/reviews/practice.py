@@ -61,7 +61,7 @@ class PracticeSession:
         """Go on to the next card; one failed comes again at the end."""
         rated = Rating(valid_rating(rating))
         if not self._queue or self._queue[0] != card.card:
-            raise StaleCardError(f"{card.card}: is not the card that was shown", "Nothing was written.")
+            raise StaleCardError("{card}: is not the card that was shown", "Nothing was written.", card=card.card)
         again = (card.card,) if rated == Rating.AGAIN else ()
         self._step(Act("review", card.card, rated, seconds), self._queue[1:] + again)
         return card

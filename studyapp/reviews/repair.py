@@ -5,30 +5,30 @@ import sqlite3
 from dataclasses import fields
 from pathlib import Path
 
-from studyapp.errors import DamagedError, StoreError
+from studyapp.errors import DamagedError, Message
 from studyapp.files import atomic_write
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.event_log import COLUMNS
 from studyapp.reviews.integrity import Difference
 from studyapp.reviews.restore import put_aside_first
-from studyapp.reviews.sqlite_errors import ELSEWHERE, guard, log_is_whole
+from studyapp.reviews.sqlite_errors import guard, log_is_whole, unwritable
 from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 
 
-def changes(difference: Difference) -> list[str]:
+def changes(difference: Difference) -> list[Message]:
     """What differs in a card: «due_day 20770, by the log 20771»."""
     stored, replayed = difference.stored, difference.replayed
     if replayed is None:
-        return ["is in no event"]
+        return [Message("is in no event")]
     if stored is None:
-        return ["could not be read"]
+        return [Message("could not be read")]
     found = []
     for field in fields(CardState):
         here, there = getattr(stored, field.name), getattr(replayed, field.name)
         if here != there:
-            found.append(f"{field.name} {here}, by the log {there}")
-    return found or ["has a wrong note of what was undone"]
+            found.append(Message("{field} {here}, by the log {there}", field=field.name, here=here, there=there))
+    return found or [Message("has a wrong note of what was undone")]
 
 
 def rebuild(path: Path, settings: Settings) -> tuple[list[Difference], Path | None]:
@@ -51,7 +51,7 @@ def rebuild(path: Path, settings: Settings) -> tuple[list[Difference], Path | No
 def _from_the_log(path: Path, settings: Settings) -> Path | None:
     """A new file with the events of this one and the cards that they make, in its place; where the old one is."""
     path = path.resolve()
-    with atomic_write(path, lambda e: StoreError(f"{path}: cannot be rebuilt: {e.strerror}", ELSEWHERE)) as part:
+    with atomic_write(path, unwritable(path, "{path}: cannot be rebuilt: {reason}")) as part:
         with (
             guard(path),
             contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as damaged,

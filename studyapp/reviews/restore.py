@@ -7,11 +7,11 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from studyapp.errors import StoreError
+from studyapp.errors import Message, StoreError
 from studyapp.files import atomic_write
 from studyapp.reviews.backup import free
 from studyapp.reviews.opening import MIGRATIONS, applied_migrations, is_ours, put_aside, readable
-from studyapp.reviews.sqlite_errors import ELSEWHERE, backups_of, command, tables_of
+from studyapp.reviews.sqlite_errors import ELSEWHERE, backups_of, command, tables_of, unwritable
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ def restore(file: Path, path: Path) -> Restored:
         StoreError: where the file is no sound database of reviews, or the database is open in another studyapp.
     """
     if not file.is_file():
-        raise StoreError(f"{file}: there is no such backup", _others(file, path))
+        raise StoreError("{file}: there is no such backup", _others(file, path), file=file)
     if path.exists() and path.samefile(file):
-        raise StoreError(f"{file}: is the database itself", _others(file, path))
+        raise StoreError("{file}: is the database itself", _others(file, path), file=file)
     path = path.resolve()
-    with atomic_write(path, lambda e: StoreError(f"{path}: cannot be restored: {e.strerror}", ELSEWHERE)) as part:
+    with atomic_write(path, unwritable(path, "{path}: cannot be restored: {reason}")) as part:
         events = _copy_checked(file, part, path)
         aside = put_aside_first(path)
     return Restored(events, aside)
@@ -61,17 +61,17 @@ def _copy_checked(file: Path, part: Path, path: Path) -> int:
     try:
         with readable(file) as source, contextlib.closing(sqlite3.connect(part)) as copied:
             if not is_ours(tables_of(source), source):
-                raise StoreError(f"{file}: is no database of reviews", _others(file, path))
+                raise StoreError("{file}: is no database of reviews", _others(file, path), file=file)
             if applied_migrations(source) - set(MIGRATIONS):
-                raise StoreError(f"{file}: was written by a newer studyapp", "Update studyapp.")
+                raise StoreError("{file}: was written by a newer studyapp", "Update studyapp.", file=file)
             source.backup(copied)
             copied.execute("PRAGMA journal_mode = DELETE")
             found = copied.execute("PRAGMA quick_check(1)").fetchone()[0]
             if found != "ok":
-                raise StoreError(f"{file}: is damaged: {found}", _others(file, path))
+                raise StoreError("{file}: is damaged: {found}", _others(file, path), file=file, found=found)
             return int(copied.execute("SELECT count(*) FROM events").fetchone()[0])
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise StoreError(f"{file}: is no sound database: {error}", _others(file, path)) from error
+        raise StoreError("{file}: is no sound database: {error}", _others(file, path), file=file, error=error) from error
 
 
 def _linked_aside(path: Path) -> Path:
@@ -90,7 +90,11 @@ def _linked_aside(path: Path) -> Path:
 
 
 def _not_put_aside(error: OSError) -> StoreError:
-    return StoreError(f"the present database cannot be put aside: {error.strerror}", f"Nothing was changed. {ELSEWHERE}")
+    return StoreError(
+        "the present database cannot be put aside: {reason}",
+        "Nothing was changed. {elsewhere}",
+        reason=error.strerror, elsewhere=ELSEWHERE,
+    )
 
 
 def refuse_if_used(path: Path) -> None:
@@ -100,12 +104,14 @@ def refuse_if_used(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            raise StoreError(f"{path}: is open in another studyapp", "Close it, then restore again.") from error
+            raise StoreError("{path}: is open in another studyapp", "Close it, then restore again.", path=path) from error
     except sqlite3.DatabaseError:
         pass
 
 
-def _others(file: Path, path: Path) -> str:
+def _others(file: Path, path: Path) -> Message:
     """Which other copies there are."""
     others = [found for found in [*backups_of(path), *put_aside(path)] if found.resolve() != file.resolve()]
-    return f"Another copy: {command('restore', str(others[0]))}" if others else "No other copy was found."
+    if not others:
+        return Message("No other copy was found.")
+    return Message("Another copy: {command}", command=command("restore", str(others[0])))

@@ -6,15 +6,15 @@ import re
 import shlex
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from studyapp.errors import DamagedError, StoreError
+from studyapp.errors import DamagedError, Message, StoreError
 from studyapp.reviews.event_log import SUMMED
 from studyapp.reviews.log import RowError, checksum
 
-ELSEWHERE = "Make the folder writable, or name another with STUDYAPP_HOME."
-ROOM = "Make room on the disk, then try again. All earlier answers are safe."
+ELSEWHERE = Message("Make the folder writable, or name another with STUDYAPP_HOME.")
+ROOM = Message("Make room on the disk, then try again. All earlier answers are safe.")
 ROOM_BYTES = 2**20
 """With less than this left on its disk, an error of reading or writing is taken for a full disk."""
 PRIMARY = 0xFF
@@ -29,33 +29,38 @@ def guard(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        raise StoreError(f"{path}: refused a change: {error}", "Nothing was written.") from error
+        raise StoreError("{path}: refused a change: {error}", "Nothing was written.", path=path, error=error) from error
     except sqlite3.Error as error:
         told = _explained(path, error)
         if told is error:
             raise
         raise told from error
     except (RowError, UnicodeDecodeError) as error:  # UnicodeDecodeError: SQLite's own message quotes what is damaged
-        what = str(error) if isinstance(error, RowError) else "its texts cannot be read"
-        raise DamagedError(f"{path}: the database is damaged: {what}", way_back(path)) from error
+        what = str(error) if isinstance(error, RowError) else Message("its texts cannot be read")
+        raise DamagedError("{path}: the database is damaged: {found}", way_back(path), path=path, found=what) from error
 
 
 def _explained(path: Path, error: sqlite3.Error) -> Exception:
     """The error for the learner; the error itself where it can only be a fault of ours."""
     text, code = str(error), getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & PRIMARY
     if code in DAMAGE or DAMAGE_TEXTS.search(text):
-        return DamagedError(f"{path}: the database is damaged: {text}", way_back(path))
+        return DamagedError("{path}: the database is damaged: {found}", way_back(path), path=path, found=text)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        hint = "Another program holds it: close that, then try again. Nothing was lost."
+        hint = Message("Another program holds it: close that, then try again. Nothing was lost.")
     elif code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(path)):
         hint = ROOM
     elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         hint = ELSEWHERE
     elif code == sqlite3.SQLITE_IOERR:
-        hint = "Look at the disk; then try again."
+        hint = Message("Look at the disk; then try again.")
     else:
         return error
-    return StoreError(f"{path}: {text}", hint)
+    return StoreError("{path}: {text}", hint, path=path, text=text)
+
+
+def unwritable(path: Path, template: str) -> Callable[[OSError], StoreError]:
+    """What a failure to write is made into: `template` names {path} and {reason}."""
+    return lambda error: StoreError(template, ELSEWHERE, path=path, reason=error.strerror)
 
 
 def _is_full(path: Path) -> bool:
@@ -68,17 +73,19 @@ def _is_full(path: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < ROOM_BYTES
 
 
-def way_back(path: Path) -> str:
+def way_back(path: Path) -> Message:
     """The way back from damage: the cards anew where the log is whole, else the newest backup."""
-    return f"The log is whole. Run: {command('doctor', '--rebuild')}" if log_is_whole(path) else hint_backups(path)
+    if not log_is_whole(path):
+        return hint_backups(path)
+    return Message("The log is whole. Run: {command}", command=command("doctor", "--rebuild"))
 
 
-def hint_backups(path: Path) -> str:
+def hint_backups(path: Path) -> Message:
     """The way back by the newest backup."""
     found = backups_of(path)
     if not found:
-        return f"There is no backup of it. Move {path} away to begin anew."
-    return f"Run: {command('restore', str(found[0]))}"
+        return Message("There is no backup of it. Move {path} away to begin anew.", path=path)
+    return Message("Run: {command}", command=command("restore", str(found[0])))
 
 
 def backups_of(path: Path) -> list[Path]:

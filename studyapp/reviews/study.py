@@ -82,7 +82,7 @@ class StudySession:
         """
         rated = Rating(valid_rating(rating))
         if card.suspended:
-            raise StoreError(f"{card.card}: is suspended", "Unsuspend it first. Nothing was written.")
+            raise StoreError("{card}: is suspended", "Unsuspend it first. Nothing was written.", card=card.card)
         self._last = card.card
         after = self._acts.review(card, rated, now, seconds, language, {**(data or {}), "sitting": self._sitting})
         self._written = self._acts.done[-1].uid, after

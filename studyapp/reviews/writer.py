@@ -77,21 +77,29 @@ class Writer(Queries):
             StaleCardError: where the card is not as it was shown; nothing is written.
         """
         if kind not in (*ACTIONS, *ANNOTATIONS):
-            raise StoreError(f"{kind!r} is not something to write for a card", f"One of: {', '.join(ACTIONS)}.")
+            raise StoreError(
+                "{kind!r} is not something to write for a card",
+                "One of: {names}.",
+                kind=kind, names=', '.join(ACTIONS),
+            )
         if kind == "note":
             data = {"text": valid_note(str((data or {}).get("text", "")))}
         rating = valid_rating(rating) if kind == "review" else None
         with self._transaction():
             before = self._cards.get(card)
             if expect is not None and before != expect:
-                raise StaleCardError(f"{card}: was changed since it was shown", "Nothing was written; look at it again.")
+                raise StaleCardError(
+                    "{card}: was changed since it was shown",
+                    "Nothing was written; look at it again.",
+                    card=card,
+                )
             last = self._events.last_active(card, ANNOTATIONS if kind in ANNOTATIONS else ACTIONS)
             if kind == "review" and last is not None and now < last.at:
                 raise StoreError(
-                    f"{card}: this review ({now.astimezone(UTC):%Y-%m-%d %H:%M}) would come before its last "
-                    f"({last.kind}, {last.at:%Y-%m-%d %H:%M}, UTC)",
+                    "{card}: this review ({now:%Y-%m-%d %H:%M}) would come before its last ({kind}, {at:%Y-%m-%d %H:%M}, UTC)",
                     "Name a time after it, set the clock of this computer right, or take that back: studyapp undo. "
                     "Nothing was written.",
+                    card=card, now=now.astimezone(UTC), kind=last.kind, at=last.at,
                 )
             values: dict[str, Any] = {"language": language, "seconds": plain_seconds(seconds), "data": data}
             if kind == "review":

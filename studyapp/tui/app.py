@@ -81,7 +81,7 @@ class StudyApp(App[None]):
         try:
             notices = store.maintenance(now) if store.writable else []
         except StudyError as error:
-            notices = ["\n".join(filter(None, (error.message, error.hint)))]
+            notices = [text for text in (error.message, error.hint) if text]
         if notices:
             store.notices += notices
             self.call_from_thread(self._tell_notices)
@@ -181,7 +181,7 @@ class StudyApp(App[None]):
         try:
             self.context.change(**changes)
         except StudyError as error:
-            tell_error(self, error)
+            tell_error(self, error, self.context.t)
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette's commands, from the one table."""

@@ -23,9 +23,17 @@ def edit(app: App[Any], path: Path) -> bool:
         with app.suspend():
             done = subprocess.run([*shlex.split(command), str(path)], check=False)
     except SuspendNotSupported as error:
-        raise StudyError(f"{path} cannot be opened here", "open it in an editor of your own") from error
+        raise StudyError("{path} cannot be opened here", "open it in an editor of your own", path=path) from error
     except (OSError, ValueError) as error:
-        raise StudyError(f"the editor {command!r} cannot be started", f"set EDITOR; the file is {path}") from error
+        raise StudyError(
+            "the editor {command!r} cannot be started",
+            "set EDITOR; the file is {path}",
+            command=command, path=path,
+        ) from error
     if done.returncode:
-        raise StudyError(f"the editor {command!r} left with exit code {done.returncode}", f"the file is {path}")
+        raise StudyError(
+            "the editor {command!r} left with exit code {code}",
+            "the file is {path}",
+            command=command, code=done.returncode, path=path,
+        )
     return path.exists() and path.stat().st_mtime_ns != before

@@ -6,7 +6,7 @@ from dataclasses import replace
 from textual.binding import Binding
 from textual.keys import Keys
 
-from studyapp.errors import SettingsError, did_you_mean
+from studyapp.errors import Message, SettingsError, did_you_mean
 from studyapp.tui.commands import COMMANDS, KEY_SIGNS, SCOPES, Command
 
 NAMES = {sign: key for key, sign in KEY_SIGNS.items()}
@@ -25,8 +25,8 @@ def keymap(chosen: Mapping[str, str]) -> dict[str, str]:
     ids = [c.id for c in COMMANDS]
     for name in chosen:
         if name not in ids:
-            hint = did_you_mean(name, ids, most=3) or "Help (?) names every command."
-            raise SettingsError(f"keys: {name!r} is not a command", hint)
+            hint = did_you_mean(name, ids, most=3) or Message("Help (?) names every command.")
+            raise SettingsError("keys: {name!r} is not a command", hint, name=name)
     found = {name: ",".join(_key(name, key) for key in keys.split(",")) for name, keys in chosen.items()}
     commands = with_keys(COMMANDS, found)
     for scope in SCOPES:
@@ -36,8 +36,9 @@ def keymap(chosen: Mapping[str, str]) -> dict[str, str]:
                 other = taken.setdefault(key, command)
                 if other is not command:
                     raise SettingsError(
-                        f"keys: {KEY_SIGNS.get(key, key)} would mean both {other.id} and {command.id}",
+                        "keys: {key} would mean both {one} and {other}",
                         "Give one of them another key in settings.toml.",
+                        key=KEY_SIGNS.get(key, key), one=other.id, other=command.id,
                     )
     return found
 
@@ -54,5 +55,9 @@ def _key(name: str, key: str) -> str:
     for modifier in MODIFIERS:
         base = base.removeprefix(modifier)
     if not (len(base) == 1 and base.isprintable() and base != " ") and base not in KNOWN | set(KEY_SIGNS):
-        raise SettingsError(f"keys: {name}: {key!r} is not a key", "Write one such as z, ctrl+z, f5, space or esc.")
+        raise SettingsError(
+            "keys: {name}: {key!r} is not a key",
+            "Write one such as z, ctrl+z, f5, space or esc.",
+            name=name, key=key,
+        )
     return next(binding.key for binding in Binding.make_bindings([Binding(key, "none")]))

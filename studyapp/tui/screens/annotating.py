@@ -49,7 +49,7 @@ class Annotating(BaseScreen):
                     self.tell(self.t("note.kept" if text else "note.gone"))
                 await self.show()
             except StudyError as error:  # what was typed is not thrown away
-                tell_error(self.app, error)
+                tell_error(self.app, error, self.context.t)
                 edit(text or "")
 
         with self.telling():

@@ -12,14 +12,15 @@ from textual.widgets import Static
 
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
+from studyapp.i18n import Translations
 from studyapp.tui.commands import shown
 from studyapp.tui.keymap import keymap, with_keys
 from studyapp.tui.widgets.key_footer import KeyFooter, footer_content
 
 
-def tell_error(app: App[Any], error: StudyError) -> None:
+def tell_error(app: App[Any], error: StudyError, t: Translations) -> None:
     """A word to the learner on what could not be done."""
-    app.notify("\n".join(filter(None, (error.message, error.hint))), severity="error", markup=False, timeout=10)
+    app.notify("\n".join(t.message(text) for text in (error.message, error.hint) if text), severity="error", markup=False, timeout=10)
 
 
 class BaseScreen(Screen[Any]):
@@ -69,7 +70,7 @@ class BaseScreen(Screen[Any]):
         try:
             yield
         except StudyError as error:
-            tell_error(self.app, error)
+            tell_error(self.app, error, self.context.t)
 
     async def show(self) -> None:
         """Draw everything again, in the language of now."""

@@ -104,7 +104,7 @@ class Home(BaseScreen):
         hints = [words("home.first_run")] if not stats_now.seen else []
         if offer := self._offer(stats_now):
             hints.append(offer)
-        hints += self.context.store.notices
+        hints += map(self.context.t.message, self.context.store.notices)
         unread = {finding.path for finding in bank.findings if not finding.warning}
         if unread:
             mine = [f"--bank {shlex.quote(str(b))}" for b in self.context.banks if any(p.is_relative_to(b) for p in unread)]

@@ -120,7 +120,7 @@ class ParameterForm(Vertical):
             try:
                 turned |= demo.settle({field.parameter: typed}, claims=())
             except DemoError as error:
-                problems[field.parameter] = f"{error.message}; {error.hint}".strip("; ")
+                problems[field.parameter] = "; ".join(self.context.t.message(text) for text in (error.message, error.hint) if text)
         if demo is not None and not problems:
             turned = {name: value for name, value in turned.items() if demo.defaults(name) != (value,)}
             problems = self._out_of_range(demo, turned, claims)
