@@ -76,9 +76,9 @@ def _columns(text: str) -> tuple[str, ...]:
     names = tuple(part.strip().replace("-", "_") for part in text.split(",") if part.strip())
     for name in names:
         if name not in COLUMNS:
-            known = did_you_mean(name, COLUMNS) or Message("there are: {names}", names=", ".join(COLUMNS))
+            known = did_you_mean(name, COLUMNS) or Message("the columns are {names}", names=", ".join(COLUMNS))
             refusal = Message("there is no column {name!r}; {known}", name=name, known=known)
-            raise click.BadParameter(context.t.message(refusal), param_hint="--columns")
+            raise click.BadParameter(click.get_current_context().obj.t.message(refusal), param_hint="--columns")
     return names or ("name",)
 
 
