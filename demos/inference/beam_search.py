@@ -103,7 +103,7 @@ def claim_a_wide_beam_finds_the_most_likely(vocabulary=4, length=3, sharpness=1.
     束宽到容得下全部前缀时，必能找到概率最高的序列；贪心在一些链上会错过它。"""
     gaps, greedy = [], []
     for _ in range(chains):
-        log_p = chain(vocabulary, sharpness, end=0.01)
+        log_p = chain(vocabulary, sharpness, end=0.1)
         best = max(log_chance(log_p, s) for s in product(range(vocabulary), repeat=length))       # by enumeration
         width = vocabulary**length if beam == "wide" else 1
         gaps.append(search(log_p, width, length)[0][0] - best)

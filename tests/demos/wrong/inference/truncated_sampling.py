@@ -10,8 +10,8 @@ def top_p__leaves_out_the_crossing_token(p, mass):
 
 
 def top_p__keeps_tokens_above_the_mass(p, mass):
-    """A threshold on each token, as if it were min-p."""
-    kept = p * (p >= (1 - mass) * p.max())
+    """A threshold on each token by itself."""
+    kept = p * (p >= min(1 - mass, p.max().item()))
     return kept / kept.sum()
 
 
