@@ -14,6 +14,8 @@ from rich.cells import cell_len
 
 DELIMITER = re.compile(r"\\(?=[()\[\]])")
 WORD_JOINER = "\u2060"
+FORMULA_LINE = re.compile(r"^(\$\$[^$]+\$\$)[ ]*$", re.MULTILINE)
+"""A displayed formula on one line, which within a paragraph would be no formula."""
 ORDERS = re.compile(
     r"\\(href|url|class|style|cssId|data|html\w*|bbox|mmlToken|require|csname|input|include\w*)(?![A-Za-z])"
 )
@@ -54,6 +56,7 @@ def spans(sentence: str) -> Iterator[tuple[str, str]]:
 
 def with_breaks(text: str) -> str:
     """`text` whose lines stay lines: a break within a paragraph is one to the reader too, as in what somebody typed."""
+    text = FORMULA_LINE.sub(r"\n\1\n", text).strip("\n")
     lines, tokens = text.split("\n"), parser().parse(text)
     for token in tokens:
         if token.type == "inline" and token.map:

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
+from studyapp.render.markdown import spans
+
+INLINE = {"": "", "strong": "bold", "em": "italic", "code": "$text-accent", "s": "strike"}
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -33,3 +37,8 @@ def hanging(head: Content, text: Content, width: int, indent: int) -> Content:
     first, *rest = text.wrap(room) or [Content()]
     lines = [head.pad_right(max(0, indent - head.cell_length)) + first, *(line.pad_left(indent) for line in rest)]
     return Content("\n").join(line.rstrip() for line in lines)
+
+
+def inline(sentence: str) -> Content:
+    """A sentence with inline Markdown, drawn: code and emphasis are seen, their signs are not."""
+    return Content.assemble(*(Content.styled(text, INLINE[kind]) for kind, text in spans(sentence)))

@@ -114,6 +114,8 @@ def test_a_note_stays_as_it_was_typed_and_within_its_bounds() -> None:
         assert f"{first}  \n{second}" in to_markdown(made, WORDS["en"])
         (block,) = made.section("note")
         assert isinstance(block, Prose) and html(block.text["en"]).replace("\n", "") == f"<p>{first}<br />{second}</p>"
+    formula = document(FULL, BANK, judge, annotation=Annotation(note="one\n$$e^x$$\ntwo"))
+    assert "one\n\n$$e^x$$\n\ntwo\n" in to_markdown(formula, WORDS["en"])
     unclosed = document(FULL, BANK, judge, annotation=Annotation(note="```python\nx = 1"))
     assert "```python\nx = 1\n```\n\n## Often said, but wrong" in to_markdown(unclosed, WORDS["en"])
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from typing import Any
 
+import msgspec
 import pytest
 from textual.widgets import OptionList, Static
 
@@ -13,6 +14,7 @@ from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.study import Study
 from studyapp.tui.widgets.evidence_panel import EvidencePanel
 from studyapp.tui.widgets.outline import Outline
+from studyapp.tui.widgets.point_line import PointLine
 from studyapp.tui.widgets.points import Points
 from studyapp.tui.widgets.prose import Formula, Prose
 from studyapp.tui.widgets.ratings import Ratings
@@ -444,3 +446,30 @@ async def test_the_next_cards_answer_is_its_own(make_app: Any, bank: Any) -> Non
         assert question.id == "second"
         assert app.screen.query_one("#brief", Prose).source == question.brief["en"]
         assert app.screen.query_one("#full", Prose).source == question.answer["en"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 45)])
+async def test_code_in_a_point_is_drawn_and_its_signs_are_not(make_app: Any, bank: Any, size: tuple[int, int]) -> None:
+    """Backticks and stars of inline Markdown are no part of what is read; brackets are."""
+    first = bank.questions["first"]
+    point = msgspec.structs.replace(first.points[0], en="`F.cross_entropy` is *not* [this]")
+    bank.questions["first"] = msgspec.structs.replace(first, points=(point, *first.points[1:]))
+    async with make_app().run_test(size=size) as pilot:
+        await pilot.press("enter", "space")
+        shown = str(pilot.app.screen.query_one(Points).draw(60))
+        assert "F.cross_entropy is not [this]" in shown
+        assert "F.cross_entropy is not [this]" in str(pilot.app.screen.query_one(PointLine).draw(60))
+
+
+@pytest.mark.parametrize(("width", "said"), [(80, False), (140, True)])
+async def test_the_suggested_rating_is_named_where_there_is_room_from_the_first_drawing_on(
+    make_app: Any, width: int, said: bool
+) -> None:
+    """At 80 columns a sign has to do, and the words do not come and go with the phase."""
+    async with make_app().run_test(size=(width, 24)) as pilot:
+        await pilot.press("enter")
+        for _ in range(2):
+            await pilot.press("space")
+            buttons = [str(button.content) for button in pilot.app.screen.query("RatingButton")]
+            assert sum("◂" in text for text in buttons) == 1
+            assert sum("suggested" in text for text in buttons) == said

@@ -18,6 +18,7 @@ from studyapp.reviews.cards import CardState
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.annotating import Annotating
 from studyapp.tui.screens.study import Study
+from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.row_list import Row, RowList
@@ -134,7 +135,9 @@ class Browse(Annotating):
             return
         moved = shown[0] != self._shown[0] if self._shown else True
         self._shown = ()
-        self.query_one("#ask", Static).update(question.ask[self.context.language] if question else self.t("browse.none"))
+        self.query_one("#ask", Static).update(
+            inline(question.ask[self.context.language]) if question else self.t("browse.none")
+        )
         try:
             if question:
                 await answer.fill(self.context, question, (), full=True)

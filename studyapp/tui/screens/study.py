@@ -20,6 +20,7 @@ from studyapp.reviews.scheduler import interval
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.card_actions import CardActions, LastReview
 from studyapp.tui.screens.card_evidence import evidence_groups
+from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.evidence_panel import EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter, keys_content
@@ -117,7 +118,7 @@ class Study(CardActions):
                     await self.query_one(Answer).fill_brief(self.context, question)
                 if self.phase == "full":
                     await self.query_one(Answer).fill_rest(self.context, question)
-                self.put("#ask", self.asked.text[language] if self.asked else "")
+                self.put("#ask", inline(self.asked.text[language]) if self.asked else "")
                 self.put("#think", self.t("study.think"))
                 self.query_one(Points).missed_word = self.t("study.missed")
                 self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)

@@ -2,6 +2,7 @@
 
 from textual.content import Content
 
+from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.drawn import DrawnText, hang, joined
 from studyapp.tui.widgets.points import Row
 
@@ -26,4 +27,4 @@ class PointLine(DrawnText):
         row, index, ticked = self.shown
         box = Content.styled("[x] " if ticked else "[ ] ", "bold $accent" if ticked else "$foreground-muted")
         head = Content.assemble("› ", box, Content.styled(row.mark, row.style), f" {index + 1}")
-        return joined(hang(head, Content(row.text).stylize("bold"), width, 11))
+        return joined(hang(head, inline(row.text).stylize("bold"), width, 11))

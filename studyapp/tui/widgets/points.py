@@ -7,6 +7,7 @@ from textual.content import Content
 from textual.events import Click
 from textual.message import Message
 
+from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.drawn import DrawnText, hang, joined
 
 
@@ -66,7 +67,7 @@ class Points(DrawnText):
             box = Content.styled("[x] " if ticked else "[ ] ", "bold $accent" if ticked else "$foreground-muted")
             mark = Content.styled(row.mark, row.style)
             head = Content.assemble("› " if here else "  ", box, mark) if self.boxes else Content.assemble(" ", mark)
-            text = Content(row.text)
+            text = inline(row.text)
             if index in self.missed and self.missed_word:
                 text = Content.assemble(text, Content.styled(f"  {self.missed_word}", "$warning"))
             rows = hang(head, text, width, 9 if self.boxes else 4)

@@ -59,7 +59,7 @@ class Ratings(Horizontal):
         for choice in choices:
             button = self.query_one(f"#rate-{choice.rating}", RatingButton)
             button.set_class(choice.suggested, "-suggested")
-            wide = self.size.width == 0 or self.size.width >= 100
+            wide = (self.size.width or self.app.size.width) >= 100  # before the bar is laid out it has no width
             mark = (f" ◂ {suggested}" if wide else " ◂") if choice.suggested else ""
             text = Content.assemble(
                 Content.styled(str(choice.rating), "bold $accent"),
