@@ -1,5 +1,6 @@
 """Find a demo's claims and run one: the one way, for the worker and for a demo run as a script."""
 
+import importlib.util
 import inspect
 import time
 import traceback
@@ -40,7 +41,7 @@ def slow(seconds: float) -> Callable[[F], F]:
 
 
 def needs(*what: str) -> Callable[[F], F]:
-    """Mark what a claim cannot do without: "cuda"."""
+    """Mark what a claim cannot do without: "cuda", a card; "triton", the package (`pip install 'studyapp[triton]'`)."""
 
     def mark(claim: F) -> F:
         claim.__dict__["needs"] = what
@@ -72,7 +73,7 @@ def missing(what: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `what` that this machine lacks."""
     import torch
 
-    have = {"cuda": torch.cuda.is_available}
+    have = {"cuda": torch.cuda.is_available, "triton": lambda: importlib.util.find_spec("triton") is not None}
     return tuple(name for name in what if name not in have or not have[name]())
 
 

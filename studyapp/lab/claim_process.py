@@ -1,10 +1,14 @@
 """One run of a demo, in the process that the worker forked for it: the claims, one after the other, say what they show."""
 
+import __future__
+
 import ast
 import json
+import linecache
 import os
 import sys
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -155,11 +159,26 @@ def load(path: Path, replace: Mapping[str, str] | None = None) -> ModuleType:
     sys.modules[spec.name] = module
     sys.dont_write_bytecode = True
     if replace:
-        tree = replaced(ast.parse(path.read_text("utf-8"), str(path)), replace)
-        exec(compile(tree, f"<{path.stem} with {', '.join(replace)} as written>", "exec"), module.__dict__)
+        execute(path, replace, module.__dict__)
     else:
         spec.loader.exec_module(module)
     return module
+
+
+def execute(path: Path, replace: Mapping[str, str], namespace: dict[str, Any]) -> None:
+    """Run a file's statements, the functions of these names with their other source.
+
+    Each of these is a file of its own, so that a traceback shows its lines and what reads the source of a function, as Triton
+    does, finds it; all others still stand in the demo's file.
+    """
+    tree = replaced(ast.parse(path.read_text("utf-8"), str(path)), replace)
+    future = [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
+    flags = sum({getattr(__future__, alias.name).compiler_flag for node in future for alias in node.names})
+    for name, nodes in groupby(tree.body, lambda n: n.name if isinstance(n, ast.FunctionDef) and n.name in replace else ""):
+        file = f"<{path.stem}.{name} as written>" if name else str(path)
+        if name:
+            linecache.cache[file] = (len(replace[name]), None, replace[name].splitlines(keepends=True), file)
+        exec(compile(ast.Module(list(nodes), []), file, "exec", flags, dont_inherit=True), namespace)
 
 
 def frozen(value: Any) -> Any:

@@ -23,7 +23,7 @@ from studyapp.lab.trials import Trial
 START_SECONDS = 60.0
 MEMORY_BYTES = 2 << 30
 DATA_BYTES = 16 << 30
-"""What a run may map, held or not; one that needs CUDA, which maps far more than it holds, may map what it likes."""
+"""What a run may map, held or not; one that needs CUDA or Triton, which map far more than they hold, may map what it likes."""
 
 
 class LabClient:
@@ -178,7 +178,7 @@ class LabClient:
             None if claims is None else tuple(c.name for c in chosen),
             demo.settle(parameters or {}, claims=[c.name for c in chosen]),
             seed,
-            0 if any("cuda" in c.needs for c in (*chosen, *further)) else DATA_BYTES,
+            0 if any(c.needs for c in (*chosen, *further)) else DATA_BYTES,
             tuple((c.name, dict(t.parameters)) for c, t in zip(further, trials, strict=True)),
             tuple((demo.drill(name).name, number) for name, number in drills),
             {demo.exercise(name).name: source for name, source in (replace or {}).items()},

@@ -98,7 +98,7 @@ class Recordings:
         """
         demo_name, claim = demo_and_claim(str(ref))
         declared = next((c for c in demo.claims if c.name == claim), None) if demo else None
-        wants_gpu = declared is not None and bool(declared.needs)
+        wants_gpu = declared is not None and "cuda" in declared.needs
 
         def rank(pair: tuple[RecordedDemo, RecordedClaim]) -> tuple[bool, bool, bool]:
             run, recorded = pair

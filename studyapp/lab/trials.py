@@ -94,5 +94,7 @@ def replaced(tree: ast.Module, functions: Mapping[str, str]) -> ast.Module:
         old = tree.body[places[0]]
         new[0].name = name
         new[0].decorator_list = old.decorator_list if isinstance(old, ast.FunctionDef) else []
+        for node in (part for decorator in new[0].decorator_list for part in ast.walk(decorator)):
+            ast.copy_location(node, new[0])  # a function begins at the line of its first decorator
         tree.body[places[0]] = new[0]
     return tree

@@ -1,72 +1,71 @@
-"""The measuring code of the attention timings against sizes worked out by hand; the GPU's path with a stub clock."""
+"""The measuring code of the attention timings against sizes worked out by hand; the path of a GPU with stubs."""
 
 import math
 
+import pytest
 import torch
 
 
-def test_naive_causal_attention_is_torchs(demo):
-    """The three-operation attention equals PyTorch's own, masked and not."""
-    d = demo("attention/flash_attention_timing")
-    q, k, v = d.inputs(2, 3, 33, 8)
+@pytest.fixture
+def timing(demo):
+    return demo("attention/flash_attention_timing")
+
+
+def test_separate_operations_are_torchs_attention(timing, demo):
+    """Attention written out equals PyTorch's own, masked and not, in both demos that have it."""
+    q, k, v = torch.randn(3, 2, 3, 33, 8)
     for causal in (False, True):
-        want = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
-        assert torch.allclose(d.attention("naive", q, k, v, causal), want, atol=1e-5)
+        wanted = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        for written in (timing, demo("attention/flash_attention_memory")):
+            assert torch.allclose(written.attention("written out", q, k, v, causal), wanted, atol=1e-5)
 
 
-def test_peak_counts_what_is_alive_and_not_what_was_allocated(demo):
-    """Ten temporaries of 4 MB, freed one after another, have a peak near two of them, not ten."""
-    d = demo("attention/flash_attention_timing")
+def test_peak_counts_what_is_alive_and_not_what_was_allocated(demo, monkeypatch):
+    """Ten temporaries, freed one after another, have a peak near two of them, not ten."""
+    d = demo("attention/flash_attention_memory")
 
-    def work():
+    def work(way, q, k, v):
         x = torch.zeros(1_000_000)
         for _ in range(9):
             x = x + 1
         return x
 
-    assert 8_000_000 <= d.cpu_peak_bytes(work) < 8_100_000
+    monkeypatch.setattr(d, "attention", work)
+    assert 8_000_000 <= d.peak("any", 4, 1, 8) < 8_100_000
 
 
-def test_flops_are_those_that_torch_counts(demo):
-    """4·b·h·n²·d is what torch's counter finds in naive attention; a mask halves what has to be done."""
-    from torch.utils.flop_counter import FlopCounterMode
+def test_a_kind_that_cannot_run_says_why(timing, monkeypatch):
+    """A kernel that PyTorch has not, and memory that runs out, are named; any other error is a crash of the claim."""
+    cpu = torch.randn
+    monkeypatch.setattr(torch, "randn", lambda *shape, device, **more: cpu(*shape, **more))
+    for name in ("reset_peak_memory_stats", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, lambda: None)
+    for name in ("memory_allocated", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, name, lambda: 0)
+    monkeypatch.setattr(timing, "supported", lambda way, *rest: way != "cudnn")
+    assert timing.measure("cudnn", 16)[2] == "no such kernel"
 
-    d = demo("attention/flash_attention_timing")
-    with FlopCounterMode(display=False) as counter:
-        d.attention("naive", *d.inputs(2, 3, 64, 16))
-    assert counter.get_total_flops() == d.attention_flops(2, 3, 64, 16)
-    assert counter.get_total_flops() == 2 * d.attention_flops(2, 3, 64, 16, causal=True)
+    def fails(error):
+        def attention(*given):
+            raise error
 
+        monkeypatch.setattr(timing, "attention", attention)
 
-def test_sweep_measures_each_kind_and_leaves_gaps(demo):
-    """The sweep that a GPU runs, here on the CPU with a stub clock: gradients flow, missing kernels become nan."""
-    d = demo("attention/flash_attention_timing")
-    ran = []
-    rows = d.sweep(("naive", "math", "flash", "cudnn"), (16, 32), batch=1, heads=2, head_dim=8, causal=True,
-                   backward=True, device="cpu", dtype=torch.float32, seconds=lambda work: ran.append(work()) or 0.5,
-                   peak_bytes=lambda work: 100)
-    assert len(ran) == 6
-    assert all(len(grads) == 3 for grads in ran)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(ran[0], ran[2], strict=True))
-    assert rows["flash"]["flops"] == [3.5 * 2 * 2 * n * n * 8 / 0.5 for n in (16, 32)]
-    assert all(math.isnan(x) for x in rows["cudnn"]["seconds"] + rows["cudnn"]["bytes"])
-
-
-def test_growth_skips_what_was_not_measured(demo):
-    """Growth is taken only over measured doublings from the starting length."""
-    growth = demo("attention/flash_attention_timing").growth
-    assert growth([1, 9, 18, math.nan, 80], (512, 1024, 2048, 4096, 8192), 1024) == ([2], [2048])
+    fails(torch.OutOfMemoryError("no room"))
+    took, peak, why = timing.measure("flash", 16)
+    assert math.isnan(took) and math.isnan(peak) and why == "out of memory"
+    fails(RuntimeError("a launch failed"))
+    with pytest.raises(RuntimeError, match="a launch failed"):
+        timing.measure("flash", 16)
 
 
-def test_judge_tells_quadratic_memory_from_linear(demo):
-    """The GPU's verdict breaks where flash's memory grows with n² and holds where it grows with n."""
-    import pytest
-
-    d = demo("attention/flash_attention_timing")
-    lengths = (2048, 4096, 8192)
-    naive = {"seconds": [4, 16, 64], "bytes": [4, 16, 64]}
-    d.judge({"naive": naive, "flash": {"seconds": [1, 4, 16], "bytes": [1, 2, 4]}}, lengths)
-    with pytest.raises(AssertionError, match="flash: growth of peak memory"):
-        d.judge({"naive": naive, "flash": {"seconds": [1, 4, 16], "bytes": [1, 4, 16]}}, lengths)
-    with pytest.raises(AssertionError, match="time of naive over flash"):
-        d.judge({"naive": naive, "flash": {"seconds": [4, 16, 64], "bytes": [1, 2, 4]}}, lengths)
+def test_judge_tells_quadratic_memory_from_linear(timing):
+    """The verdict breaks where the fused kernel's memory grows with n², or where it is no faster, and leaves gaps out."""
+    nothing = (math.nan, math.nan, "out of memory")
+    rows = {"written out": {2048: (4, 4, ""), 4096: (16, 16, ""), 8192: nothing},
+            "flash": {2048: (1, 1, ""), 4096: (4, 2, ""), 8192: (16, 4, "")}}
+    timing.judge(rows, "flash")
+    with pytest.raises(AssertionError, match="peak memory at n over that at n/2"):
+        timing.judge(rows | {"flash": {2048: (1, 1, ""), 4096: (4, 4, "")}}, "flash")
+    with pytest.raises(AssertionError, match="time written out over fused"):
+        timing.judge(rows | {"flash": {2048: (4, 1, ""), 4096: (16, 2, "")}}, "flash")

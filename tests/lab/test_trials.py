@@ -1,6 +1,7 @@
 """Claims run once more: with drawn parameters, for a drill, or with a function that a learner wrote."""
 
 import ast
+import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from studyapp.errors import DemoError
+from studyapp.lab.claim_process import load
 from studyapp.lab.client import LabClient
 from studyapp.lab.collect import RunFold, collect
 from studyapp.lab.demo import Demo
@@ -110,6 +112,15 @@ async def test_a_written_function_stands_in_the_file_s_place(lab: LabClient, wri
     assert theirs.state in {"broken", "crashed"}
     with pytest.raises(DemoError, match="has no exercise"):
         lab.run(demo, replace={"claim_one": right})
+
+
+def test_the_source_of_a_written_function_can_be_read(write: Callable[..., Demo]) -> None:
+    """A written function and those left alone give their own source and lines, as Triton and tracebacks ask for them."""
+    demo = write(SOURCE)
+    module = load(demo.path, {"double": written(demo.exercise("double"), "return x + x  # written")})
+    assert inspect.getsource(module.double).splitlines()[-1].strip() == "return x + x  # written"
+    assert inspect.getsource(module.claim_one) == inspect.getsource(load(demo.path).claim_one)
+    assert module.double.__code__.co_firstlineno == 1
 
 
 @pytest.mark.parametrize(

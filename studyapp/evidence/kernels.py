@@ -1,0 +1,38 @@
+"""Triton for a demo's kernels: compiled where there is a CUDA card, run by Triton's interpreter on a processor.
+
+Without Triton a demo that imports this is read as well: `tl` is None and its claims, marked `@needs("triton")`, are skipped.
+"""
+
+import importlib
+import importlib.util
+from typing import Any
+
+import torch
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+"""Where a kernel's tensors stand."""
+
+tl: Any = None
+if importlib.util.find_spec("triton"):
+    import triton
+    import triton.language as tl
+
+
+def jit(function: Any) -> Any:
+    """`triton.jit`, interpreted on a processor; the function itself where Triton is missing."""
+    return function if tl is None else triton.jit(function)
+
+
+def _interpret() -> None:
+    """Have Triton interpret what is decorated from here on.
+
+    The sums and maxima of triton.language are decorated too, and were while torch._dynamo imported it: they are made again.
+    """
+    if not triton.knobs.runtime.interpret:
+        triton.knobs.runtime.interpret = True
+        importlib.reload(triton.language.standard)
+        importlib.reload(triton.language)
+
+
+if tl is not None and DEVICE == "cpu":
+    _interpret()
