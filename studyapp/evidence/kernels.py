@@ -12,10 +12,9 @@ import torch
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 """Where a kernel's tensors stand."""
 
-tl: Any = None
-if importlib.util.find_spec("triton"):
-    import triton
-    import triton.language as tl
+_found = importlib.util.find_spec("triton") is not None
+triton: Any = importlib.import_module("triton") if _found else None
+tl: Any = importlib.import_module("triton.language") if _found else None
 
 
 def jit(function: Any) -> Any:
