@@ -1,249 +1,175 @@
-r"""A causal mask lets one forward pass train every position, because no position can see what it must predict.
+r"""Under a causal mask no position sees what it must predict, through any number of layers.
 
-有了因果掩码，一次前向就能训练所有位置，因为任何位置都看不到自己要预测的内容。
+有了因果掩码，无论多少层，任何位置都看不到自己要预测的内容。
 
-Vaswani et al. 2017, §3.2.3. `ahead` is how far beyond itself a position may look: 0 is causal, −1 and 1 are the two
-off-by-one mistakes, and anything from `tokens` − 1 on is bidirectional. Turn `layers`: one step of leak a layer adds up.
+Vaswani et al. 2017, §3.2.3. `ahead` is how far beyond itself a position may look: 0 is causal. Turn
+it to 1: every layer leaks one future token more. At −1 the first query would have no key.
+`ahead` 是一个位置能往后多看几个：0 就是因果。改为 1：每多一层就多泄露一个未来的 token。若是 −1，第一个 query
+就没有 key 可看。
 """
-
-import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studyapp.evidence import expect, heatmap, lines, main, show, table
+from studyapp.evidence import between, breaks, each, exercise, expect, heatmap, lines, main, show, table
+
+F64 = torch.float64
 
 
-def visible(tokens: int, ahead: int) -> Tensor:
-    """(tokens, tokens) booleans: may query i look at key j? Yes where j ≤ i + ahead."""
-    return torch.ones(tokens, tokens, dtype=torch.bool).tril(ahead)
+@exercise(claims=("the_layers_are_pytorchs", "jacobian_is_lower_triangular"),
+          wrong=("looks_one_ahead", "hides_itself", "masks_the_past"))
+def visible(tokens: int) -> Tensor:
+    """The causal mask (tokens, tokens): True where query i (row) may look at key j (column).
+
+    因果掩码 (tokens, tokens)：第 i 个 query（行）可以看第 j 个 key（列）处为 True。"""
+    return torch.ones(tokens, tokens, dtype=torch.bool).tril()
 
 
-def attention_weights(q: Tensor, k: Tensor, ahead: int) -> Tensor:
-    """softmax of q kᵀ/√d over the visible keys; q, k (…, tokens, d)."""
-    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-    return scores.masked_fill(~visible(q.shape[-2], ahead), -torch.inf).softmax(-1)
+def seen(tokens: int, ahead: int) -> Tensor:
+    """`visible`, or moved by `ahead` keys."""
+    return visible(tokens) if ahead == 0 else torch.ones(tokens, tokens, dtype=torch.bool).tril(ahead)
 
 
-class Block(nn.Module):
-    """One pre-norm Transformer layer."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.qkv, self.o = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
-        self.ffn = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x: Tensor, ahead: int) -> Tensor:
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (b, h, n, d)
-        x = x + self.o((attention_weights(q, k, ahead) @ v).transpose(1, 2).flatten(2))
-        return x + self.ffn(self.norm2(x))
+def layer(x: Tensor, block: nn.TransformerEncoderLayer, ahead: int) -> Tensor:
+    """One pre-norm layer on x (tokens, width) with PyTorch's weights, the attention written out."""
+    own, h = block.self_attn, block.norm1(x)
+    q, k, v = F.linear(h, own.in_proj_weight, own.in_proj_bias).unflatten(-1, (3, own.num_heads, -1)).permute(1, 2, 0, 3)
+    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5                # (heads, tokens, tokens)
+    p = scores.masked_fill(~seen(len(x), ahead), -torch.inf).softmax(-1)
+    x = x + own.out_proj((p @ v).transpose(0, 1).flatten(1))
+    return x + block.linear2(block.activation(block.linear1(block.norm2(x))))
 
 
-class Decoder(nn.Module):
-    """Tokens to next-token logits, with learned positions."""
-
-    def __init__(self, vocabulary: int, tokens: int, width: int, heads: int, layers: int) -> None:
-        super().__init__()
-        self.token, self.position = nn.Embedding(vocabulary, width), nn.Embedding(tokens, width)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
-        self.out = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, vocabulary, bias=False))
-
-    def embed(self, x: Tensor) -> Tensor:
-        return self.token(x) + self.position.weight[: x.shape[1]]  # (b, n, width)
-
-    def forward(self, x: Tensor, ahead: int = 0, embedded: bool = False) -> Tensor:
-        x = x if embedded else self.embed(x)
-        for block in self.blocks:
-            x = block(x, ahead)
-        return self.out(x)  # (b, n, vocabulary)
+def stack(x: Tensor, blocks: list[nn.TransformerEncoderLayer], ahead: int = 0) -> Tensor:
+    """All layers, (tokens, width)."""
+    for block in blocks:
+        x = layer(x, block, ahead)
+    return x
 
 
-def influence(model: Decoder, x: Tensor, ahead: int) -> Tensor:
-    """(tokens, tokens): the norm of d logits at position i / d embedding at position j."""
-    jacobian = torch.autograd.functional.jacobian(lambda e: model(e, ahead, embedded=True)[0], model.embed(x))
-    return jacobian[:, :, 0].norm(dim=(1, 3))  # from (n, vocabulary, 1, n, width)
+RANGES = {
+    "tokens": between(4, 32),
+    "width": between(8, 64, multiple_of="heads"),
+    "heads": between(1, 4),
+    "layers": between(1, 3),
+    "depths": each(between(1, 3), at_most=3, rising=True),
+    "ahead": between(0, 32),
+}
+ONE_AHEAD = breaks(ahead=1, en="Each layer then hands on one token of the future.",
+                   zh="那样每一层都会传来一个未来的 token。")
+BIDIRECTIONAL = breaks(ahead=32, en="With every key visible each position sees the whole sequence.",
+                       zh="所有 key 都可见，每个位置就看得到整条序列。")
 
 
-def train(model: Decoder, batch, ahead: int, steps: int, shift: int = 1) -> tuple[Tensor, Tensor]:
-    """Each step's loss and its standard error; `batch` gives fresh tokens, and a label stands `shift` tokens on."""
-    optimiser, losses = torch.optim.Adam(model.parameters(), lr=0.01), []
-    for _ in range(steps):
-        x = batch()
-        inputs, labels = x[:, :-1], x[:, shift:][:, : x.shape[1] - 1]
-        loss = F.cross_entropy(model(inputs, ahead).transpose(1, 2), labels, reduction="none")
-        optimiser.zero_grad()
-        loss.mean().backward()
-        optimiser.step()
-        losses.append(torch.stack([loss.mean(), loss.std() / loss.numel() ** 0.5]).detach())
-    return torch.stack(losses).unbind(1)
+def model(width: int, heads: int, layers: int) -> list[nn.TransformerEncoderLayer]:
+    """Layers as PyTorch initialises them, without dropout."""
+    return [nn.TransformerEncoderLayer(width, heads, 2 * width, 0.0, F.gelu, batch_first=True, norm_first=True, dtype=F64)
+            for _ in range(layers)]
 
 
-def claim_future_edit_leaves_the_past_unchanged(tokens=10, vocabulary=10, width=32, heads=2, layers=2):
-    """Under the causal mask editing a token moves no earlier output, and every output from there on; without the mask
-    it moves all of them.
-
-    有因果掩码时，改动一个 token 不影响更早位置的输出，只影响该位置及之后的输出；没有掩码则全部改变。"""
-    model = Decoder(vocabulary, tokens, width, heads, layers).double()
-    x = torch.randint(vocabulary, (1, tokens))
-    moved = {}
-    for name, ahead in (("causal", 0), ("bidirectional", tokens)):
-        rows = []
-        for t in range(tokens):
-            edited = x.clone()
-            edited[0, t] = (edited[0, t] + 1) % vocabulary
-            rows.append((model(edited, ahead) - model(x, ahead))[0].abs().amax(-1).detach())
-        moved[name] = torch.stack(rows)  # (edited token, position)
-    show(heatmap(moved["causal"], x_label="position", y_label="edited token", title="change of the logits, causal"))
-    show(heatmap(moved["bidirectional"], x_label="position", y_label="edited token", title="the same without a mask"))
-    past = torch.ones(tokens, tokens).tril(-1).bool()
-    expect("causal: largest change before the edited token", moved["causal"][past].max(), at_most=1e-12)
-    expect("causal: smallest change from it on", moved["causal"][~past].min(), at_least=1e-9)
-    expect("bidirectional: smallest change before it", moved["bidirectional"][past].min(), at_least=1e-9)
+def influence(x: Tensor, blocks: list[nn.TransformerEncoderLayer], ahead: int) -> Tensor:
+    """(tokens, tokens): |d of a random combination of output i / d input j|, 0 exactly where none."""
+    x = x.detach().requires_grad_()
+    out = (stack(x, blocks, ahead) @ torch.randn(x.shape[1], dtype=F64)).unbind()
+    return torch.stack([torch.autograd.grad(o, x, retain_graph=True)[0].norm(dim=1) for o in out])
 
 
-def claim_jacobian_is_lower_triangular(tokens=10, vocabulary=10, width=32, heads=2, layers=2):
-    """d output i / d input j is exactly zero for j > i and not zero for j = i: a position sees itself.
+def claim_the_layers_are_pytorchs(tokens=10, width=32, heads=2, layers=2):
+    """The written-out layers with this mask are nn.TransformerEncoderLayer with PyTorch's causal
+    mask.
+
+    按此掩码写出的各层，就是用 PyTorch 因果掩码的 nn.TransformerEncoderLayer。"""
+    x, blocks = torch.randn(tokens, width, dtype=F64), model(width, heads, layers)
+    mask, theirs = nn.Transformer.generate_square_subsequent_mask(tokens, dtype=F64), x[None]
+    for block in blocks:
+        theirs = block(theirs, src_mask=mask)
+    show(heatmap(seen(tokens, 0).float(), x_label="key", y_label="query", title="what may be seen"))
+    # float64 keeps 1e-16 of numbers of size 10
+    expect("output less PyTorch's", (stack(x, blocks) - theirs[0]).abs().max(), equals=0, within=1e-11)
+
+
+@ONE_AHEAD
+@BIDIRECTIONAL
+def claim_jacobian_is_lower_triangular(tokens=10, width=32, heads=2, layers=2, ahead=0):
+    """d output i / d input j is exactly zero for j > i and not zero for j = i: a position sees
+    itself.
 
     输出 i 对输入 j 的导数在 j > i 时严格为零，在 j = i 时不为零：每个位置看得到自己。"""
-    model = Decoder(vocabulary, tokens, width, heads, layers).double()
-    size = influence(model, torch.randint(vocabulary, (1, tokens)), 0)
-    show(heatmap(size.log10().clamp(min=-6), x_label="input j", y_label="output i", title="log10 |d output/d input|"))
+    size = influence(torch.randn(tokens, width, dtype=F64), model(width, heads, layers), ahead)
+    show(heatmap(size.clamp(min=1e-9).log10(), x_label="input j", y_label="output i", title="log10 |d output/d input|"))
     future = torch.ones(tokens, tokens).triu(1).bool()
-    expect("largest block above the diagonal", size[future].max(), equals=0)
-    expect("smallest block on the diagonal", size.diagonal().min(), at_least=1e-9)
-    expect("smallest block below the diagonal", size[~future].min(), at_least=1e-9)
+    expect("derivatives by later inputs", size[future], equals=0)
+    expect("derivatives by the own input that are not zero", (size.diagonal() > 0).sum(), equals=tokens)
+    expect("derivatives by earlier inputs that are not zero", (size.tril(-1) > 0).sum(), equals=tokens * (tokens - 1) // 2)
 
 
-def claim_off_by_one_mask_leaks_or_breaks(tokens=10, vocabulary=10, width=32, heads=2, layers=2):
-    """A mask one step too wide leaks one future token a layer; one step too narrow leaves the first query no key: a
-    softmax written out gives NaN, PyTorch's fused attention silently gives zeros.
+@ONE_AHEAD
+@BIDIRECTIONAL
+def claim_future_edit_leaves_the_past_unchanged(tokens=10, width=32, heads=2, layers=2, ahead=0):
+    """Editing a token moves no earlier output of the whole stack, and every output from it on.
 
-    掩码宽一格，每层泄露一个未来 token；窄一格，第一个 query 没有 key 可看：手写的 softmax 得到 NaN，而 PyTorch 的融合注意力
-    会不声不响地给出零。"""
-    model = Decoder(vocabulary, tokens, width, heads, layers).double()
-    x = torch.randint(vocabulary, (1, tokens))
-    reach, broken, steps = [], [], (0, 1, -1)
-    for ahead in steps:
-        size = influence(model, x, ahead)
-        seen = (size > 0).nonzero()
-        reach.append((seen[:, 1] - seen[:, 0]).max() if len(seen) else math.nan)
-        broken.append(model(x, ahead).isnan().any(-1).sum())
-    show(table({"keys visible": ["j ≤ i", "j ≤ i + 1", "j ≤ i − 1"], "furthest future token seen": reach,
-                "positions NaN": broken}, title=f"{layers} layers"))
-    expect("future tokens seen, right mask", reach[0], equals=0)
-    expect("future tokens seen, one step too wide", reach[1], equals=min(layers, tokens - 1))
-    expect("positions that are NaN", broken[:2], equals=0)
-    expect("positions that are NaN, one step too narrow", broken[2], at_least=1)
-    q, k, v = torch.randn(3, 1, tokens, width // heads)
-    fused = F.scaled_dot_product_attention(q, k, v, attn_mask=visible(tokens, -1))
-    expect("PyTorch's output for the query without a key", fused[0, 0].abs().max(), equals=0)
+    改动一个 token，整个网络更早位置的输出都不变，该位置及之后的输出都变。"""
+    x, blocks = torch.randn(tokens, width, dtype=F64), model(width, heads, layers)
+    rows = []
+    for t in range(tokens):
+        edited = x.clone()
+        edited[t] = torch.randn(width, dtype=F64)
+        rows.append((stack(edited, blocks, ahead) - stack(x, blocks, ahead)).abs().amax(1).detach())
+    moved = torch.stack(rows)                                            # (edited token, position)
+    show(heatmap(moved, x_label="position", y_label="edited token", title="change of the output"))
+    past = torch.ones(tokens, tokens).tril(-1).bool()
+    expect("change before the edited token", moved[past], equals=0, within=1e-12)
+    expect("outputs from the edited token on that change", (moved[~past] > 1e-12).sum(), equals=int((~past).sum()))
 
 
-def claim_allowed_pairs_are_n_n_plus_1_over_2(lengths=(1, 2, 8, 64, 512), d=16):
-    """The causal mask leaves n(n + 1)/2 of the n² query-key pairs: 3 of 4 for two tokens, nearly half for many.
+@ONE_AHEAD
+@BIDIRECTIONAL
+def claim_teacher_forcing_equals_stepwise_decoding(tokens=10, width=32, heads=2, layers=2, ahead=0):
+    """One pass over the sequence gives at every position the output of a pass over that prefix
+    alone, so all next-token predictions are trained at once.
 
-    因果掩码在 n² 个 query-key 对中留下 n(n + 1)/2 个：两个 token 时是 4 个中的 3 个，token 多时接近一半。"""
-    drawn = [torch.randn(2, n, d) for n in lengths]
-    used = [(attention_weights(q, k, 0) > 0).sum() for q, k in drawn]
-    show(table({"tokens": lengths, "pairs with weight": used, "of all pairs": [u / n**2 for u, n in zip(used, lengths, strict=True)]}))
-    expect("pairs with weight", used, equals=[n * (n + 1) // 2 for n in lengths], at=("tokens", lengths))
-
-
-def claim_teacher_forcing_equals_stepwise_decoding(tokens=10, vocabulary=10, width=32, heads=2, layers=2):
-    """One pass over the whole sequence gives, at every position, the logits of a pass over that prefix alone; without
-    the mask only the last position agrees.
-
-    对整个序列做一次前向，每个位置的 logits 都等于只对该前缀做前向的结果；没有掩码则只有最后一个位置相符。"""
-    model = Decoder(vocabulary, tokens, width, heads, layers).double()
-    x = torch.randint(vocabulary, (1, tokens))
-    gaps = {}
-    for name, ahead in (("causal", 0), ("bidirectional", tokens)):
-        stepwise = torch.stack([model(x[:, : t + 1], ahead)[0, -1] for t in range(tokens)])
-        gaps[name] = (model(x, ahead)[0] - stepwise).abs().amax(-1).detach()
-    show(table({"position": range(tokens), **{f"difference, {name}": g for name, g in gaps.items()}},
-               title=f"1 pass over {tokens} positions against {tokens} passes over {tokens * (tokens + 1) // 2}"))
-    expect("causal: one pass less step by step", gaps["causal"], at_most=1e-12, at=("position", range(tokens)))
-    expect("bidirectional: the same, before the last", gaps["bidirectional"][:-1], at_least=1e-9,
-           at=("position", range(tokens - 1)))
+    对整条序列做一次前向，每个位置的输出都等于只对该前缀做前向的结果，所以可以一次训练全部的下一 token 预测。"""
+    x, blocks = torch.randn(tokens, width, dtype=F64), model(width, heads, layers)
+    stepwise = torch.stack([stack(x[: t + 1], blocks, ahead)[-1] for t in range(tokens)])
+    gaps = (stack(x, blocks, ahead) - stepwise).abs().amax(1).detach()
+    whole = (stack(x, blocks, 32) - torch.stack([stack(x[: t + 1], blocks, 32)[-1] for t in range(tokens)])).abs().amax(1)
+    show(lines("position", range(tokens), {"causal": gaps, "without a mask": whole.detach()}, y_label="one pass less step by step"))
+    expect("one pass less step by step", gaps, equals=0, within=1e-11, at=("position", range(tokens)))
 
 
-def claim_decode_step_needs_no_mask(tokens=10, d=16, new=(1, 3, 10)):
-    """The last query over all keys needs no mask; PyTorch's is_causal aligns a non-square mask at the top left, so over
-    a cache it hides from the last query all but the first key.
+@breaks(ahead=0, en="The right mask leaks nothing.", zh="正确的掩码什么也不泄露。")
+def claim_off_by_one_mask_leaks_or_breaks(depths=(1, 2, 3), tokens=10, width=32, heads=2, ahead=1):
+    """A mask one step too wide leaks one future token per layer; one step too narrow leaves the
+    first query no key: NaN written out, silent zeros from PyTorch's SDPA.
 
-    最后一个 query 对全部 key 做注意力无需掩码；PyTorch 的 is_causal 把非方阵掩码按左上角对齐，配合 cache 使用时，
-    最后一个 query 只剩第一个 key 可见。"""
-    q, k, v = torch.randn(3, 1, tokens, d, dtype=torch.float64)
-    whole = F.scaled_dot_product_attention(q, k, v, is_causal=True)
-    unmasked, top_left, bottom_right = [], [], []
-    for m in new:  # the last m queries over all `tokens` keys, as when m tokens are appended to a cache
-        want, last = whole[:, -m:], q[:, -m:]
-        shifted = torch.ones(m, tokens, dtype=torch.bool).tril(tokens - m)
-        unmasked.append((F.scaled_dot_product_attention(last, k, v) - want).abs().max())
-        top_left.append((F.scaled_dot_product_attention(last, k, v, is_causal=True) - want).abs().max())
-        bottom_right.append((F.scaled_dot_product_attention(last, k, v, attn_mask=shifted) - want).abs().max())
-    show(table({"new queries": new, "error, no mask": unmasked, "error, is_causal": top_left,
-                "error, mask shifted to the bottom right": bottom_right}, title=f"over {tokens} keys"))
-    alone = F.scaled_dot_product_attention(q[:, -1:], k, v) - whole[:, -1:]
-    first = F.scaled_dot_product_attention(q[:, -1:], k, v, is_causal=True) - v[:, :1]
-    expect("one new query without a mask, less the last row of the whole", alone.abs().max(), at_most=1e-12)
-    expect("one new query with is_causal, less the first value", first.abs().max(), at_most=1e-12)
-    expect("error of the shifted mask", bottom_right, at_most=1e-12, at=("new queries", new))
+    掩码宽一格，每层泄露一个未来 token；窄一格，第一个 query 没有 key 可看：手写的 softmax 得到 NaN，PyTorch 的 SDPA
+    不声不响地给出零。"""
+    x, reach = torch.randn(tokens, width, dtype=F64), []
+    for depth in depths:
+        met = (influence(x, model(width, heads, depth), ahead) > 0).nonzero()
+        reach.append((met[:, 1] - met[:, 0]).max())
+    show(table({"layers": depths, "furthest future token seen": reach}))
+    expect("furthest future token seen", reach, equals=[min(depth, tokens - 1) for depth in depths], at=("layers", depths))
+    narrow = layer(x, model(width, heads, 1)[0], -1)
+    expect("first output, one step too narrow", narrow[0], equals="nan")
+    q, k, v = torch.randn(3, 1, tokens, width)
+    expect("the same from SDPA", F.scaled_dot_product_attention(q, k, v, seen(tokens, -1))[0, 0], equals=0)
 
 
-def claim_leak_beats_the_entropy(tokens=10, vocabulary=10, width=32, heads=2, steps=40):
-    """On uniformly random tokens a causal model's loss stays at ln V; with a mask one step too wide, or labels not
-    shifted, it falls far below, which only a look at the answer allows.
-
-    token 均匀随机时，因果模型的损失停在 ln V；掩码宽一格，或标签没有错开一位，损失就远低于 ln V，只有偷看答案才做得到。"""
-    entropy = math.log(vocabulary)
-    curves, errors = {}, {}
-    for name, ahead, shift in (("causal", 0, 1), ("one step too wide", 1, 1), ("labels not shifted", 0, 0)):
-        model = Decoder(vocabulary, tokens, width, heads, layers=1)
-        curves[name], errors[name] = train(model, lambda: torch.randint(vocabulary, (32, tokens + 1)), ahead, steps, shift)
-    show(lines("step", range(steps), {**curves, "ln V": [entropy] * steps}, y_label="loss"))
-    tail = {name: c[-10:].mean() for name, c in curves.items()}
-    noise = errors["causal"][-10:].square().mean().sqrt() / 10**0.5
-    expect("loss, causal", tail["causal"], at_least=entropy - 5 * noise)
-    expect("loss, one step too wide", tail["one step too wide"], at_most=entropy / 2)
-    expect("loss, labels not shifted", tail["labels not shifted"], at_most=entropy / 2)
-
-
-def claim_free_running_departs_at_the_first_error(tokens=10, vocabulary=10, width=32, heads=2, steps=40, samples=256):
-    """Fed its own greedy tokens, a model stays on the reference until the first token that teacher forcing gets wrong,
-    and ends far less accurate than teacher forcing says.
-
-    用自己贪心生成的 token 作输入时，模型在 teacher forcing 第一次出错之前与参考序列完全一致，最终准确率远低于
-    teacher forcing 显示的数值。"""
-    rule = torch.stack([torch.randperm(vocabulary) for _ in range(vocabulary)])
-
-    def batch(size: int = 128) -> Tensor:
-        x = torch.randint(vocabulary, (size, 2))
-        for _ in range(tokens - 1):
-            x = torch.cat([x, rule[x[:, -1:], x[:, -2:-1]]], 1)  # the next token follows from the last two
-        return x
-
-    model = Decoder(vocabulary, tokens, width, heads, layers=1)
-    train(model, batch, 0, steps)
-    x = batch(samples)
-    forced = model(x[:, :-1]).argmax(-1)[:, 1:] == x[:, 2:]  # (samples, tokens − 1), prefixes from the reference
-    own = x[:, :2]
-    for _ in range(tokens - 1):
-        own = torch.cat([own, model(own)[:, -1:].argmax(-1)], 1)  # prefixes from the model itself
-    free = own[:, 2:] == x[:, 2:]
-    still_right = forced.long().cumprod(1).double().mean(0)
-    still_on = free.long().cumprod(1).double().mean(0)
-    accuracy = {"teacher forced": forced.double().mean(0), "free running": free.double().mean(0)}
-    show(lines("generated token", range(1, tokens), {**accuracy, "no error so far": still_right}, y_label="share right"))
-    expect("still on the reference, less: no teacher-forced error so far", still_on - still_right, equals=0,
-           at=("token", range(1, tokens)))
-    half = tokens // 2
-    expect("accuracy of the later half, teacher forced less free running",
-           accuracy["teacher forced"][half:].mean() - accuracy["free running"][half:].mean(), at_least=0.1)
-
+ZH = {
+    "nan": "nan", "what may be seen": "可以看的地方", "output less PyTorch's": "输出与 PyTorch 的之差",
+    "input j": "输入 j", "output i": "输出 i", "log10 |d output/d input|": "log10 |d 输出/d 输入|",
+    "derivatives by later inputs": "对靠后输入的导数",
+    "derivatives by the own input that are not zero": "对自身输入的导数中不为零的个数",
+    "derivatives by earlier inputs that are not zero": "对靠前输入的导数中不为零的个数",
+    "position": "位置", "edited token": "被改动的 token", "change of the output": "输出的变化",
+    "change before the edited token": "被改动 token 之前的变化",
+    "outputs from the edited token on that change": "被改动 token 及之后发生变化的输出数",
+    "causal": "因果", "without a mask": "不加掩码", "one pass less step by step": "一次前向与逐步计算之差",
+    "layers": "层数", "furthest future token seen": "看到的最远未来 token",
+    "first output, one step too narrow": "窄一格时的第一个输出", "the same from SDPA": "SDPA 的同一输出",
+}
 
 if __name__ == "__main__":
     main()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 
 from studyapp.evidence import on_ranks
 from studyapp.evidence.tools import (
+    Adam,
     SlowMemory,
     collectives,
     finite_difference,
@@ -150,3 +151,21 @@ def test_a_named_model_is_its_row() -> None:
     assert (row["layers"], row["kv_heads"], row["d_head"], row["attention"]["kind"]) == (32, 32, 128, "mha")
     with pytest.raises(KeyError):
         named_model("llama-7")
+
+
+def test_adam_takes_torchs_steps() -> None:
+    """Twenty steps on two tensors of different size end where torch.optim.Adam's do."""
+    start = [torch.randn(3, 4, dtype=torch.float64), torch.randn(5, dtype=torch.float64)]
+    ours, theirs = ([t.clone().requires_grad_() for t in start] for _ in range(2))
+
+    def loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a.square() * torch.arange(12).view(3, 4)).sum() + b.exp().sum()
+
+    adam, reference = Adam(ours, lr=0.05), torch.optim.Adam(theirs, lr=0.05)
+    for _ in range(20):
+        adam.step(loss(*ours))
+        reference.zero_grad()
+        loss(*theirs).backward()
+        reference.step()
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b)
