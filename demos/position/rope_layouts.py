@@ -9,7 +9,7 @@ coordinates in another pairing are another rotation. 关掉 `permuted`：坐标�
 import torch
 from torch import Tensor
 
-from studyapp.evidence import between, breaks, expect, lines, main, show
+from studyapp.evidence import between, breaks, exercise, expect, lines, main, show
 
 F64 = torch.float64
 
@@ -20,8 +20,15 @@ def interleaved(x: Tensor, angle: Tensor) -> Tensor:
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
 
 
+@exercise(
+    claims=("complex_form_agrees",), wrong=("turns_backwards", "repeats_each_angle", "swaps_without_sign"),
+)
 def halves(x: Tensor, angle: Tensor) -> Tensor:
-    """Pairs (x_0, x_{d/2}), (x_1, x_{d/2+1}), …: rotate_half of transformers."""
+    """RoPE in the layout of transformers: coordinate i is paired with i + d/2, and the pair turns by
+    angle i from the first towards the second. x (n, d), angle (n, d/2), result (n, d).
+
+    transformers 的 RoPE 布局：第 i 维与第 i + d/2 维成对，按第 i 个角由前者转向后者。x 为 (n, d)，angle 为
+    (n, d/2)，结果为 (n, d)。"""
     first, second = x.chunk(2, -1)
     both = angle.repeat(1, 2)                                             # (n, d)
     return x * both.cos() + torch.cat((-second, first), -1) * both.sin()

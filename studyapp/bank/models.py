@@ -49,7 +49,7 @@ class Attention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     bias: bool = False
     sink: bool = False
     gate: bool = False
-    key_is_value: bool = False
+    shared_kv_projection: bool = False
 
 
 class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -170,7 +170,7 @@ def cached_numbers(model: Model) -> int | None:
     Keys of an indexer, the state of linear layers and a window's fixed part are not in it.
     """
     attention = model.attention
-    if attention is None or model.layers is None or attention.key_is_value:
+    if attention is None or model.layers is None or attention.shared_kv_projection:
         return None
     uniform = not attention.ratio and not attention.window
     layers = attention.full_layers if attention.full_layers is not None else model.layers if uniform else None
@@ -214,7 +214,7 @@ def counted_parameters(model: Model) -> int | None:
         and model.position.kind == "rope"
     )
     a = model.attention
-    if not simple or a is None or a.sparse or a.sink or a.gate or a.key_is_value or a.other not in (None, "window"):
+    if not simple or a is None or a.sparse or a.sink or a.gate or a.shared_kv_projection or a.other not in (None, "window"):
         return None
     width, layers, vocabulary, ffn, norm = model.width, model.layers, model.vocabulary, model.ffn, model.norm
     if width is None or layers is None or vocabulary is None or model.tied is None or ffn is None or norm is None:

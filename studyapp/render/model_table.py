@@ -273,7 +273,7 @@ def facts(model: Model, language: str) -> list[tuple[str, str]]:
     """All that is known of one model, as label and text, in the order of the columns; what is unknown is left out."""
     t = Translations.load(language)
     rows = [(t(f"models.column_{name}"), text) for name, c in COLUMNS.items() if (text := c.cell(model, t))]
-    flags = ("bias", "sink", "gate", "key_is_value")
+    flags = ("bias", "sink", "gate", "shared_kv_projection")
     if extras := [t(f"models.{flag}") for flag in flags if model.attention and getattr(model.attention, flag)]:
         rows.append((t("models.extras"), _list(t, extras)))
     if model.note:
