@@ -13,7 +13,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show,
+    Drill,
+    bars,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
 )  # fmt: skip
 
 F64 = torch.float64

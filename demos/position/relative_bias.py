@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import (
-    between, breaks, exercise, expect, heatmap, lines, main, one_of, show,
+    between,
+    breaks,
+    exercise,
+    expect,
+    heatmap,
+    lines,
+    main,
+    one_of,
+    show,
 )  # fmt: skip
 
 F64 = torch.float64

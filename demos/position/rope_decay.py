@@ -7,6 +7,8 @@ S_j = Σ_(i<j) e^(i·distance·θ_i). Barbero et al. 2024 doubt that decay is wh
 pairs turn alike, and nothing decays. 把 `base` 改为 1：所有维度对转得一样快，什么也不衰减。
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -97,7 +99,7 @@ def claim_decay_is_on_average_not_monotone(d_head=128, base=10000.0, furthest=40
     ones = torch.ones(1, d_head, dtype=F64)
     curve = scores(ones, ones, torch.arange(furthest), base)[0]                        # (furthest,)
     edges = [0, 64, *(2**e for e in range(7, 13) if 2**e < furthest), furthest]
-    means = torch.stack([curve[a:b].mean() for a, b in zip(edges, edges[1:], strict=False)])
+    means = torch.stack([curve[a:b].mean() for a, b in pairwise(edges)])
     show(lines("distance", range(0, furthest, 16), {"score": curve[::16]}, y_label="q·k of all ones"),
          lines("up to distance", edges[1:], {"mean since the last": means}, log="x"))
     expect("mean over the first 64, of the score at 0", means[0] / d_head, at_least=0.4)

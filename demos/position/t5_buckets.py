@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, between, breaks, exercise, expect, lines, main, one_of, show,
+    Drill,
+    between,
+    breaks,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
 )  # fmt: skip
 
 

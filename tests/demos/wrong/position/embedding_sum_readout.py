@@ -1,5 +1,4 @@
 """What a learner might write instead."""
-# ruff: noqa: F821
 
 
 def read__dot_product(sums, rows):
