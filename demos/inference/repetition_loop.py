@@ -30,7 +30,7 @@ def next_token(base: Tensor, text: list[int], prior: float) -> Tensor:
     counts = prior * base[text[-1]]
     for last, following in pairwise(text):
         if last == text[-1]:
-            counts = counts + torch.nn.functional.one_hot(torch.tensor(following), len(base))
+            counts[following] += 1
     return counts / counts.sum()
 
 
