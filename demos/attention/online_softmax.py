@@ -176,6 +176,7 @@ ZH = {
     "difference from SDPA, keys rising": "与 SDPA 之差，分数递增",
     "difference from SDPA, keys shuffled": "与 SDPA 之差，key 打乱",
     "keys seen": "已见的 key 数",
+    "logsumexp": "logsumexp",
     "m + log l less logsumexp": "m + log l 与 logsumexp 之差",
     "1: the query may see the key": "1：该 query 可见该 key",
     "rows with a nan": "含 nan 的行数",

@@ -1,183 +1,139 @@
-r"""Attention is a dictionary lookup made soft: every value is returned, weighted by how well its key fits the query.
+r"""Attention is a dictionary lookup made soft: every value is returned, weighted by how well its
+key fits the query.
 
 注意力是「软」的字典查找：每个 value 都返回一点，权重取决于其 key 与 query 的匹配程度。
 
-Graves et al. 2014 (the sharpness β); Nadaraya 1964 and Watson 1964 (kernel regression); Vaswani et al. 2017, §3.2.1
-(β = 1/√d). Turn `betas` and `longest`.
+Graves et al. 2014 (the sharpness β); Vaswani et al. 2017, §3.2.1 (β = 1/√d). Turn `weights` to
+"raw scores": they sum to anything, and the output leaves the hull of the values.
+把 `weights` 改为 "raw scores"：权重之和不再是 1，输出会跑到 value 的凸包之外。
 """
-
-import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import expect, lines, main, show, table
+from studyapp.evidence import Drill, between, breaks, each, exercise, expect, lines, main, one_of, show, table
 
 F64 = torch.float64
 
 
-def lookup(query: Tensor, keys: Tensor, values: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """softmax(β q·k) over the keys, then the weighted sum of the values; returns the output and the weights."""
-    weights = (beta * query @ keys.T).softmax(-1)  # (m, n): one row a query, one column a key
-    return weights @ values, weights  # (m, d_v), (m, n)
+@exercise(claims=("equals_torch_sdpa", "order_of_the_pairs_does_not_matter"),
+          wrong=("softmax_over_the_queries", "forgets_beta", "masks_after_the_softmax"))
+def lookup(query: Tensor, keys: Tensor, values: Tensor, beta: float,
+           allowed: Tensor | None = None) -> Tensor:
+    """Attention with scale β: query (queries, d), keys (pairs, d), values (pairs, d_v), and where
+    given allowed (queries, pairs), True where a query may see a key; the output is (queries, d_v).
+
+    以 β 为 scale 的注意力：query (queries, d)、keys (pairs, d)、values (pairs, d_v)，allowed (queries, pairs)
+    若给出，True 表示该 query 可见该 key；输出为 (queries, d_v)。"""
+    scores = beta * query @ keys.T                                       # (queries, pairs)
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, -torch.inf)
+    return scores.softmax(-1) @ values                                   # (queries, d_v)
 
 
 def dictionary(pairs: int, d: int) -> tuple[Tensor, Tensor]:
-    """Unit keys (n, d) and values (n, d_v = 3)."""
+    """Keys of length 1 (pairs, d) and values (pairs, 3)."""
     return F.normalize(torch.randn(pairs, d, dtype=F64), dim=1), torch.randn(pairs, 3, dtype=F64)
 
 
-def beyond(out: Tensor, values: Tensor, directions: int = 64) -> Tensor:
-    """The share of outputs that lie further along some direction than every value: they have left the hull."""
-    u = torch.randn(values.shape[1], directions, dtype=F64)
-    return (out @ u > (values @ u).amax(0) + 1e-9).any(1).double().mean()
+RANGES = {
+    "pairs": between(2, 64), "d_head": between(2, 128), "queries": between(4, 512),
+    "betas": each(between(0.0, 100.0), at_least=2, rising=True),
+    "scale": one_of("1/√d", "1/d"), "weights": one_of("softmax", "raw scores"),
+    "moved": one_of("pairs", "keys alone"),
+}  # fmt: skip
 
 
-def claim_weights_are_a_convex_combination(pairs=6, d=8, queries=500, betas=(0.0, 1.0, 10.0, 100.0)):
-    """Softmax weights are ≥ 0 and sum to 1: the output never leaves the convex hull of the values; raw scores do.
+@breaks(scale="1/d", en="Divided by d, not by √d, the scores are flatter than torch's.",
+        zh="除以 d 而不是 √d，分数就比 torch 的平。")
+def claim_equals_torch_sdpa(pairs=6, d_head=8, queries=64, betas=(0.0, 1.0, 10.0), scale="1/√d"):
+    """F.scaled_dot_product_attention is this lookup with β as its scale, with a mask too; β is
+    1/√d unless told otherwise.
 
-    softmax 权重非负且和为 1：输出不会离开 value 的凸包；直接拿分数当权重则会。"""
-    (keys, values), q = dictionary(pairs, d), 3 * torch.randn(queries, d, dtype=F64)
-    out, weights = zip(*(lookup(q, keys, values, b) for b in betas), strict=True)
-    softened = [beyond(o, values) for o in out]
-    raw = beyond(q @ keys.T @ values, values)
-    rows = [(f"softmax, β = {b:g}", w.min(), w.sum(1).min(), w.sum(1).max(), s)
-            for b, w, s in zip(betas, weights, softened, strict=True)]
-    scores = q @ keys.T
-    rows.append(("raw scores", scores.min(), scores.sum(1).min(), scores.sum(1).max(), raw))
-    show(table(("weights", "smallest", "least row sum", "largest row sum", "outputs outside"), rows))
-    expect("smallest weight", [w.min() for w in weights], at_least=0, at=("β", betas))
-    expect("row sums", [(w.sum(1) - 1).abs().max() + 1 for w in weights], equals=1, within=1e-12, at=("β", betas))
-    expect("share of outputs outside the hull", softened, equals=0, at=("β", betas))
-    expect("share outside with raw scores", raw, at_least=0.5)
-
-
-def claim_beta_zero_returns_the_mean(pairs=6, d=8, beta=10.0):
-    """Where the scores do not differ, every value counts the same and the output is the mean of the values.
-
-    分数没有差别时，各 value 权重相同，输出就是 value 的平均。"""
-    (keys, values), q = dictionary(pairs, d), torch.randn(1, d, dtype=F64)
-    cases = {"β = 0": (q, keys, 0.0), "query 0": (q * 0, keys, beta), "equal keys": (q, keys[:1].expand(pairs, d), beta),
-             "none of these": (q, keys, beta)}
-    gaps = [(lookup(a, k, values, b)[0] - values.mean(0)).abs().max() for a, k, b in cases.values()]
-    show(table({"case": list(cases), "largest distance to the mean": gaps}))
-    expect("distance to the mean", gaps[:-1], equals=0, within=1e-12, at=("case", list(cases)[:-1]))
-    expect("distance where the scores differ", gaps[-1], at_least=1e-3)
+    F.scaled_dot_product_attention 就是以 scale 为 β 的这种查找，加掩码时也一样；不指定时 β = 1/√d。"""
+    (keys, values), q = dictionary(pairs, d_head), 3 * torch.randn(queries, d_head, dtype=F64)
+    allowed = torch.rand(queries, pairs) < 0.5
+    allowed[:, 0] = True                                                 # no query sees nothing
+    default = d_head**-0.5 if scale == "1/√d" else 1 / d_head
+    names, gaps = [], []
+    for mask in (None, allowed):
+        for given in (*betas, None):
+            theirs = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, scale=given)
+            ours = lookup(q, keys, values, default if given is None else given, mask)
+            names.append(("β = 1/√d" if given is None else f"β = {given:g}")
+                         + (", mask" if mask is not None else ""))
+            gaps.append((ours - theirs).abs().max())
+    show(lines("query", range(len(q)), {"lookup": ours[:, 0], "torch": theirs[:, 0]}))
+    # float64: outputs of size 3, from scores of up to 100 · 30 that rounding moves by 1e-16 each
+    expect("lookup less torch", gaps, equals=0, within=1e-11, at=("case", names))
 
 
-def claim_large_beta_is_a_hard_lookup(pairs=6, d=8, queries=500, betas=(0.0, 1.0, 10.0, 100.0)):
-    """The weight outside the best key is at most (n − 1)·exp(−β·lead); two equal keys still share it half and half.
+@breaks(weights="raw scores", en="Raw scores are negative too and sum to anything.",
+        zh="原始分数有正有负，和也不固定。")
+def claim_weights_are_a_convex_combination(pairs=6, d_head=8, queries=500, weights="softmax"):
+    """Softmax weights are not negative and sum to 1: the output never leaves the convex hull of
+    the values.
 
-    最佳 key 之外的权重至多为 (n − 1)·exp(−β·领先幅度)；但两个相同的 key 仍各得一半。"""
-    angles = torch.arange(pairs, dtype=F64) * 2 * math.pi / pairs  # a dial with one key at each hour
-    dial, heights = torch.stack((angles.cos(), angles.sin()), 1), torch.arange(1, pairs + 1, dtype=F64)[:, None]
-    turn = torch.linspace(0, 2 * math.pi, 121, dtype=F64)
-    asked = torch.stack((turn.cos(), turn.sin()), 1)
-    curves = {f"β = {b:g}": lookup(asked, dial, heights, b)[0][:, 0] for b in betas}
-    show(lines("angle of the query", turn, curves, title=f"{pairs} keys on a circle hold 1 … {pairs}", y_label="output"))
-    (keys, values), q = dictionary(pairs, d), F.normalize(torch.randn(queries, d, dtype=F64), dim=1)
-    top, best = (q @ keys.T).topk(2).values, (q @ keys.T).argmax(1)
-    weights = [lookup(q, keys, values, b)[1] for b in betas]
-    missing = [w.scatter(1, best[:, None], 0).sum(1) for w in weights]  # (m,)
-    bound = [(pairs - 1) * (-b * (top[:, 0] - top[:, 1])).exp() for b in betas]
-    show(table({"β": betas, "median weight outside the best key": [m.median() for m in missing],
-                "median bound": [b.median() for b in bound]}))
-    slack = torch.stack([(m - b).max() for m, b in zip(missing, bound, strict=True)])
-    expect("weight outside the best key, less its bound", slack, at_most=0, within=1e-12, at=("β", betas))
-    twice = torch.cat((keys[:1], keys))
-    tie = torch.stack([lookup(keys[:1], twice, torch.cat((values[:1], values)), b)[1][0, :2] for b in betas])
-    expect("difference of two equal keys' weights", tie[:, 0] - tie[:, 1], equals=0, within=1e-12, at=("β", betas))
+    softmax 权重非负且和为 1：输出不会离开 value 的凸包。"""
+    (keys, values), q = dictionary(pairs, d_head), 3 * torch.randn(queries, d_head, dtype=F64)
+    ones = torch.ones(pairs, 1, dtype=F64)           # with all values 1 the output is the sum
+    u = torch.randn(3, 64, dtype=F64)                # 64 directions in which to leave the hull
+    way = {"softmax": lambda v: lookup(q, keys, v, 1.0), "raw scores": lambda v: q @ keys.T @ v}
+    made = {name: (f(torch.eye(pairs, dtype=F64)), f(ones)[:, 0], f(values))
+            for name, f in way.items()}
+    outside = {name: ((out @ u > (values @ u).amax(0) + 1e-9).any(1)).double().mean()
+               for name, (_, _, out) in made.items()}
+    show(table(("weights", "smallest", "least row sum", "largest row sum", "share outside"),
+               [(n, w.min(), s.min(), s.max(), outside[n]) for n, (w, s, _) in made.items()]))
+    expect("smallest weight", made[weights][0].min(), at_least=0)
+    expect("row sums", made[weights][1], equals=1, within=1e-12)
+    expect("share of outputs outside the hull", outside[weights], equals=0)
 
 
-def claim_unit_keys_give_gaussian_kernel_weights(pairs=6, d=8, queries=500, beta=4.0, longest=3.0):
-    """With keys of one length this is kernel regression with a Gaussian of variance 1/β; longer keys get more than
-    their distance earns.
-
-    key 长度都相同时，这就是方差为 1/β 的高斯核回归；key 较长者得到的权重会超过其距离应得的。"""
-    (keys, values), q = dictionary(pairs, d), torch.randn(queries, d, dtype=F64)
-    uneven = keys * torch.linspace(1, longest, pairs, dtype=F64)[:, None]
-    gaps, nearest = [], []
-    for k in (keys, uneven):
-        kernel = (-beta / 2 * torch.cdist(q, k) ** 2).exp()  # (m, n), no dot product anywhere
-        weights = lookup(q, k, values, beta)[1]
-        gaps.append((weights - kernel / kernel.sum(1, keepdim=True)).abs().max())
-        nearest.append((weights.argmax(1) == torch.cdist(q, k).argmin(1)).double().mean())
-    show(table({"keys": ("one length", f"lengths 1 to {longest:g}"), "largest difference to Gaussian weights": gaps,
-                "queries whose nearest key wins": nearest}))
-    expect("difference to the Gaussian kernel, unit keys", gaps[0], equals=0, within=1e-9)
-    expect("share of queries won by the nearest key, unit keys", nearest[0], equals=1)
-    expect("difference with uneven keys", gaps[1], at_least=0.1)
-    expect("share won by the nearest key, uneven keys", nearest[1], at_most=0.95)
-
-
-def claim_order_of_the_pairs_does_not_matter(pairs=6, d=8, queries=500, beta=4.0):
-    """Keys and values are a set: shuffling the pairs changes nothing, so attention alone does not know positions.
+@breaks(moved="keys alone", en="Moved alone, keys fetch the values of others.",
+        zh="只移动 key，取到的就是别人的 value。")
+def claim_order_of_the_pairs_does_not_matter(pairs=6, d_head=8, queries=500, moved="pairs"):
+    """Keys and values are a set: shuffling the pairs changes nothing, so attention alone does not
+    know positions.
 
     key 与 value 构成集合：成对打乱毫无影响，所以注意力本身不知道位置。"""
-    (keys, values), q = dictionary(pairs, d), torch.randn(queries, d, dtype=F64)
-    out, order = lookup(q, keys, values, beta)[0], torch.arange(pairs).roll(1)
-    together = (lookup(q, keys[order], values[order], beta)[0] - out).abs().max()
-    apart = (lookup(q, keys[order], values, beta)[0] - out).abs().max()
-    show(table({"moved": ("pairs", "keys alone"), "largest change of the output": (together, apart)}))
-    expect("change when whole pairs move", together, equals=0, within=1e-12)
-    expect("change when the keys alone move", apart, at_least=0.01)
+    (keys, values), q = dictionary(pairs, d_head), torch.randn(queries, d_head, dtype=F64)
+    order = torch.arange(pairs).roll(1)
+    changes = {what: (lookup(q, keys[order], values[o], 4.0) - lookup(q, keys, values, 4.0)).abs()
+               for what, o in (("pairs", order), ("keys alone", torch.arange(pairs)))}
+    show(lines("query", range(queries), {w: c.amax(1) for w, c in changes.items()},
+               y_label="change of the output"))
+    expect("change of the output", changes[moved], equals=0, within=1e-12)
 
 
-def claim_only_a_mask_gives_weight_zero(behind=(0.0, 5.0, 20.0, 80.0, 120.0)):
-    """A finite score g behind the best keeps exp(−g) of its weight; only −inf gives 0, though float32 rounds to 0
-    once g passes 104.
-
-    分数比最高者低 g，只要有限，权重就还有其 exp(−g) 倍；只有 −inf 给出 0，不过 g 超过 104 后 float32 会舍入成 0。"""
-    scores = torch.tensor([[0.0, -g] for g in (*behind, torch.inf)], dtype=F64)
-    double, single = scores.softmax(1)[:, 1], scores.float().softmax(1)[:, 1]
-    show(table({"behind by g": (*behind, "inf (masked)"), "weight, float64": double, "weight, float32": single}))
-    wanted = [math.exp(-g) / (1 + math.exp(-g)) for g in behind]
-    expect("weight, float64", double[:-1], equals=wanted, within=[1e-12 * w for w in wanted], at=("g", behind))
-    expect("weight at −inf", double[-1], equals=0)
-    lost = [bool(w == 0) for w in (*single[:-1], *double[:-1])]
-    limits = [g > bits * math.log(2) for bits in (150, 1075) for g in behind]  # half the least subnormal: 2^−150, 2^−1075
-    expect("weight rounds to 0, float32 then float64", lost, equals=limits, at=("g", behind * 2))
-
-
-def claim_gradient_to_the_query_is_a_covariance(pairs=6, d=8, sharpness=(0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)):
-    """∂output/∂query is β times the weighted covariance of values and keys: 0 at β = 0, and it fades again once
-    β times the lead of the best key is large.
-
-    ∂输出/∂query 等于 β 乘以 value 与 key 的加权协方差：β = 0 时为零，β 与最佳 key 领先幅度之积很大时又趋于消失。"""
-    (keys, values), q = dictionary(pairs, d), F.normalize(torch.randn(d, dtype=F64), dim=0)
-    top = (keys @ q).topk(2).values
-    betas = [s / (top[0] - top[1]).item() for s in sharpness]
-    sizes, gaps, largest = [], [], []
-    for b in betas:
-        by_autograd = torch.autograd.functional.jacobian(lambda x, b=b: lookup(x[None], keys, values, b)[0][0], q)
-        w = lookup(q[None], keys, values, b)[1][0]  # (n,)
-        covariance = (w[:, None] * (values - w @ values)).T @ (keys - w @ keys)  # (d_v, d)
-        sizes.append(by_autograd.norm())
-        gaps.append((by_autograd - b * covariance).abs().max())
-        largest.append(w.max())
-    drawn = slice(sum(s == 0 for s in sharpness), None)
-    curves = {"largest weight": largest[drawn], "norm of ∂output/∂query": sizes[drawn]}
-    show(lines("β times the lead of the best key", sharpness[drawn], curves, log="x"))
-    show(table({"β·lead": sharpness, "β": betas, "gradient norm": sizes, "autograd less formula": gaps}))
-    expect("autograd less β·covariance", gaps, equals=0, within=[1e-12 * (1 + b) for b in betas], at=("β", betas))
-    expect("gradient norm at β = 0", sizes[0], equals=0, within=1e-12)
-    expect("gradient norm where the lead is largest, over the peak", sizes[-1] / max(sizes), at_most=1e-3)
+def drill_weight(rng) -> Drill:
+    """The output of a lookup whose exponentials are whole numbers."""
+    a, b, c = rng.choice([(1, 2, 5), (1, 3, 4), (2, 3, 5), (1, 1, 2), (4, 1, 3), (6, 2, 2)])
+    x, y, z = rng.sample([0, 10, 20, 40, 60], 3)
+    scores = torch.tensor([[float(a)], [b], [c]], dtype=F64).log()
+    values = torch.tensor([[float(x)], [y], [z]], dtype=F64)
+    out = lookup(torch.ones(1, 1, dtype=F64), scores, values, 1.0).item()
+    return Drill(
+        en=f"A query's scores for three keys are ln {a}, ln {b}, ln {c}; the values are {x}, {y}, {z}. "
+           "What does softmax attention return?",
+        zh=f"一个 query 对三个 key 的分数为 ln {a}、ln {b}、ln {c}，value 为 {x}、{y}、{z}。softmax 注意力的输出是多少？",
+        answer=out, within=0.01,
+        steps=[(f"weights: {a}, {b} and {c} over {a + b + c}", f"权重：{a}、{b}、{c} 各除以 {a + b + c}"),
+               (f"({a}·{x} + {b}·{y} + {c}·{z}) / {a + b + c} = {out:g}",) * 2],
+        proved_by="equals_torch_sdpa",
+    )
 
 
-def claim_equals_torch_sdpa(pairs=6, d=8, queries=500, betas=(0.0, 1.0, 10.0, 100.0)):
-    """F.scaled_dot_product_attention is this lookup with β as its scale, and β = 1/√d unless told otherwise.
-
-    F.scaled_dot_product_attention 就是以 scale 为 β 的这种查找，不指定时 β = 1/√d。"""
-    (keys, values), q = dictionary(pairs, d), torch.randn(queries, d, dtype=F64)
-    scales = (*betas, None)
-    theirs = [F.scaled_dot_product_attention(q[None], keys[None], values[None], scale=s)[0] for s in scales]
-    ours = [lookup(q, keys, values, d**-0.5 if s is None else s)[0] for s in scales]
-    gaps = [(a - b).abs().max() for a, b in zip(ours, theirs, strict=True)]
-    names = [*(f"{b:g}" for b in betas), "default"]
-    show(table({"scale": names, "largest difference": gaps}))
-    expect("lookup less torch", gaps, equals=0, within=1e-10, at=("scale", names))
-
+ZH = {
+    "lookup": "查找", "torch": "torch", "lookup less torch": "查找与 torch 之差", "case": "情形",
+    "β = 1/√d": "β = 1/√d", "β = 1/√d, mask": "β = 1/√d，加掩码", "β = {}": "β = {}",
+    "β = {}, mask": "β = {}，加掩码",
+    "weights": "权重", "smallest": "最小", "least row sum": "行和最小", "largest row sum": "行和最大",
+    "share outside": "在凸包外的比例", "raw scores": "原始分数", "smallest weight": "最小的权重",
+    "row sums": "行和", "share of outputs outside the hull": "输出落在凸包外的比例",
+    "pairs": "成对", "keys alone": "只移动 key", "change of the output": "输出的变化",
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
-r"""Cross-entropy and binary cross-entropy from logits: one gradient, p − y, for both.
+r"""Cross-entropy from logits is log-sum-exp minus the true logit, and its gradient p − y.
 
-由 logit 计算交叉熵与二元交叉熵：两者的梯度都是 p − y。
+由 logit 计算的交叉熵等于 log-sum-exp 减去正确类别的 logit，梯度是 p − y。
 
 Turn `written` to "as the log of a softmax": the loss is infinite where a probability rounds to 0.
 把 `written` 改为 "as the log of a softmax"：概率舍入成 0 时，损失成为无穷大。
@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import Drill, between, breaks, each, exercise, expect, lines, main, one_of, show, table
+from studyapp.evidence import Drill, between, breaks, each, exercise, expect, heatmap, lines, main, one_of, show
 
 
-@exercise(claims=("hand_ce_and_bce_equal_torch", "ce_gradient_is_p_minus_y"),
+@exercise(claims=("hand_ce_equals_torch", "ce_gradient_is_p_minus_y"),
           wrong=("log_of_softmax", "without_the_maximum", "forgets_the_target"))
 def cross_entropy(z: Tensor, target: Tensor) -> Tensor:
     """The loss of each row from logits z (rows, classes) and the right classes, target (rows,): log Σ exp(z) − z[target].
@@ -24,11 +24,6 @@ def cross_entropy(z: Tensor, target: Tensor) -> Tensor:
     top = z.amax(-1, keepdim=True)                                       # (rows, 1)
     log_sum = top + (z - top).exp().sum(-1, keepdim=True).log()
     return (log_sum - z.gather(-1, target[:, None])).squeeze(-1)         # (rows,)
-
-
-def binary_cross_entropy(z: Tensor, y: Tensor) -> Tensor:
-    """softplus(z) − y·z: −[y ln σ(z) + (1 − y) ln(1 − σ(z))] without the logarithm of a rounded 0."""
-    return z.clamp(min=0) + (-z.abs()).exp().log1p() - y * z
 
 
 def log_of_a_softmax(z: Tensor, target: Tensor) -> Tensor:
@@ -40,8 +35,6 @@ RANGES = {
     "classes": between(2, 1000),
     "rows": between(8, 256),
     "written": one_of("with log-sum-exp", "as the log of a softmax"),
-    "logits": each(between(-20.0, 20.0), at_least=1),
-    "other": one_of(0.0, 1.0),
     "tried": each(between(2, 200000), at_least=1, rising=True),
     "respect_to": one_of("logits", "probabilities"),
     "lead": one_of(0.0, 1.0),
@@ -51,54 +44,34 @@ RANGES = {
 
 @breaks(written="as the log of a softmax", en="Where p rounds to 0 its logarithm is infinite.",
         zh="p 舍入成 0 时，对数是负无穷。")
-def claim_hand_ce_and_bce_equal_torch(classes=10, rows=64, written="with log-sum-exp"):
-    """Cross-entropy is log-sum-exp minus the true logit, BCE is softplus(z) − y·z: both equal torch's, at large
-    logits too.
+def claim_hand_ce_equals_torch(classes=10, rows=64, written="with log-sum-exp"):
+    """Cross-entropy is log-sum-exp minus the true logit: it equals torch's, at large logits too.
 
-    交叉熵是 log-sum-exp 减去正确类别的 logit，BCE 是 softplus(z) − y·z：与 torch 一致，logit 很大时也对。"""
+    交叉熵是 log-sum-exp 减去正确类别的 logit：与 torch 一致，logit 很大时也对。"""
     z, target = 200 * torch.randn(rows, classes), torch.randint(classes, (rows,))
     z[0, 0], z[0, 1], target[0] = -500.0, 500.0, 0                       # one row whose p is 0 in fp32
-    y = torch.randint(2, (rows, classes)).float()
     loss = cross_entropy if written == "with log-sum-exp" else log_of_a_softmax
     mine, theirs = loss(z, target), F.cross_entropy(z, target, reduction="none")
-    binary = binary_cross_entropy(z, y) - F.binary_cross_entropy_with_logits(z, y, reduction="none")
-    show(table({"row": range(4), "by hand": mine[:4], "torch": theirs[:4]}))
+    show(lines("row", range(rows), {"by hand": mine, "torch": theirs}, y_label="loss"))
     # Logits of up to about 1000 in fp32: a few times 1000 · 6e-8.
     expect("cross-entropy less torch's", mine - theirs, equals=0, within=1e-3)
-    expect("BCE less torch's", binary, equals=0, within=1e-3)
 
 
 @breaks(respect_to="probabilities", en="In the probabilities the gradient is −y/p: only the logits turn it into p − y.",
         zh="对概率求导得 −y/p；对 logit 求导才是 p − y。")
 def claim_ce_gradient_is_p_minus_y(classes=10, rows=8, respect_to="logits"):
-    """The gradient in the logits is softmax(z) − onehot for cross-entropy and σ(z) − y for BCE; each CE row sums to 0.
+    """The gradient in the logits is softmax(z) − onehot; each row sums to 0.
 
-    对 logit 的梯度：交叉熵为 softmax(z) − onehot，BCE 为 σ(z) − y；交叉熵的每一行之和为 0。"""
+    对 logit 的梯度为 softmax(z) − onehot，每一行之和为 0。"""
     z = torch.randn(rows, classes, dtype=torch.float64, requires_grad=True)
     target = torch.randint(classes, (rows,))
     y = F.one_hot(target, classes).double()
     p = z.softmax(-1).detach().requires_grad_()
     loss, at = ((cross_entropy(z, target), z) if respect_to == "logits" else (-(p.log() * y).sum(-1), p))
-    (by_ce,) = torch.autograd.grad(loss.sum(), at)
-    (by_bce,) = torch.autograd.grad(binary_cross_entropy(z, y).sum(), z)
-    show(table({"class": range(min(classes, 8)), "∂CE/∂z": by_ce[0, :8], "∂BCE/∂z": by_bce[0, :8], "y": y[0, :8]}))
-    expect("∂CE/∂z", by_ce, equals=z.softmax(-1) - y, within=1e-12)
-    expect("∂BCE/∂z", by_bce, equals=z.sigmoid() - y, within=1e-12)
-    expect("sum of ∂CE/∂z over the classes", by_ce.sum(-1), equals=0, within=1e-12)
-
-
-@breaks(other=1.0, en="Only the difference counts: with a second logit of 1 it is BCE at z − 1.",
-        zh="起作用的只有差值：另一个 logit 为 1 时，得到的是 z − 1 处的 BCE。")
-def claim_bce_is_two_class_ce(logits=(-3.0, 0.0, 1.3, 5.0), other=0.0):
-    """BCE at logit z is cross-entropy over two classes with logits 0 and z: 0.241 for z = 1.3, y = 1 both ways.
-
-    logit 为 z 的 BCE 就是 logit 为 (0, z) 的二分类交叉熵：z = 1.3、y = 1 时两者都是 0.241。"""
-    z = torch.tensor(logits)
-    binary = binary_cross_entropy(z, torch.ones_like(z))
-    two = cross_entropy(torch.stack([torch.full_like(z, other), z], -1), torch.ones(len(z), dtype=torch.long))
-    show(lines("z", logits, {"BCE(z, 1)": binary, "CE((0, z), 1)": two}) if len(logits) > 1 else
-         table({"z": logits, "BCE(z, 1)": binary, "CE((0, z), 1)": two}))
-    expect("BCE less two-class CE", binary - two, equals=0, within=1e-5, at=("z", logits))
+    (got,) = torch.autograd.grad(loss.sum(), at)
+    show(heatmap(got[:8, :16], x_label="class", y_label="row", title="∂CE/∂z"))
+    expect("∂CE/∂z less (p − y)", got - (z.softmax(-1) - y), equals=0, within=1e-12)
+    expect("sum of ∂CE/∂z over the classes", got.sum(-1), equals=0, within=1e-12)
 
 
 @breaks(lead=1.0, en="Logits that differ do not cost ln K.", zh="logit 不全相等，损失就不是 ln K。")
@@ -113,7 +86,8 @@ def claim_uniform_logits_cost_ln_classes(tried=(2, 10, 1000, 50257), lead=0.0):
         losses.append(cross_entropy(z, torch.zeros(1, dtype=torch.long)))
     losses = torch.cat(losses)
     want = [math.log(k) for k in tried]
-    show(table({"K": tried, "loss at equal logits": losses, "ln K": want}))
+    show(lines("K", tried, {"loss at equal logits": losses, "ln K": want}, log="x") if len(tried) > 1
+         else heatmap([losses.tolist()], x_label="K", title="loss at equal logits"))
     expect("loss at equal logits", losses, equals=want, within=1e-4, at=("K", tried))
 
 
@@ -129,7 +103,8 @@ def claim_softmax_before_ce_floors_the_loss(classes=2, given="probabilities"):
     once, twice = (F.cross_entropy(x, target, reduction="none") for x in (z, z.softmax(-1)))
     floor = math.log(1 + (classes - 1) / math.e)
     got = twice if given == "probabilities" else once
-    show(table({"logit of the true class": true, "from logits": once, "softmax first": twice}))
+    show(lines("logit of the true class", true[:5], {"from logits": once[:5], "softmax first": twice[:5],
+                                                     "ln(1 + (K − 1)/e)": [floor] * 5}, y_label="loss"))
     expect("loss", got, at_least=floor - 1e-5)
     expect("loss of a perfect prediction", got[-1], equals=floor, within=1e-5)
 
@@ -159,17 +134,17 @@ def drill_two_logits(rng) -> Drill:
         answer=loss, within=0.01,
         steps=[(f"Σ exp = {sum(odds)}, p = {odds[0]}/{sum(odds)}",) * 2,
                (f"−ln p = ln {sum(odds) / odds[0]:g} = {loss:.3f}",) * 2],
-        proved_by="hand_ce_and_bce_equal_torch",
+        proved_by="hand_ce_equals_torch",
     )
 
 
 ZH = {
-    "ln K": "ln K", "row": "行", "by hand": "手写", "torch": "torch", "cross-entropy less torch's": "交叉熵与 torch 之差",
-    "BCE less torch's": "BCE 与 torch 之差", "class": "类别", "∂CE/∂z": "∂CE/∂z", "∂BCE/∂z": "∂BCE/∂z",
-    "sum of ∂CE/∂z over the classes": "∂CE/∂z 对各类求和", "BCE(z, 1)": "BCE(z, 1)", "CE((0, z), 1)": "CE((0, z), 1)",
-    "BCE less two-class CE": "BCE 与二分类 CE 之差", "loss at equal logits": "logit 全等时的损失",
+    "ln K": "ln K", "K": "K", "row": "行", "by hand": "手写", "torch": "torch", "loss": "损失",
+    "cross-entropy less torch's": "交叉熵与 torch 之差", "class": "类别", "∂CE/∂z": "∂CE/∂z",
+    "∂CE/∂z less (p − y)": "∂CE/∂z 减 (p − y)",
+    "sum of ∂CE/∂z over the classes": "∂CE/∂z 对各类求和", "loss at equal logits": "logit 全等时的损失",
     "logit of the true class": "正确类别的 logit", "from logits": "直接给 logit", "softmax first": "先做 softmax",
-    "loss": "损失", "loss of a perfect prediction": "完美预测的损失",
+    "ln(1 + (K − 1)/e)": "ln(1 + (K − 1)/e)", "loss of a perfect prediction": "完美预测的损失",
 }
 
 if __name__ == "__main__":
