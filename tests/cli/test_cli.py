@@ -162,7 +162,7 @@ def test_a_backup_comes_back(run, tmp_path: Path) -> None:
         ("studyapp show softmax-ov", "softmax-overflow"),
         ("studyapp answer softmax-ov", "softmax-overflow"),
         ("studyapp run foundations/softmax_o", "foundations/softmax_overflow"),
-        ("studyapp run foundations/softmax_overflow.many", "foundations/softmax_overflow.many_logits_overflow_earlier"),
+        ("studyapp run foundations/exp_overflow.many", "foundations/exp_overflow.many_logits_overflow_earlier"),
         ("studyapp verify position/rope_d", "position/rope_decay"),
         ("studyapp export csv --topic found", "foundations"),
     ],
