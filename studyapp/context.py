@@ -43,6 +43,16 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def terminal_words(language: str | None = None) -> "Translations":
+    """The texts in a language; without one in that of the terminal: what is shown where no settings can be read."""
+    import os
+
+    from studyapp.i18n import Translations
+    from studyapp.settings import terminal_language
+
+    return Translations.load(language or terminal_language(os.environ))
+
+
 class AppContext:
     """One invocation's settings, bank, demos, reviews and lab.
 
@@ -171,16 +181,12 @@ class AppContext:
     @property
     def words_for_errors(self) -> "Translations":
         """The texts in which errors are told: also where the settings are what is wrong, then in the terminal's language."""
-        import os
-
         from studyapp.errors import SettingsError
-        from studyapp.i18n import Translations
-        from studyapp.settings import terminal_language
 
         try:
             return self.t
         except SettingsError:
-            return Translations.load(terminal_language(os.environ))
+            return terminal_words()
 
     def change(self, **changes: Any) -> None:
         """Change settings for this invocation, and set just these keys in the settings file.
@@ -246,9 +252,10 @@ class AppContext:
         if wanted in self.bank.questions:
             return self.bank.questions[wanted]
         if path := self.bank.unread.get(wanted):
-            wrong = [finding for finding in self.bank.findings if finding.path == path]
+            findings = [finding for finding in self.bank.findings if finding.path == path]
+            wrong = next((finding for finding in findings if not finding.warning), findings[0])
             hint = self.t("errors.see_check", command=self.check_command)
-            raise BankError(self.t("errors.unread_question", id=wanted, finding=wrong[0]), hint)
+            raise BankError(self.t("errors.unread_question", id=wanted, finding=wrong.said(self.t.message)), hint)
         raise BankError(
             self.t("errors.no_question", id=wanted),
             self.did_you_mean(wanted, self.bank.questions) or self.t("errors.search_finds"),

@@ -41,6 +41,11 @@ class Message(str):
         return made
 
 
+def as_message(text: str) -> Message:
+    """A text without placeholders as a Message, so that it is looked up in other languages; a Message as it is."""
+    return text if isinstance(text, Message) else Message(text)
+
+
 def names_of(template: str) -> set[str]:
     """The names of the placeholders of a template."""
     return {name for _, name, _, _ in string.Formatter().parse(template) if name}

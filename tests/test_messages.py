@@ -31,17 +31,31 @@ def calls() -> Iterator[tuple[str, ast.Module, ast.Call]]:
                 yield f"{path.relative_to(SOURCE.parent)}:{node.lineno}", tree, node
 
 
-def texts(tree: ast.Module, node: ast.expr) -> Iterator[str | None]:
+def findings() -> Iterator[tuple[str, ast.Module, ast.Call]]:
+    """Every place of the bank's room at which a finding is made, which is what a bank of one's own is told.
+
+    Not those on rows of models, which only the maintainers write."""
+    for path in sorted((SOURCE / "bank").glob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        for node in ast.walk(tree) if path.name != "models.py" else ():
+            named = getattr(node, "func", None)
+            if isinstance(node, ast.Call) and getattr(named, "id", getattr(named, "attr", "")) in ("Finding", "find", "refuse"):
+                yield f"{path.relative_to(SOURCE.parent)}:{node.lineno}", tree, node
+
+
+def texts(tree: ast.Module, node: ast.expr, followed: frozenset[str] = frozenset()) -> Iterator[str | None]:
     """The templates that an argument may be; None for a text that is put together where it is passed."""
     match node:
         case ast.Constant(value=str(text)):
             yield from [text] if text else []
-        case ast.IfExp(body=one, orelse=other) | ast.BoolOp(values=[one, other]):
-            yield from [*texts(tree, one), *texts(tree, other)]
-        case ast.Name(id=name):
+        case ast.IfExp(body=one, orelse=other):
+            yield from [*texts(tree, one, followed), *texts(tree, other, followed)]
+        case ast.BoolOp(values=values):
+            yield from (text for value in values for text in texts(tree, value, followed))
+        case ast.Name(id=name) if name not in followed:
             for other in ast.walk(tree):
                 if isinstance(other, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in other.targets):
-                    yield from texts(tree, other.value)
+                    yield from texts(tree, other.value, followed | {name})
         case ast.JoinedStr() | ast.BinOp():
             yield None
 
@@ -50,6 +64,10 @@ def templates() -> Iterator[tuple[str, str | None]]:
     """Every English template of an error, and where it stands."""
     for where, tree, call in calls():
         for argument in call.args[: 1 if getattr(call.func, "id", "") == "Message" else 2]:
+            for text in texts(tree, argument):
+                yield where, text
+    for where, tree, call in findings():
+        for argument in call.args[-2:]:
             for text in texts(tree, argument):
                 yield where, text
 

@@ -22,7 +22,7 @@ from studyapp import __version__
 from studyapp.bank import model
 from studyapp.bank.files import bank_files, personal_banks
 from studyapp.bank.model import Bank
-from studyapp.errors import BankError, StudyError
+from studyapp.errors import BankError, Message, StudyError, as_message
 from studyapp.files import atomic_write
 
 CHECKSUM = 4
@@ -31,6 +31,8 @@ MOST_KEPT = 8
 SETTLED_NS = 20_000_000
 """A file that changed within the last ticks of the file system's clock could change again and keep its time."""
 
+Said = tuple[str, dict[str, str]]
+"""A text in English: its template and its values."""
 Stamp = tuple[str, int, int, int, int]
 """Path, size, mtime and ctime in nanoseconds, inode."""
 
@@ -41,6 +43,8 @@ class Compiled(msgspec.Struct, frozen=True):
     made_by: str
     stamps: tuple[Stamp, ...]
     bank: Bank
+    said: tuple[tuple[Said, Said], ...]
+    """The problem and the hint of each finding as template and values, for other languages."""
 
 
 def load_compiled(questions_dir: Path, extra: Sequence[Path] = (), cache_dir: Path | None = None) -> Bank:
@@ -120,14 +124,20 @@ def _read(path: Path, current: tuple[Stamp, ...]) -> Bank | None:
             return None
         with without_collection():
             kept = msgspec.msgpack.decode(payload, type=Compiled, dec_hook=_decode)
-        return kept.bank if kept.stamps == current and kept.made_by == made_by() else None
+        if kept.stamps != current or kept.made_by != made_by():
+            return None
+        pairs = zip(kept.bank.findings, kept.said, strict=True)
+        findings = tuple(replace(f, problem=_message(problem), hint=_message(hint)) for f, (problem, hint) in pairs)
+        return replace(kept.bank, findings=findings) if findings else kept.bank
     except (OSError, msgspec.MsgspecError, ValueError):
         return None
 
 
 def _write(path: Path, current: tuple[Stamp, ...], bank: Bank) -> None:
     try:
-        payload = msgspec.msgpack.encode(Compiled(made_by(), current, bank), enc_hook=str)
+        said = tuple((_said(finding.problem), _said(finding.hint)) for finding in bank.findings)
+        plain = tuple(replace(finding, problem="", hint="") for finding in bank.findings)
+        payload = msgspec.msgpack.encode(Compiled(made_by(), current, replace(bank, findings=plain), said), enc_hook=str)
         with atomic_write(path, lambda error: StudyError(str(error))) as part:
             part.write_bytes(_checksum(payload) + payload)
         others = sorted(path.parent.glob("bank-*.msgpack"), key=lambda each: each.stat().st_mtime, reverse=True)
@@ -135,6 +145,15 @@ def _write(path: Path, current: tuple[Stamp, ...], bank: Bank) -> None:
             old.unlink(missing_ok=True)
     except (OSError, StudyError, msgspec.MsgspecError, ValueError):
         return  # the next start parses again
+
+
+def _said(text: str) -> Said:
+    message = as_message(text)
+    return message.template, {name: str(value) for name, value in message.values.items()}
+
+
+def _message(said: Said) -> Message:
+    return Message(said[0], **said[1])
 
 
 def _checksum(payload: bytes | memoryview) -> bytes:

@@ -14,7 +14,7 @@ from studyapp.bank.misfits import misfits
 from studyapp.bank.model import LEVELS, Bank, Finding, Model, Paper, Question, Source, Term, Text, Topic
 from studyapp.bank.models import problems
 from studyapp.bank.personal import complete, is_foreign
-from studyapp.errors import BankError, did_you_mean
+from studyapp.errors import BankError, Message, did_you_mean
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -96,7 +96,7 @@ class BankBuilder:
             question = self.question(path, prefix + path.stem, topic, bool(name))
             first = next((q for q in read if question and q.id == question.id), None)
             if first:
-                self.find(path, 1, "", f"has the id of {first.path}", "rename one of them")
+                self.find(path, 1, "", Message("has the id of {path}", path=first.path), "rename one of them")
             elif question:
                 read.append(question)
             else:
@@ -124,20 +124,21 @@ class BankBuilder:
             self.findings.append(Finding(path, 1, "", "is no question", "it has neither `ask` nor `answer`", warning=True))
             return None
         if not STEM.fullmatch(path.stem):
-            self.find(path, 1, "", f"«{path.stem}» cannot be an id", "use letters, digits and hyphens")
+            self.find(path, 1, "", Message("«{value}» cannot be an id", value=path.stem), "use letters, digits and hyphens")
         if not TOPIC.fullmatch(topic):
-            self.find(path, 1, "", f"«{topic}» cannot be a topic", "name the folder with letters, digits and hyphens")
+            self.find(path, 1, "", Message("«{value}» cannot be a topic", value=topic), "name the folder with letters, digits and hyphens")
         question = self.convert(path, complete(root) if own else root, Question, {"id": id, "topic": topic, "path": path}, own)
         if question is None:
             return None
         if question.level not in LEVELS:
-            hint = did_you_mean(question.level, LEVELS) or f"one of {', '.join(LEVELS)}"
-            self.find(path, yaml_nodes.line_of(root, "level"), "level", f"«{question.level}» is not a level", hint)
+            hint = did_you_mean(question.level, LEVELS) or Message("one of {names}", names=", ".join(LEVELS))
+            line = yaml_nodes.line_of(root, "level")
+            self.find(path, line, "level", Message("«{value}» is not a level", value=question.level), hint)
         if question.as_of and not MONTH.fullmatch(question.as_of):
-            self.find(path, root.value["as_of"].line, "as_of", f"«{question.as_of}» is not a month", "write '2026-11'")
+            self.find(path, root.value["as_of"].line, "as_of", Message("«{value}» is not a month", value=question.as_of), "write '2026-11'")
         if question.today and not MONTH.fullmatch(question.today.as_of):
             line = root.value["today"].value["as_of"].line
-            self.find(path, line, "today.as_of", f"«{question.today.as_of}» is not a month", "write '2026-11'")
+            self.find(path, line, "today.as_of", Message("«{value}» is not a month", value=question.today.as_of), "write '2026-11'")
         return question if self.faults == before else None
 
     def take_topics(self, path: Path, name: str) -> None:
@@ -146,7 +147,8 @@ class BankBuilder:
             topic = msgspec.structs.replace(topic, questions=tuple(prefix + q for q in topic.questions))
             known = self.topics.get(topic.id)
             if not TOPIC.fullmatch(topic.id):
-                self.find(path, line, "", f"«{topic.id}» cannot be a topic", "name it with letters, digits and hyphens")
+                problem = Message("«{value}» cannot be a topic", value=topic.id)
+                self.find(path, line, "", problem, "name it with letters, digits and hyphens")
             elif known and not name:
                 self.find(path, line, topic.id, "stands twice", "keep one")
             elif known:

@@ -15,7 +15,7 @@ import msgspec
 from studyapp.bank import yaml_nodes
 from studyapp.bank.model import Finding, Model, Paper, Question, Source
 from studyapp.bank.personal import foreign_hint
-from studyapp.errors import did_you_mean
+from studyapp.errors import Message, did_you_mean
 
 GIVEN = {Question: ("id", "topic", "path"), Paper: ("key",), Source: ("id",), Model: ("id",)}
 """What comes from where a file or an entry stands, and is no key."""
@@ -39,12 +39,12 @@ def misfits(path: Path, node: yaml_nodes.Node, kind: Any, lenient: bool = False)
     elif not isinstance(node.value, str):
         yield Finding(path, node.line, node.key, "is not a single text", "quote it, or put a block after `|`")
     elif kind is int and not re.fullmatch(r"[0-9]{1,15}", node.value):
-        yield Finding(path, node.line, node.key, f"«{node.value}» is not a number", "write digits only")
+        yield Finding(path, node.line, node.key, Message("«{value}» is not a number", value=node.value), "write digits only")
     elif kind is bool and node.value not in ("true", "false"):
-        yield Finding(path, node.line, node.key, f"«{node.value}» is neither true nor false", "write one of them")
+        yield Finding(path, node.line, node.key, Message("«{value}» is neither true nor false", value=node.value), "write one of them")
     elif get_origin(kind) is Literal and node.value not in get_args(kind):
-        hint = did_you_mean(node.value, get_args(kind)) or f"one of {', '.join(get_args(kind))}"
-        yield Finding(path, node.line, node.key, f"«{node.value}» is not known here", hint)
+        hint = did_you_mean(node.value, get_args(kind)) or Message("one of {names}", names=", ".join(get_args(kind)))
+        yield Finding(path, node.line, node.key, Message("«{value}» is not known here", value=node.value), hint)
 
 
 @cache
@@ -56,17 +56,17 @@ def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
 def _misfit_keys(path: Path, node: yaml_nodes.Node, kind: type[msgspec.Struct], lenient: bool) -> Iterable[Finding]:
     fields = _fields(kind)
     if not isinstance(node.value, dict):
-        yield Finding(path, node.line, node.key, "is not a mapping", f"give it the keys {', '.join(fields)}")
+        yield Finding(path, node.line, node.key, "is not a mapping", Message("give it the keys {names}", names=", ".join(fields)))
         return
     dotted = f"{node.key}." if node.key else ""
     for name, child in node.value.items():
         if name in fields:
             yield from misfits(path, child, fields[name].type)
         else:
-            hint: str = did_you_mean(name, fields)
+            hint = did_you_mean(name, fields)
             if lenient:
-                hint = foreign_hint(name) or hint or "it is left out"
-            hint = hint or f"the keys are {', '.join(fields)}"
+                hint = foreign_hint(name) or hint or Message("it is left out")
+            hint = hint or Message("the keys are {names}", names=", ".join(fields))
             yield Finding(path, node.key_lines[name], dotted + name, "is no key here", hint, warning=lenient)
     for name, wanted in fields.items():
         if wanted.required and name not in node.value:

@@ -1,6 +1,6 @@
 """What a bank is made of. Values only; `load` makes them from files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ import msgspec
 from studyapp.bank.models import Model
 from studyapp.bank.refs import RECALL, CardId, ClaimRef
 from studyapp.bank.text import LANGUAGES, Text
+from studyapp.errors import as_message
 from studyapp.plaintext import printable_line
 
 SupportKind = Literal["proof", "toy", "cite", "none"]
@@ -188,9 +189,13 @@ class Finding:
     group: str = ""
 
     def __str__(self) -> str:
+        return self.said(str)
+
+    def said(self, say: Callable[[str], str]) -> str:
+        """The line that is printed; `say` says an English text in the learner's language (`Translations.message`)."""
         key = f" {self.key}:" if self.key else ""
-        hint = f"; {self.hint}" if self.hint else ""
-        return printable_line(f"{self.path}:{self.line}:{key} {self.problem}{hint}")
+        hint = f"; {say(as_message(self.hint))}" if self.hint else ""
+        return printable_line(f"{self.path}:{self.line}:{key} {say(as_message(self.problem))}{hint}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from studyapp.bank.model import LANGUAGES
 from studyapp.bank.yaml_nodes import Node
+from studyapp.errors import Message
 
 SYNONYMS = {"question": "ask", "q": "ask", "front": "ask", "title": "ask", "a": "answer", "back": "answer"}
 """What other programs call the keys of a question."""
@@ -106,6 +107,6 @@ def is_foreign(root: Node) -> bool:
     return isinstance(root.value, dict) and not root.value.keys() & {"ask", "brief", "answer", "points", *SYNONYMS}
 
 
-def foreign_hint(name: str) -> str:
+def foreign_hint(name: str) -> Message:
     """What a key of another program is called here, where that is known."""
-    return f"did you mean {SYNONYMS[name]}?" if name in SYNONYMS else ""
+    return Message("did you mean {names}?", names=SYNONYMS[name]) if name in SYNONYMS else Message("")

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from studyapp.bank.model import Finding
+from studyapp.errors import Message
 
 LONGEST_FILE = 256 * 1024
 DEEPEST = 6
@@ -74,10 +75,10 @@ def read(path: Path, longest: int = LONGEST_FILE, *, plain: bool = False) -> tup
         with path.open("rb") as file:
             raw = file.read(longest + 1)
         if len(raw) > longest:
-            raise Refused(Finding(path, 1, "", f"is longer than {longest // 1024} KiB", "split it"))
+            raise Refused(Finding(path, 1, "", Message("is longer than {most} KiB", most=longest // 1024), "split it"))
         text = raw.decode("utf-8")
     except OSError as error:
-        raise Refused(Finding(path, 1, "", f"cannot be read: {error.strerror}")) from error
+        raise Refused(Finding(path, 1, "", Message("cannot be read: {reason}", reason=error.strerror))) from error
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise Refused(Finding(path, line, "", "is not UTF-8", "save it as UTF-8")) from error
@@ -106,9 +107,9 @@ class _Builder:
                     root = self.node(next(self.events), "", 0)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise Refused(Finding(self.path, line, "", f"is not YAML: {error.problem}", "quote it?")) from error
+            raise Refused(Finding(self.path, line, "", Message("is not YAML: {problem}", problem=error.problem), "quote it?")) from error
         except yaml.YAMLError as error:
-            raise Refused(Finding(self.path, 1, "", "is not YAML: " + " ".join(str(error).split()))) from error
+            raise Refused(Finding(self.path, 1, "", Message("is not YAML: {problem}", problem=" ".join(str(error).split())))) from error
         if root is None:
             raise Refused(Finding(self.path, 1, "", "is empty"))
         return root, self.findings
@@ -123,9 +124,9 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
             raise self.refuse(event, key, "has an anchor or an alias", "write the text out, or quote a leading & or *")
         if event.tag is not None:
-            raise self.refuse(event, key, f"has the tag {event.tag}", "remove it, or quote a leading !")
+            raise self.refuse(event, key, Message("has the tag {tag}", tag=event.tag), "remove it, or quote a leading !")
         if depth > DEEPEST:
-            raise self.refuse(event, key, f"is nested deeper than {DEEPEST} levels", "see the form of a question")
+            raise self.refuse(event, key, Message("is nested deeper than {most} levels", most=DEEPEST), "see the form of a question")
         line = _line(event)
         if isinstance(event, yaml.ScalarEvent):
             return self.scalar(event, key, line)
@@ -143,7 +144,7 @@ class _Builder:
         name = Node(event.value, _line(event))
         key = f"{node.key}.{name.value}" if node.key else name.value
         if not WORD.fullmatch(name.value):
-            self.find(name.line, node.key, f"«{name.value}» cannot be a key", "quote the text it stands in")
+            self.find(name.line, node.key, Message("«{value}» cannot be a key", value=name.value), "quote the text it stands in")
         if name.value in node.value:
             self.find(name.line, key, "stands twice", "keep one")
         node.key_lines.setdefault(name.value, name.line)
@@ -162,8 +163,8 @@ class _Builder:
             elif self.cut(event):
                 self.find(line, key, "is cut at a #", "put it in single quotes, or in a block after `|`")
         for bad in sorted(set(CONTROL.findall(value))):
-            hint = "remove it" + ("; in double quotes a backslash is an escape" if event.style == '"' else "")
-            self.find(line, key, f"holds the control character U+{ord(bad):04X}", hint)
+            hint = "remove it; in double quotes a backslash is an escape" if event.style == '"' else "remove it"
+            self.find(line, key, Message("holds the control character U+{code}", code=f"{ord(bad):04X}"), hint)
         return Node(value, line, key, event.style in ("|", ">"))
 
     def cut(self, event: Any) -> bool:

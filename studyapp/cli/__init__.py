@@ -7,7 +7,7 @@ import click
 
 from studyapp import __version__
 from studyapp.cli.terminal import SafeOutput, colour, tell
-from studyapp.context import AppContext
+from studyapp.context import AppContext, terminal_words
 from studyapp.errors import StudyError
 from studyapp.plaintext import printable
 
@@ -19,7 +19,8 @@ class Commands(SafeOutput):
         try:
             return super().invoke(ctx)
         except StudyError as error:
-            tell(ctx.obj, error)
+            context = ctx.find_object(AppContext)  # none where there is no home to make one in
+            tell(context.words_for_errors if context else terminal_words(ctx.params.get("language")), error)
             ctx.exit(error.exit_code)
 
 

@@ -50,7 +50,7 @@ def _findings(context: AppContext, findings: Sequence[Any], backlog: bool, as_js
     shown = findings if backlog else [f for f in findings if f in mine]
     for finding in sorted(shown, key=lambda f: (f in mine, not f.warning)):  # the last lines are the ones that are read
         label = t("cli.to_mend") if finding.group == "mend" else t("cli.warning") if finding.warning else ""
-        click.echo(f"{label}{finding}")
+        click.echo(f"{label}{finding.said(t.message)}")
     counts = {"findings": sum(not f.warning for f in findings), "warnings": sum(f.warning for f in shown)}
     click.echo(t("cli.check", questions=len(context.bank.questions), demos=len(context.catalog.demos), **counts))
     if rest := [] if backlog else [f for f in findings if f not in mine]:

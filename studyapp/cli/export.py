@@ -88,7 +88,7 @@ def export(
     if form == "csv":
         click.echo(t("export.csv_hint"), err=output == STDOUT)
     if context.unread:
-        tell(context, context.unread)
+        tell(context.t, context.unread)
 
 
 @cli.command()

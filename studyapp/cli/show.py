@@ -42,4 +42,4 @@ def show(context: AppContext, question_id: str, as_json: bool) -> None:
 
         click.echo(to_markdown(document, context.t), nl=False)
     if context.unread:
-        tell(context, context.unread)
+        tell(context.t, context.unread)

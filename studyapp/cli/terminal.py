@@ -11,6 +11,7 @@ import click.utils
 
 from studyapp.context import AppContext
 from studyapp.errors import CallError, StudyError
+from studyapp.i18n import Translations
 from studyapp.plaintext import printable
 
 READER_LEFT = 141
@@ -45,9 +46,8 @@ def need_terminal(context: AppContext) -> None:
         raise CallError(context.t("errors.no_terminal"), context.t("errors.no_terminal_hint"))
 
 
-def tell(context: AppContext, error: StudyError) -> None:
+def tell(t: Translations, error: StudyError) -> None:
     """Say on stderr what went wrong and what to do about it, in the learner's language."""
-    t = context.words_for_errors
     click.echo(f"studyapp: {printable(t.message(error.message))}", err=True)
     if error.hint:
         click.echo(f"  {printable(t.message(error.hint))}", err=True)

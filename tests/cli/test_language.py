@@ -1,5 +1,6 @@
 """What goes wrong is said in the learner's language."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,27 @@ def test_a_lost_and_a_damaged_database_are_told_in_chinese(run, home: Path) -> N
     database.unlink()
     told = run("--lang", "zh", "doctor").stderr
     assert "不见了，但还有 2 份副本" in told and "从头开始：studyapp begin-anew" in told
+
+
+def test_that_there_is_no_home_is_told_in_the_language_asked_for(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even the data folder can be named, --lang decides, and then the terminal."""
+    monkeypatch.setenv("STUDYAPP_HOME", "~nosuchuser/x")
+    told = run("--lang", "zh", "due")
+    assert told.exit_code == 1 and "找不到主目录" in told.stderr and "请用 STUDYAPP_HOME" in told.stderr
+    monkeypatch.setenv("LC_ALL", "C")
+    assert "there is no home folder" in run("due").stderr
+
+
+def test_what_is_wrong_with_a_bank_of_ones_own_is_told_in_chinese(run, tmp_path: Path) -> None:
+    """`check` and a command that needs the question say it in Chinese, at first and when the bank is read from the cache."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "bpe.yaml").write_text("ask: What is BPE?\nquestion: x\n")
+    (tmp_path / "mine" / "level.yaml").write_text("ask: a\nanswer: b\nlevel: cor\n")
+    bank = ("--bank", str(tmp_path / "mine"), "--lang", "zh")
+    for _ in range(2):
+        time.sleep(0.05)  # a file that changed this very moment is not kept in the cache
+        told = run(*bank, "check")
+        assert told.exit_code == 1
+        assert "bpe.yaml:1: answer: 缺失；请补上" in told.output.replace("; ", "；")
+        assert "没有“cor”这个级别" in told.output and "是不是 core？" in told.output and "是不是 ask？" in told.output
+    assert "缺失" in run(*bank, "show", "mine:bpe").stderr
