@@ -54,6 +54,7 @@ def claim_boolean_masks_mean_opposite_things(tokens=8, heads=4, d_head=6, true_m
     for title, p in (("weights, SDPA", sdpa), ("weights, nn.MultiheadAttention", theirs)):
         show(heatmap(p, x_label="key", y_label="query", title=title))
     looked_at = given if true_means == "look" else ~given
+    expect("SDPA: sum of a query's weights", sdpa.sum(1), equals=1, within=1e-5)
     expect("SDPA: weight exactly where the mask allows it", (sdpa > 0) == looked_at, equals=True)
     expect("module: weight exactly where attn_mask is False", (theirs > 0) == ~given, equals=True)
     expect("module: weight exactly where key_padding_mask is False", (padded > 0) == ~given[:1],
@@ -115,6 +116,7 @@ def claim_functional_dropout_ignores_eval(tokens=64, heads=4, d_head=6, dropout=
 
 ZH = {
     "weights, SDPA": "权重，SDPA", "weights, nn.MultiheadAttention": "权重，nn.MultiheadAttention",
+    "SDPA: sum of a query's weights": "SDPA：一个 query 的权重之和",
     "SDPA: weight exactly where the mask allows it": "SDPA：恰在掩码允许处有权重",
     "module: weight exactly where attn_mask is False": "模块：恰在 attn_mask 为 False 处有权重",
     "module: weight exactly where key_padding_mask is False": "模块：恰在 key_padding_mask 为 False 处有权重",

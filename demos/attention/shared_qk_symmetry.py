@@ -35,7 +35,7 @@ def rotate(x: Tensor) -> Tensor:
 
 
 RANGES = {
-    "tokens": between(32, 128),
+    "tokens": between(32, 64),
     "width": between(128, 256),
     "d_head": between(32, 64, multiple_of=2),
     "ranks": each(between(2, 32), at_most=5, rising=True),
@@ -81,7 +81,7 @@ def claim_shared_scores_favour_self(tokens=64, width=128, d_head=32, matrices="o
     p, apart = scores(x, w_q, w_k).softmax(1), scores(*drawn(tokens, width, d_head)).softmax(1)
     show(heatmap(p[:16, :16], x_label="key", y_label="query", title="weights, as set"),
          heatmap(apart[:16, :16], x_label="key", y_label="query", title="weights, two matrices"))
-    expect("mean weight on oneself", p.diagonal().mean(), at_least=0.4)
+    expect("mean weight on oneself", p.diagonal().mean(), at_least=0.5)
     # A weight is e^score over the sum of n; its mean scatters by about 1.3/√n of itself.
     expect("mean weight on oneself, two matrices, times the tokens", apart.diagonal().mean() * tokens, equals=1, within=1.5)
 
