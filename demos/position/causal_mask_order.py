@@ -2,8 +2,8 @@ r"""A causal mask gives away order by itself, so a decoder can do without positi
 
 因果掩码本身就透露次序，所以 decoder 可以不用位置编码（NoPE）。
 
-Haviv et al. 2022; Kazemnejad et al. 2023, §5.1: with a start token one layer can recover the position.
-Layers are PyTorch's, weights random. Turn `mask` to "none": nothing tells the past from the future.
+Haviv et al. 2022; Kazemnejad et al. 2023, §5.1: a start token lets one layer recover the position.
+Layers are PyTorch's, weights random. Turn `mask` to "none": past and future look alike.
 把 `mask` 改为 "none"：再没有什么能区分过去与未来。
 """
 
@@ -44,8 +44,8 @@ RANGES = {
 @breaks(mask="none", en="Without the mask the outputs follow their tokens: equivariance is back.",
         zh="去掉掩码，输出又只是跟着 token 走：等变性恢复。")
 def claim_causal_mask_breaks_the_symmetry(tokens=12, width=32, layers=2, mask="causal"):
-    """Under a causal mask the same layers are not equivariant: an output depends on which tokens stand
-    before.
+    """Under a causal mask the same layers are not equivariant: an output depends on which tokens
+    stand before.
 
     加上因果掩码，同样的层就不再等变：输出取决于哪些 token 排在前面。"""
     x, order = torch.randn(tokens, width, dtype=F64), torch.arange(tokens).flip(0)
@@ -63,8 +63,8 @@ def claim_causal_mask_breaks_the_symmetry(tokens=12, width=32, layers=2, mask="c
 @breaks(layers=2, en="From the second layer on, earlier tokens carry what stood before them.",
         zh="从第二层起，前面的 token 已带上各自前文的信息。")
 def claim_one_causal_layer_sees_the_past_as_a_bag(tokens=12, width=32, layers=1):
-    """Without positions one causal layer takes the past as a bag: shuffled, it gives the last token the
-    same output. With one layer more the order counts.
+    """Without positions one causal layer takes the past as a bag: shuffled, it gives the last token
+    the same output. With one layer more the order counts.
 
     没有位置编码时，单个因果层把前文当成词袋：打乱前文，最后一个 token 的输出不变。再加一层，次序就起作用。"""
     x = torch.randn(tokens, width, dtype=F64)
@@ -84,8 +84,8 @@ def claim_one_causal_layer_sees_the_past_as_a_bag(tokens=12, width=32, layers=1)
 @breaks(start="unmarked", en="Without a start token there is nothing to read off.",
         zh="没有起始 token，就读不出任何位置。")
 def claim_a_start_token_lets_causal_attention_count(tokens=32, width=32, layers=2, start="marked"):
-    """A causal head that attends evenly reads 1/t from a start token: it can count. One token repeated,
-    with no start marked, gives the same output everywhere.
+    """A causal head that attends evenly reads 1/t from a start token: it can count. One token
+    repeated, with no start marked, gives the same output everywhere.
 
     平均分配注意力的因果头从起始 token 读到 1/t，也就能数数。若只是同一个 token 重复、没有起始标记，各处输出完全一样。"""
     value = torch.zeros(1, tokens, 1, dtype=F64)
@@ -96,7 +96,8 @@ def claim_a_start_token_lets_causal_attention_count(tokens=32, width=32, layers=
     show(lines("position t", place, {"read from the start token": read, "1/t": 1 / place}, log="x"))
     expect("reading times t", read * place, equals=1, within=1e-12, at=("t", place))
     alike = decoder(width, layers, "causal")(torch.randn(1, width, dtype=F64).expand(tokens, width))
-    expect("outputs of one repeated token less the first", alike - alike[0], equals=0, within=ROUNDING)
+    expect("outputs of one repeated token less the first", alike - alike[0], equals=0,
+           within=ROUNDING)
 
 
 ZH = {

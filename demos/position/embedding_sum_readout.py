@@ -1,9 +1,9 @@
-r"""A wide sum of token, position and segment vectors still tells its parts: a linear readout finds them.
+r"""A wide sum of token, position and segment vectors gives its parts back to a linear readout.
 
 足够宽的 token、位置、segment 向量之和仍分得清各部分：线性读出就能找回它们。
 
-The tables are random: nothing was trained to keep the parts apart. Turn `directions` to "eight": it is
-directions, not coordinates, that keep the parts apart.
+The tables are random: nothing was trained to keep the parts apart. Turn `directions` to "eight": it
+is directions, not coordinates, that keep the parts apart.
 把 `directions` 改为 "eight"：让各部分分得开的是方向的个数，而不是坐标的个数。
 """
 
@@ -16,8 +16,8 @@ from studyapp.evidence import between, breaks, each, exercise, expect, lines, ma
 
 @exercise(claims=("ids_are_read_back_from_a_wide_sum",), wrong=("dot_product", "cosine"))
 def read(sums: Tensor, rows: Tensor) -> Tensor:
-    """The row nearest to each sum, found by a linear classifier, that is as the greatest x·r + bias of
-    the row. sums (n, d), rows (ids, d), result (n,).
+    """The row nearest to each sum, found by a linear classifier, that is as the greatest x·r + bias
+    of the row. sums (n, d), rows (ids, d), result (n,).
 
     离每个和最近的行，用线性分类器找出，即取 x·r + 该行偏置 的最大者。sums 为 (n, d)，rows 为 (ids, d)，结果为
     (n,)。"""
@@ -43,7 +43,8 @@ def share(found: Tensor, true: Tensor) -> Tensor:
 RANGES = {
     "widths": each(between(8, 1024), at_least=2, rising=True), "width": between(768, 1024),
     "pairs": between(500, 4000), "vocabulary": between(1000, 3000), "positions": between(128, 512),
-    "samples": between(200, 1000), "length": between(64, 256), "signs": each(between(16, 256), rising=True),
+    "samples": between(200, 1000), "length": between(64, 256), "signs": each(between(16, 256),
+                                                                             rising=True),
     "vectors": one_of("centred", "positive"), "directions": one_of("all", "eight"),
     "code": one_of("random", "one wave"),
 }  # fmt: skip
@@ -54,8 +55,8 @@ RANGES = {
 def claim_random_vectors_are_nearly_orthogonal(
     widths=(8, 16, 32, 64, 128, 256, 768), pairs=2000, vectors="centred"
 ):
-    """The cosine of two random vectors has root mean square 1/√d, so 0.036 at d = 768: the wider, the
-    nearer to orthogonal.
+    """The cosine of two random vectors has root mean square 1/√d, so 0.036 at d = 768: the wider,
+    the nearer to orthogonal.
 
     两个随机向量夹角余弦的均方根是 1/√d，d = 768 时为 0.036：越宽越接近正交。"""
     found = []
@@ -65,11 +66,13 @@ def claim_random_vectors_are_nearly_orthogonal(
         found.append(F.cosine_similarity(x, y).square().mean().sqrt())
     show(lines("d", widths, {"rms cosine": found, "1/√d": [d**-0.5 for d in widths]}, log="xy"))
     # a mean of `pairs` squares: five standard errors
-    expect("rms cosine times √d", [f * d**0.5 for f, d in zip(found, widths, strict=True)], equals=1,
+    expect("rms cosine times √d", [f * d**0.5 for f, d in zip(found, widths, strict=True)],
+           equals=1,
            within=5 / (2 * pairs) ** 0.5, at=("d", widths))
 
 
-@breaks(directions="eight", en="Tables that share eight directions are read no better than at width 8.",
+@breaks(directions="eight",
+        en="Tables that share eight directions are read no better than at width 8.",
         zh="共用八个方向的表，再宽也不比宽 8 时读得更好。")
 def claim_ids_are_read_back_from_a_wide_sum(
     width=768, vocabulary=2000, positions=256, samples=400, directions="all"
@@ -101,14 +104,15 @@ def claim_ids_are_read_back_from_a_wide_sum(
 def claim_distinct_sums_may_still_be_unreadable(
     signs=(16, 24, 32, 128), vocabulary=2000, positions=256, samples=400
 ):
-    """Counting codes proves too little: with random ±1 tables there are widths (24) where over 95% of the
-    sums are distinct, yet a linear classifier misreads over a tenth of the tokens.
+    """Counting codes proves too little: with random ±1 tables there are widths (24) where over 95%
+    of the sums are distinct, yet a linear classifier misreads over a tenth of the tokens.
 
     只数编码个数还不够：随机 ±1 表存在这样的宽度（24），95% 以上的和互不相同，线性分类器却读错超过一成的 token。"""
     distinct, readable = [], []
     for d in signs:
         tables = [torch.randint(2, (n, d)) * 2 - 1 for n in (vocabulary, positions)]
-        mix = torch.randint(-(2**40), 2**40, (d,))     # a linear hash: the sum's is the sum of the hashes
+        mix = torch.randint(-(2**40), 2**40,
+                            (d,))     # a linear hash: the sum's is the sum of the hashes
         hashed = (tables[0] @ mix)[:, None] + tables[1] @ mix              # (vocabulary, positions)
         distinct.append(hashed.unique().numel() / hashed.numel())
         x, ids = drawn(samples, *(rows.float() for rows in tables))
@@ -120,9 +124,10 @@ def claim_distinct_sums_may_still_be_unreadable(
 
 @breaks(code="one wave", en="Positions on one sine wave hold all their power in one band.",
         zh="位置若是一个正弦波，功率就全集中在一个频段。")
-def claim_no_frequencies_keep_the_parts_apart(width=768, vocabulary=2000, length=128, code="random"):
-    """Token and position parts fill the same frequencies along the text, and still each vector alone gives
-    back both ids: no Fourier transform takes part.
+def claim_no_frequencies_keep_the_parts_apart(width=768, vocabulary=2000, length=128,
+    code="random"):
+    """Token and position parts fill the same frequencies along the text, and still each vector
+    alone gives back both ids: no Fourier transform takes part.
 
     token 与位置两部分沿文本方向占据同样的频率，单凭一个向量仍能读回两个 id：与傅里叶变换无关。"""
     token, place = table(vocabulary, width), table(length, width)

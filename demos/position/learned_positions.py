@@ -50,19 +50,22 @@ RANGES = {
 }  # fmt: skip
 
 
-@breaks(index="modulo", en="Taken modulo max_len every lookup works, and two positions share a vector.",
+@breaks(index="modulo",
+        en="Taken modulo max_len every lookup works, and two positions share a vector.",
         zh="若对 max_len 取模，查表总能成功，但两个位置共用一个向量。")
 def claim_learned_table_ends_at_max_len(max_len=512, width=768, index="as is"):
-    """A learned table has max_len × d weights and no row for position max_len: the lookup fails. The
-    default is BERT-base's.
+    """A learned table has max_len × d weights and no row for position max_len: the lookup fails.
+    The default is BERT-base's.
 
     可学习的表有 max_len × d 个参数，而且没有第 max_len 号位置：查表直接报错。默认值取自 BERT-base。"""
     table = nn.Embedding(max_len, width, _weight=torch.empty(max_len, width))
     around = [max_len - 2, max_len - 1, max_len, max_len + 1]
     found = [has(table, position, index) for position in around]
     show(lines("position", around, {"has a row": [float(f) for f in found]}))
-    expect("weights of the table", sum(p.numel() for p in table.parameters()), equals=max_len * width)
-    expect("the position has a row", found, equals=[True, True, False, False], at=("position", around))
+    expect("weights of the table", sum(p.numel() for p in table.parameters()),
+           equals=max_len * width)
+    expect("the position has a row", found, equals=[True, True, False, False], at=("position",
+                                                                                   around))
 
 
 @breaks(longest="max_len", en="Trained to its full length the table has no row left untouched.",
@@ -70,8 +73,8 @@ def claim_learned_table_ends_at_max_len(max_len=512, width=768, index="as is"):
 def claim_a_row_learns_only_from_sequences_that_reach_it(
     max_len=96, trained=64, steps=64, width=64, longest="trained"
 ):
-    """Row p is updated by the sequences longer than p and by no others: late rows less often than early
-    ones, and those past the longest sequence never.
+    """Row p is updated by the sequences longer than p and by no others: late rows less often than
+    early ones, and those past the longest sequence never.
 
     第 p 行只由长于 p 的序列更新：靠后的行比靠前的更新得少，超过最长序列的行则从不更新。"""
     lengths = torch.randint(1, trained + 1, (steps,))
@@ -92,14 +95,17 @@ def claim_a_row_learns_only_from_sequences_that_reach_it(
 def claim_weight_decay_only_shrinks_unreached_rows(
     max_len=96, trained=64, steps=64, width=64, decay=0.1, optimizer="AdamW"
 ):
-    """With AdamW the rows that no sequence reaches shrink by (1 − lr·decay) per step and learn nothing.
+    """With AdamW the rows that no sequence reaches shrink by (1 − lr·decay) per step and learn
+    nothing.
 
     用 AdamW 时，没有序列到达的行每步只缩小为 (1 − lr·decay) 倍，什么也学不到。"""
     start, end, _ = train(torch.full((steps,), trained), max_len, width, optimizer, decay)
     ratio = (end / start)[trained:]
-    show(lines("position", range(max_len), {"norm before": start.norm(dim=1), "norm after": end.norm(dim=1)}))
+    show(lines("position", range(max_len), {"norm before": start.norm(dim=1),
+                                            "norm after": end.norm(dim=1)}))
     # float32: each step rounds by 6e-8
-    expect("row after over row before", ratio, equals=(1 - LR * decay) ** steps, within=1e-7 * (steps + 2))
+    expect("row after over row before", ratio, equals=(1 - LR * decay) ** steps,
+           within=1e-7 * (steps + 2))
 
 
 def drill_table_weights(rng) -> Drill:
@@ -107,7 +113,8 @@ def drill_table_weights(rng) -> Drill:
     max_len, width = rng.choice([(512, 768), (512, 1024), (1024, 768), (1024, 1024), (2048, 512)])
     table = nn.Embedding(max_len, width, _weight=torch.empty(max_len, width))
     return Drill(
-        en=f"A model of width {width} learns its positions, up to {max_len}. How many weights has the table?",
+        en=f"A model of width {width} learns its positions, up to {max_len}. How many "
+           "weights has the table?",
         zh=f"模型宽度 {width}，位置可学习，最多 {max_len} 个。位置表有多少个参数？",
         answer=table.weight.numel(),
         steps=[("weights = max_len × d", "参数 = max_len × d"),

@@ -1,9 +1,9 @@
-r"""Attention without positions is permutation-equivariant: shuffle the tokens, and the outputs follow.
+r"""Attention without positions is permutation-equivariant: shuffle tokens, and outputs follow.
 
 没有位置信息的注意力是置换等变的：打乱 token，输出只是跟着一起打乱。
 
-Vaswani et al. 2017, §3.5. The encoder layers are PyTorch's own, with random weights, in float64. Turn
-`code` to "added": with a vector for each position the outputs no longer follow their tokens.
+Vaswani et al. 2017, §3.5. The encoder layers are PyTorch's own, with random weights, in float64.
+Turn `code` to "added": with a vector for each position the outputs no longer follow their tokens.
 把 `code` 改为 "added"：给每个位置加一个向量，输出就不再只是跟着 token 走。
 """
 
@@ -19,7 +19,8 @@ F64 = torch.float64
 
 
 def attend(x: Tensor, weights: Tensor, way: str, place: Tensor) -> Tensor:
-    """One head without a mask, told of the places (n,) in one `way`; x (n, d), weights (3, d, d)."""
+    """One head without a mask, told of the places (n,) in one `way`; x (n, d), weights (3, d,
+    d)."""
     n, d = x.shape
     angle = place[:, None] * 10000.0 ** (-torch.arange(0, d, 2, dtype=F64) / d)        # (n, d/2)
     if way == "vector on the input":
@@ -57,7 +58,8 @@ RANGES = {
     "tokens": between(3, 64), "width": between(4, 64, multiple_of=4), "layers": between(1, 4),
     "code": one_of("none", "added"), "places": one_of("by index", "all the same"),
 }  # fmt: skip
-ADDED = breaks(code="added", en="With a vector for each position the outputs do not just follow their tokens.",
+ADDED = breaks(code="added",
+               en="With a vector for each position the outputs do not just follow their tokens.",
                zh="每个位置加上各自的向量后，输出就不再只是跟着 token 走。")
 ROUNDING = 1e-12                                 # numbers of size 1 in float64, through four layers
 
@@ -72,7 +74,8 @@ def claim_attention_without_positions_is_equivariant(tokens=12, width=32, layers
     order = torch.arange(tokens).roll(1)                        # a cyclic shift: no token stays put
     with_token = (run(x[order]) - run(x)[order]).abs().amax(1)                           # (tokens,)
     in_place = (run(x[order]) - run(x)).abs().amax(1)
-    show(lines("place", range(tokens), {"|f(PX) − P f(X)|": with_token, "|f(PX) − f(X)|": in_place}))
+    show(lines("place", range(tokens), {"|f(PX) − P f(X)|": with_token,
+                                        "|f(PX) − f(X)|": in_place}))
     expect("|f(PX) − P f(X)|", with_token, equals=0, within=ROUNDING, at=("place", range(tokens)))
     expect("|f(PX) − f(X)| over the rounding allowed", in_place / ROUNDING, at_least=1e6,
            at=("place", range(tokens)))
@@ -80,8 +83,8 @@ def claim_attention_without_positions_is_equivariant(tokens=12, width=32, layers
 
 @ADDED
 def claim_pooled_output_is_invariant(width=32, layers=2, code="none"):
-    """Pooled over the tokens, or read from a [CLS] in front, the output is the same for all six orders
-    of “dog bites man”.
+    """Pooled over the tokens, or read from a [CLS] in front, the output is the same for all six
+    orders of “dog bites man”.
 
     对 token 取平均，或从最前面的 [CLS] 读出，“狗 咬 人” 的六种次序给出同样的输出。"""
     run, embedded = encoder(width, layers, code), torch.randn(4, width, dtype=F64)  # row 0 is [CLS]
@@ -114,7 +117,8 @@ def claim_positions_enter_in_three_places(tokens=12, width=32, places="by index"
     show(bars(ways, gaps, y_label="|f(PX) − P f(X)|"))
     plain = attend(x, weights, "nothing", place)
     expect("plain head less torch's attention",
-           plain - F.scaled_dot_product_attention(*(x @ weights)[:, None])[0], equals=0, within=1e-12)
+           plain - F.scaled_dot_product_attention(*(x @ weights)[:, None])[0], equals=0,
+           within=1e-12)
     expect("gap without positions", gaps[0], equals=0, within=ROUNDING)
     expect("gap over the rounding allowed", gaps[1:] / ROUNDING, at_least=1e6, at=("way", ways[1:]))
 

@@ -1,10 +1,11 @@
-r"""RoPE's long-term decay is a falling bound and a falling average, not a rule for every query and key.
+r"""RoPE's long-term decay is a falling bound and average, not a rule for every query and key.
 
 RoPE 的「远程衰减」是下降的上界与下降的平均，而不是对每个 query 与 key 都成立的规律。
 
-Su et al. 2021 (RoFormer), §3.4.3: |score| ≤ max|h_(i+1) − h_i| · Σ|S_j| with h_i = q_i k_i* for each pair and
-S_j = Σ_(i<j) e^(i·distance·θ_i). Barbero et al. 2024 doubt that decay is why RoPE works. Turn `base` to 1: all
-pairs turn alike, and nothing decays. 把 `base` 改为 1：所有维度对转得一样快，什么也不衰减。
+Su et al. 2021 (RoFormer), §3.4.3: |score| ≤ max|h_(i+1) − h_i| · Σ|S_j| with h_i = q_i k_i* for
+each pair and S_j = Σ_(i<j) e^(i·distance·θ_i). Barbero et al. 2024 doubt that decay is why RoPE
+works. Turn `base` to 1: all pairs turn alike, and nothing decays.
+把 `base` 改为 1：所有维度对转得一样快，什么也不衰减。
 """
 
 from itertools import pairwise
@@ -29,7 +30,8 @@ def pairs(x: Tensor) -> Tensor:
 
 
 def scores(q: Tensor, k: Tensor, distances: Tensor, base: float) -> Tensor:
-    """q·k after RoPE, the query `distance` after the key: q, k (samples, d), result (samples, n)."""
+    """q·k after RoPE, the query `distance` after the key: q, k (samples, d), result (samples,
+    n)."""
     h = pairs(q) * pairs(k).conj()                                                  # (samples, d/2)
     return (h @ turns(q.shape[-1], base, distances).T).real
 
@@ -43,18 +45,22 @@ def rotated(x: Tensor, position: int, base: float) -> Tensor:
 
 
 RANGES = {
-    "d_head": between(64, 256, multiple_of=2), "base": between(1.0, 1e6), "furthest": one_of(2048, 4096),
-    "bases": each(between(1000.0, 1e8), at_least=2, at_most=5, rising=True), "samples": between(100, 400),
+    "d_head": between(128, 256, multiple_of=2), "base": between(1.0, 1e6), "furthest": one_of(2048,
+                                                                                             4096),
+    "bases": each(between(1000.0, 1e8), at_least=2, at_most=5, rising=True),
+    "samples": between(100, 400),
     "pair": one_of("independent", "aligned"), "key": one_of("ones", "a quarter turn on"),
 }  # fmt: skip
 NAMES = {"aligned": "q = k", "independent": "independent"}
 
 
-@breaks(bases=(10000.0, 1e8), en="At base 1e8 the slow pairs have hardly turned, and the bound stays.",
+@breaks(bases=(10000.0, 1e8),
+        en="At base 1e8 the slow pairs have hardly turned, and the bound stays.",
         zh="base 为 1e8 时，慢的维度对几乎没转，上界并不下降。")
-def claim_bound_falls_with_distance(d_head=128, bases=(1000.0, 10000.0, 500000.0), furthest=4096, samples=200):
-    """RoFormer's bound holds for every q and k tried, ten times too high; in the far half of the distances
-    its mean |S_j| is under half of that over the first 64.
+def claim_bound_falls_with_distance(d_head=128, bases=(1000.0, 10000.0, 500000.0), furthest=4096,
+    samples=200):
+    """RoFormer's bound holds for every q and k tried, ten times too high; in the far half of the
+    distances its mean |S_j| is under half of that over the first 64.
 
     RoFormer 的上界对试过的每对 q、k 都成立，但高出十倍；在远半段，平均 |S_j| 不到前 64 个距离的一半。"""
     distances = torch.arange(0, furthest, 4)
@@ -66,7 +72,8 @@ def claim_bound_falls_with_distance(d_head=128, bases=(1000.0, 10000.0, 500000.0
     for base in bases:
         sums = turns(d_head, base, distances).cumsum(-1).abs()                            # (n, d/2)
         curves[f"base {base:g}"] = sums.mean(-1)[::8]
-        tightest.append((scores(q, k, distances, base).abs() / (steps[:, None] * sums.sum(-1))).max())
+        tightest.append((scores(q, k, distances, base).abs() / (steps[:,
+                                                                      None] * sums.sum(-1))).max())
         kept.append(sums[len(distances) // 2 :].mean() / sums[:16].mean())
     show(lines("distance", distances[::8], curves, y_label="mean |S_j|"))
     expect("largest |score| over its bound", tightest, at_most=0.1, at=("base", bases))
@@ -75,7 +82,8 @@ def claim_bound_falls_with_distance(d_head=128, bases=(1000.0, 10000.0, 500000.0
 
 @breaks(key="a quarter turn on", en="A quarter turn between q and k makes cosines into sines.",
         zh="q 与 k 之间差四分之一圈，余弦就变成正弦。")
-def claim_all_ones_score_is_twice_the_sum_of_cosines(d_head=128, base=10000.0, furthest=4096, key="ones"):
+def claim_all_ones_score_is_twice_the_sum_of_cosines(d_head=128, base=10000.0, furthest=4096,
+    key="ones"):
     """With q and k all ones the rotated score is 2·Σcos(distance·θ_i): d at distance 0, then an
     interference of the frequencies.
 
@@ -92,31 +100,36 @@ def claim_all_ones_score_is_twice_the_sum_of_cosines(d_head=128, base=10000.0, f
 
 @breaks(base=1.0, en="Where all pairs turn alike, nothing decays.", zh="所有维度对转得一样快，就什么也不衰减。")
 def claim_decay_is_on_average_not_monotone(d_head=128, base=10000.0, furthest=4096):
-    """The all-ones score falls on average, yet more than four of ten single steps go up, and far peaks
-    stand above nearer troughs.
+    """The all-ones score falls on average, yet more than four of ten single steps go up, and far
+    peaks stand above nearer troughs.
 
     全 1 得分平均而言下降，但超过四成的单步是上升的，远处的峰还高过更近处的谷。"""
     ones = torch.ones(1, d_head, dtype=F64)
     curve = scores(ones, ones, torch.arange(furthest), base)[0]                        # (furthest,)
     edges = [0, 64, *(2**e for e in range(7, 13) if 2**e < furthest), furthest]
     means = torch.stack([curve[a:b].mean() for a, b in pairwise(edges)])
-    show(lines("distance", range(0, furthest, 16), {"score": curve[::16]}, y_label="q·k of all ones"),
+    show(lines("distance", range(0, furthest, 16), {"score": curve[::16]},
+               y_label="q·k of all ones"),
          lines("up to distance", edges[1:], {"mean since the last": means}, log="x"))
     expect("mean over the first 64, of the score at 0", means[0] / d_head, at_least=0.4)
-    expect("mean over the last octave, of that over the first 64", means[-1] / means[0], at_most=0.6)
-    expect("share of single steps that go up", (curve.diff() > 0).double().mean(), equals=0.5, within=0.1)
+    expect("mean over the last octave, of that over the first 64", means[-1] / means[0],
+           at_most=0.6)
+    expect("share of single steps that go up", (curve.diff() > 0).double().mean(), equals=0.5,
+           within=0.1)
     half = furthest // 2
-    expect("highest in the far half less lowest in the near", curve[half:].max() - curve[:half].min(),
+    expect("highest in the far half less lowest in the near",
+           curve[half:].max() - curve[:half].min(),
            at_least=0)
 
 
 @breaks(pair="independent", en="For independent q and k nothing is left to decay, at any base.",
         zh="q、k 相互独立时，无论 base 多大都没有什么可衰减。")
 def claim_larger_base_decays_slower(
-    d_head=128, bases=(1000.0, 10000.0, 100000.0, 500000.0), furthest=4096, samples=200, pair="aligned"
+    d_head=128, bases=(1000.0, 10000.0, 100000.0, 500000.0), furthest=4096, samples=200,
+    pair="aligned"
 ):
-    """The larger the base, the more of the score of aligned q and k is left in the far half: for all ones,
-    d = 128 and distances 2048–4095, 6% at base 10000 and 34% at 500000.
+    """The larger the base, the more of the score of aligned q and k is left in the far half: for
+    all ones, d = 128 and distances 2048–4095, 6% at base 10000 and 34% at 500000.
 
     base 越大，方向一致的 q、k 在远半段留下的得分越多：全 1、d = 128、距离 2048–4095 时，base 10000 为 6%，500000 为 34%。"""
     far = torch.arange(furthest // 2, furthest)
@@ -136,8 +149,8 @@ def claim_larger_base_decays_slower(
         zh="q 与 k 一致时，得分在距离 0 处最高。")
 def claim_random_queries_can_peak_anywhere(d_head=128, base=10000.0, furthest=4096, samples=200,
                                            pair="independent"):
-    """Independent Gaussian q and k show no decay: they peak in the far half as often as in the near one, and
-    for any distance some key peaks there.
+    """Independent Gaussian q and k show no decay: they peak in the far half as often as in the near
+    one, and for any distance some key peaks there.
 
     独立高斯的 q、k 不显衰减：峰值落在远半段与近半段一样多；而且对任一距离，都有 key 恰在那里得分最高。"""
     distances = torch.arange(0, furthest, 4)
@@ -149,7 +162,8 @@ def claim_random_queries_can_peak_anywhere(d_head=128, base=10000.0, furthest=40
     far = (found.argmax(-1) >= len(distances) // 2).double().mean()
     expect("share that peaks in the far half", far, equals=0.5, within=4 * 0.5 / samples**0.5)
     wanted = torch.tensor([0, 100, 1000, furthest // 2, furthest - 4]) // 4 * 4
-    keys = torch.cat([rotated(q[:1], int(r), base) for r in wanted])   # k = R_r q undoes the turn at r
+    keys = torch.cat([rotated(q[:1], int(r),
+                              base) for r in wanted])   # k = R_r q undoes the turn at r
     peaks = distances[scores(q[:1].expand(5, -1), keys, distances, base).argmax(-1)]
     expect("distance at which a key made for it peaks", peaks, equals=wanted, at=("wanted", wanted))
 

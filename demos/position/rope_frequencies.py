@@ -84,11 +84,13 @@ def claim_frequencies_use_the_head_dimension(d_head=64, heads=8, base=10000.0, s
 
 def drill_angle(rng) -> Drill:
     """The angle of one pair at one position, where the frequency is a power of ten."""
-    d, i, m = rng.choice([(8, 1, 30), (8, 2, 200), (8, 3, 500), (16, 2, 7), (16, 4, 50), (128, 32, 40)])
-    turned = measured(rotate(torch.tensor((1.0, 0.0), dtype=F64).repeat(d // 2), 1, 10000.0))[i].item() * m
+    d, i, m = rng.choice([(8, 1, 30), (8, 2, 200), (8, 3, 500), (16, 2, 7), (16, 4, 50), (128, 32,
+                                                                                          40)])
+    turned = measured(rotate(torch.tensor((1.0, 0.0), dtype=F64).repeat(d // 2), 1,
+                             10000.0))[i].item() * m
     return Drill(
-        en=f"RoPE with base 10000 on heads of width {d}: by how many radians is pair {i} (from 0) turned at "
-           f"position {m}?",
+        en=f"RoPE with base 10000 on heads of width {d}: by how many radians is pair {i} (from 0) "
+           f"turned at position {m}?",
         zh=f"RoPE，base 10000，头维度 {d}：位置 {m} 处第 {i} 对（从 0 数）转了多少弧度？",
         answer=turned,
         steps=[(f"θ = 10000^(−2·{i}/{d}) = {10000 ** (-2 * i / d):g}",) * 2,

@@ -21,11 +21,12 @@ def interleaved(x: Tensor, angle: Tensor) -> Tensor:
 
 
 @exercise(
-    claims=("complex_form_agrees",), wrong=("turns_backwards", "repeats_each_angle", "swaps_without_sign"),
+    claims=("complex_form_agrees",), wrong=("turns_backwards", "repeats_each_angle",
+                                            "swaps_without_sign"),
 )
 def halves(x: Tensor, angle: Tensor) -> Tensor:
-    """RoPE in the layout of transformers: coordinate i is paired with i + d/2, and the pair turns by
-    angle i from the first towards the second. x (n, d), angle (n, d/2), result (n, d).
+    """RoPE in the layout of transformers: coordinate i is paired with i + d/2, and the pair turns
+    by angle i from the first towards the second. x (n, d), angle (n, d/2), result (n, d).
 
     transformers 的 RoPE 布局：第 i 维与第 i + d/2 维成对，按第 i 个角由前者转向后者。x 为 (n, d)，angle 为
     (n, d/2)，结果为 (n, d)。"""

@@ -2,8 +2,8 @@ r"""Sinusoidal positions: sines and cosines of the index, so that a shift is a r
 
 正弦位置编码：对下标取正弦与余弦，于是平移就是旋转。
 
-Vaswani et al. 2017, §3.5: PE(p, 2i) = sin(p·ω_i), PE(p, 2i+1) = cos(p·ω_i), ω_i = base^(−2i/d). Turn
-`code` to "sines only": a shift is no longer one matrix, and the norm varies.
+Vaswani et al. 2017, §3.5: PE(p, 2i) = sin(p·ω_i), PE(p, 2i+1) = cos(p·ω_i), ω_i = base^(−2i/d).
+Turn `code` to "sines only": a shift is no longer one matrix, and the norm varies.
 把 `code` 改为 "sines only"：平移不再是一个矩阵，范数也会变化。
 """
 
@@ -70,8 +70,10 @@ def claim_sinusoidal_is_bounded_and_defined_everywhere(
     norm d/2.
 
     正弦编码没有参数，任何位置都有定义，分量不超出 ±1，范数平方恒为 d/2。"""
-    pe, at = CODES[code](torch.tensor(positions), d, base), ("position", positions)   # (positions, d)
-    show(heatmap(CODES[code](torch.arange(24), 24, base).T, x_label="position", y_label="component"))
+    pe, at = CODES[code](torch.tensor(positions), d, base), ("position",
+                                                             positions)   # (positions, d)
+    show(heatmap(CODES[code](torch.arange(24), 24, base).T, x_label="position",
+                 y_label="component"))
     by_hand = [[f(p * base ** (-2 * i / d)) for i in range(d // 2) for f in (math.sin, math.cos)]
                for p in positions]
     # an angle of up to 1e6 is rounded by 1e-16 of itself
@@ -81,14 +83,16 @@ def claim_sinusoidal_is_bounded_and_defined_everywhere(
 
 
 @SINES
-def claim_shift_is_a_fixed_rotation(d=64, offset=5, length=128, base=10000.0, code="sines and cosines"):
+def claim_shift_is_a_fixed_rotation(d=64, offset=5, length=128, base=10000.0,
+    code="sines and cosines"):
     """One matrix of 2×2 rotations, the same at every p, takes PE(p) to PE(p + k).
 
     由 2×2 旋转构成的同一个矩阵，对任何 p 都把 PE(p) 变成 PE(p + k)。"""
     p, blocks = torch.arange(length), []
     for i in range(d // 2):
         a = offset * base ** (-2 * i / d)
-        blocks.append(torch.tensor([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]], dtype=F64))
+        blocks.append(torch.tensor([[math.cos(a), math.sin(a)], [-math.sin(a), math.cos(a)]],
+                                   dtype=F64))
     turn = torch.block_diag(*blocks)                                                       # (d, d)
     there, here = CODES[code](p + offset, d, base), CODES[code](p, d, base)
     show(heatmap(turn[:16, :16], title=f"the matrix for a shift of {offset}"),
@@ -98,7 +102,8 @@ def claim_shift_is_a_fixed_rotation(d=64, offset=5, length=128, base=10000.0, co
 
 
 @SINES
-def claim_dot_product_depends_on_the_offset(d=64, length=128, base=10000.0, code="sines and cosines"):
+def claim_dot_product_depends_on_the_offset(d=64, length=128, base=10000.0,
+    code="sines and cosines"):
     """PE(m)·PE(n) = Σcos((m − n)ω_i): the same wherever the pair stands, largest at 0, and blind to
     direction, since +k and −k give the same.
 
@@ -116,9 +121,10 @@ def claim_dot_product_depends_on_the_offset(d=64, length=128, base=10000.0, code
 
 @breaks(projection="rotations", en="Matrices of 2×2 rotations keep the offset.",
         zh="由 2×2 旋转构成的矩阵保住位置差。")
-def claim_projections_lose_the_offset(d=64, length=128, offset=5, base=10000.0, projection="random"):
-    """Between random W_Q and W_K the score of two codes at one offset varies with the place. 2×2 rotations
-    keep it, and tell +k from −k.
+def claim_projections_lose_the_offset(d=64, length=128, offset=5, base=10000.0,
+    projection="random"):
+    """Between random W_Q and W_K the score of two codes at one offset varies with the place. 2×2
+    rotations keep it, and tell +k from −k.
 
     隔着随机的 W_Q、W_K，同一位置差的得分随所处位置变化；2×2 旋转则保住它，还能区分 +k 与 −k。"""
     pe = sinusoids(torch.arange(length), d, base)
@@ -130,7 +136,8 @@ def claim_projections_lose_the_offset(d=64, length=128, offset=5, base=10000.0, 
     show(lines("m", range(length - offset), along, y_label=f"score of m and m + {offset}"))
     slack = 1e-14 * d * length
     spread = {name: s.max() - s.min() for name, s in along.items()}
-    expect("spread over the places, over the rounding allowed", spread[projection] / slack, at_least=1e4)
+    expect("spread over the places, over the rounding allowed", spread[projection] / slack,
+           at_least=1e4)
     expect("spread with rotations", spread["rotations"], equals=0, within=slack)
     both = scores["rotations"].diagonal(offset) - scores["rotations"].diagonal(-offset)
     expect("|score at +k less at −k|, over the rounding allowed", both.abs() / slack, at_least=1e4)
@@ -147,7 +154,8 @@ def claim_wavelengths_stop_short_of_base(d=64, base=10000.0, code="sines and cos
     show(lines("pair i", range(d // 2), {"wavelength in tokens": length}, log="y"))
     expect("wavelength over 2π·base^(2i/d)", length / (2 * math.pi),
            equals=[base ** (2 * i / d) for i in range(d // 2)], within=1e-9 * base)
-    expect("longest over 2π·base", length[-1] / (2 * math.pi * base), equals=base ** (-2 / d), within=1e-9)
+    expect("longest over 2π·base", length[-1] / (2 * math.pi * base), equals=base ** (-2 / d),
+           within=1e-9)
 
 
 def drill_wavelength(rng) -> Drill:
@@ -155,7 +163,8 @@ def drill_wavelength(rng) -> Drill:
     d, i = rng.choice([(8, 1), (8, 2), (8, 3), (16, 2), (16, 4), (4, 1)])
     step = sinusoids(torch.tensor([1]), d, 10000.0)[0, 2 * i]
     return Drill(
-        en=f"Sinusoidal positions, d = {d}, base 10000. How many tokens is the wavelength of pair {i}?",
+        en=f"Sinusoidal positions, d = {d}, base 10000. How many tokens is the wavelength of pair "
+           f"{i}?",
         zh=f"正弦位置编码，d = {d}，base 10000。第 {i} 对的波长是多少个 token？",
         answer=2 * math.pi / math.asin(step.item()),
         steps=[(f"ω = 10000^(−2·{i}/{d}) = 1/{10000 ** (2 * i / d):g}",) * 2,
@@ -176,7 +185,8 @@ ZH = {
     "spread with rotations": "旋转时的极差",
     "|score at +k less at −k|, over the rounding allowed": "|+k 与 −k 处得分之差| 与容许的舍入之比",
     "pair i": "维度对 i", "wavelength in tokens": "波长（token）",
-    "wavelength over 2π·base^(2i/d)": "波长与 2π·base^(2i/d) 之比", "longest over 2π·base": "最长波长与 2π·base 之比",
+    "wavelength over 2π·base^(2i/d)": "波长与 2π·base^(2i/d) 之比",
+    "longest over 2π·base": "最长波长与 2π·base 之比",
 }
 
 if __name__ == "__main__":

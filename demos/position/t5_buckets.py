@@ -1,9 +1,9 @@
-r"""T5's buckets: near distances one by one, far ones together on a log scale, and all the rest in the last.
+r"""T5's buckets: near distances one by one, far ones on a log scale, the rest in the last.
 
 T5 的分桶：近距离逐个区分，远距离按对数刻度合用，其余全归最后一桶。
 
-Raffel et al. 2019 (T5), §2.1, and its code. Turn `scale` to "linear": buckets of equal width either end
-early or blur what is near. 把 `scale` 改为 "linear"：等宽的桶要么早早到头，要么近处也分不清。
+Raffel et al. 2019 (T5), §2.1, and its code. Turn `scale` to "linear": buckets of equal width blur
+what is near. 把 `scale` 改为 "linear"：等宽的桶分不清近处。
 """
 
 import math
@@ -29,12 +29,12 @@ from studyapp.evidence import (
     wrong=("equal_widths", "log_from_the_start", "no_last_bucket"),
 )
 def bucket(distance: Tensor, count: int, max_distance: int) -> Tensor:
-    """The bucket of each distance back (integers ≥ 0), causal: the first half of the `count` buckets holds
-    one distance each, the second half divides those up to max_distance evenly on a log scale, and the last
-    takes all that are farther. Same shape as distance.
+    """The bucket of each distance back (integers ≥ 0), causal: the first half of the `count`
+    buckets holds one distance each, the second half divides those up to max_distance evenly on a
+    log scale, and the last takes all that are farther. Same shape as distance.
 
-    每个回看距离（≥ 0 的整数）所在的桶，因果情形：`count` 个桶的前一半各含一个距离，后一半把到 max_distance
-    为止的距离按对数刻度等分，更远的全归最后一桶。形状与 distance 相同。"""
+    每个回看距离（≥ 0 的整数）所在的桶，因果情形：`count` 个桶的前一半各含一个距离，后一半把到 max_distance 为
+    止的距离按对数刻度等分，更远的全归最后一桶。形状与 distance 相同。"""
     exact = count // 2
     far = (distance.clamp(min=1) / exact).log() / math.log(max_distance / exact) * (count - exact)
     return torch.where(distance < exact, distance, (exact + far.long()).clamp(max=count - 1))
@@ -46,13 +46,15 @@ def linear(distance: Tensor, count: int, max_distance: int) -> Tensor:
 
 
 def both_ways(distance: Tensor, count: int, max_distance: int, sides: str) -> Tensor:
-    """An encoder's: half of the buckets for keys behind, the other half for keys ahead (distance < 0)."""
+    """An encoder's: half of the buckets for keys behind, the other half for keys ahead (distance
+    < 0)."""
     half = bucket(distance.abs(), count // 2, max_distance)
     return half + count // 2 * (distance < 0) if sides == "apart" else half
 
 
 def by_whole_numbers(n: int, count: int, max_distance: int) -> int:
-    """The bucket without a logarithm: log step j is reached when n^s · exact^j ≥ max^j · exact^s."""
+    """The bucket without a logarithm: log step j is reached when n^s · exact^j ≥ max^j ·
+    exact^s."""
     exact, steps, j = count // 2, count - count // 2, 0
     if n < exact:
         return n
@@ -72,28 +74,32 @@ LINEAR = breaks(scale="linear", en="Buckets of equal width blur neighbours from 
 
 @LINEAR
 def claim_buckets_equal_whole_number_arithmetic(count=32, max_distance=128, scale="log"):
-    """The rounded logarithm gives the bucket that exact powers of whole numbers give, at every distance.
+    """The rounded logarithm gives the bucket that exact powers of whole numbers give, at every
+    distance.
 
     取整的对数与整数幂的精确计算，在每个距离上给出同一个桶。"""
     reach = torch.arange(2 * max_distance)
     got = SCALES[scale](reach, count, max_distance)
     show(lines("distance back", reach, {"log": bucket(reach, count, max_distance),
-                                        "linear": linear(reach, count, max_distance)}, y_label="bucket"))
+                                        "linear": linear(reach, count, max_distance)},
+                                        y_label="bucket"))
     exact = [by_whole_numbers(n, count, max_distance) for n in reach.tolist()]
     expect("bucket", got, equals=exact, at=("distance", reach))
 
 
 @LINEAR
 def claim_buckets_widen_and_end(count=32, max_distance=128, scale="log"):
-    """The first half of the buckets holds one distance each, further ones are never narrower by more than
-    rounding, and all from max_distance on share the last: with 32 up to 128 that begins at 113.
+    """The first half of the buckets holds one distance each, further ones are never narrower by
+    more than rounding, and all from max_distance on share the last: with 32 up to 128 that begins
+    at 113.
 
     前一半的桶各含一个距离，后面的桶越来越宽（取整除外），max_distance 起的全归最后一桶：32 个桶、上限 128 时从 113 开始。"""
     reach = torch.arange(2 * max_distance)
     found = SCALES[scale](reach, count, max_distance)
     first = [int((found < b).sum()) for b in range(count)]
     show(lines("bucket", range(count), {"its first distance": first}))
-    expect("first distance of the near buckets", first[: count // 2], equals=list(range(count // 2)))
+    expect("first distance of the near buckets", first[: count // 2],
+           equals=list(range(count // 2)))
     expect("bucket from the greatest distance on", found[max_distance:], equals=count - 1)
     # bucket b of the far half begins at exact · (max / exact)^(b / far), rounded up
     exact, far = count // 2, count - count // 2
@@ -105,15 +111,16 @@ def claim_buckets_widen_and_end(count=32, max_distance=128, scale="log"):
 @breaks(sides="together", en="By |distance| alone keys behind and ahead share their buckets.",
         zh="只按 |距离|，前后的 key 就共用同样的桶。")
 def claim_keys_ahead_have_their_own_half(count=32, max_distance=128, sides="apart"):
-    """In an encoder each direction has half of the buckets, so left and right differ; with 32 up to 128 the
-    last of each begins at distance 91.
+    """In an encoder each direction has half of the buckets, so left and right differ; with 32 up to
+    128 the last of each begins at distance 91.
 
     在 encoder 里每个方向各有一半的桶，左右因此不同；32 个桶、上限 128 时，每个方向的最后一桶从距离 91 开始。"""
     reach = torch.arange(-2 * max_distance, 2 * max_distance + 1)
     found = both_ways(reach, count, max_distance, sides)
     show(lines("distance i − j", reach, {"bucket": found}))
     behind, ahead = found[reach > 0], found[reach < 0].flip(0)
-    expect("bucket of a key ahead less that of one as far behind", ahead - behind, equals=count // 2)
+    expect("bucket of a key ahead less that of one as far behind", ahead - behind,
+           equals=count // 2)
     expect("bucket of a key behind", behind, at_most=count // 2 - 1)
 
 
@@ -130,7 +137,8 @@ def drill_bucket(rng) -> Drill:
                       f"{exact} + ⌊{far} · ln({distance}/{exact}) / ln({most}/{exact})⌋，"
                       f"至多 {count - 1}：{exact} + ⌊{step:.2f}⌋"))
     return Drill(
-        en=f"T5, causal: {count} buckets up to distance {most}. In which bucket (from 0) is distance {distance}?",
+        en=f"T5, causal: {count} buckets up to distance {most}. In which bucket (from 0) is distance "
+           f"{distance}?",
         zh=f"T5，因果：{count} 个桶，上限 {most}。距离 {distance} 在哪个桶（从 0 数）？",
         answer=bucket(torch.tensor([distance]), count, most).item(), within=0.1, steps=steps,
         proved_by="buckets_equal_whole_number_arithmetic",
