@@ -49,17 +49,19 @@ RANGES = {
 
 @breaks(skip=True, en="The identity path keeps each token's own part.", zh="恒等通路保留了每个 token 自己的部分。")
 def claim_pure_attention_collapses_in_both(tokens=64, width=32, layers=12, skip=False):
-    """After 12 layers without skip connections the tokens' differences are below 1e-6 without a mask
-    and below 5% with a causal one: it collapses too, only more slowly.
+    """After 12 layers without skip connections the tokens' differences are below 1e-6 without a
+    mask and below 5% with a causal one: it collapses too, only more slowly.
 
     不带残差连接，12 层之后 token 之间的差异，无掩码时低于 1e-6，有因果掩码时低于 5%：同样会坍缩，只是慢一些。"""
     curves = {name: by_layer(tokens, width, layers, causal, skip)
               for name, causal in (("bidirectional", False), ("causal", True))}
-    show(lines("layer", range(1, layers + 1), {n: c.clamp(min=1e-16) for n, c in curves.items()}, log="y",
+    show(lines("layer", range(1, layers + 1), {n: c.clamp(min=1e-16) for n, c in curves.items()},
+               log="y",
                y_label="|X − mean| / |X|"))
     expect("difference left, bidirectional", curves["bidirectional"][-1], at_most=1e-6)
     expect("difference left, causal", curves["causal"][-1], at_most=0.05)
-    expect("causal over bidirectional", curves["causal"][-1] / curves["bidirectional"][-1], at_least=10)
+    expect("causal over bidirectional", curves["causal"][-1] / curves["bidirectional"][-1],
+           at_least=10)
 
 
 @breaks(skip=False, en="Without it the layers average the tokens away.", zh="没有残差，各层就把 token 平均掉了。")
@@ -70,7 +72,8 @@ def claim_skip_connections_stop_the_collapse(tokens=64, width=32, layers=12, ski
     加上残差连接，12 层之后至少还留下十分之一的差异，有无掩码都如此。"""
     curves = {name: by_layer(tokens, width, layers, causal, skip)
               for name, causal in (("bidirectional", False), ("causal", True))}
-    show(lines("layer", range(1, layers + 1), {n: c.clamp(min=1e-16) for n, c in curves.items()}, log="y",
+    show(lines("layer", range(1, layers + 1), {n: c.clamp(min=1e-16) for n, c in curves.items()},
+               log="y",
                y_label="|X − mean| / |X|"))
     for name, curve in curves.items():
         expect(f"difference left, {name}", curve[-1], at_least=0.1)

@@ -49,9 +49,11 @@ def claim_fully_masked_row_is_nan_with_inf(real=5, d_head=16, fill="−inf"):
                 "without a mask": [plain[0, 0]] * len(FILLS)}))
     expect(f"weights, {fill}", rows[fill], equals="nan")
     # Around 10000 float32 numbers are 2⁻¹⁰ apart: scores move by half of it, weights by a like share.
-    expect("weights with −10000 less those without a mask", rows["−10000"] - plain, equals=0, within=2e-3)
+    expect("weights with −10000 less those without a mask", rows["−10000"] - plain, equals=0,
+           within=2e-3)
     expect("weights with −1e9", rows["−1e9"], equals=1 / real, within=1e-6)
-    expect("output of SDPA", F.scaled_dot_product_attention(q[None], k[None], v[None], nobody), equals=0)
+    expect("output of SDPA", F.scaled_dot_product_attention(q[None], k[None], v[None], nobody),
+           equals=0)
 
 
 @FINITE
@@ -68,9 +70,10 @@ def claim_a_nan_row_spreads(real=5, pads=3, d_head=16, fill="−inf"):
     own = w.clone().requires_grad_()
     first = weights(x @ own[0], x @ own[1], seen, FILLS[fill]) @ (x @ own[2])
     second = weights(first @ w[0], first @ w[1], seen, FILLS[fill]) @ (first @ w[2])
-    first[keep].square().sum().backward()                                # the loss leaves padding out
+    first[keep].square().sum().backward()                              # the loss leaves padding out
     after = torch.stack([t.isnan().any(1) for t in (x, first, second)])  # (layers, tokens)
-    show(heatmap(after.float(), y=range(3), x_label="token", y_label="layer", title="rows that are NaN"))
+    show(heatmap(after.float(), y=range(3), x_label="token", y_label="layer",
+                 title="rows that are NaN"))
     expect("real rows that are NaN, first layer", after[1][keep].sum(), equals=0)
     expect("real rows that are NaN, second layer", after[2][keep].sum(), equals=real)
     expect("gradients of W_Q, W_K and W_V that are NaN", own.grad.isnan().double().mean(), equals=1)
@@ -87,7 +90,8 @@ def claim_the_fast_path_gives_nan_again(real=5, d_head=16, mode="inference"):
     nn.MultiheadAttention 返回权重时，这样的行是 NaN；不返回权重时是 0，但 eval 模式加 no_grad 会走快速路径，又是
     NaN（PyTorch 2.13）。"""
     x, padding = torch.randn(1, real, 2 * d_head), torch.ones(1, real, dtype=torch.bool)
-    module = nn.MultiheadAttention(2 * d_head, 2, batch_first=True)      # the fast path wants even heads
+    module = nn.MultiheadAttention(2 * d_head, 2,
+                                   batch_first=True)      # the fast path wants even heads
     module.train(mode == "training")
     shares = {}
     for name, returned in (("weights returned", True), ("no weights", False)):
@@ -103,14 +107,17 @@ def claim_the_fast_path_gives_nan_again(real=5, d_head=16, mode="inference"):
 
 
 ZH = {
-    "−inf": "−inf", "nan": "nan", "fill": "填充值", "first weight of query 0": "query 0 的第一个权重", "without a mask": "不加掩码",
+    "−inf": "−inf", "nan": "nan", "fill": "填充值", "first weight of query 0": "query 0 的第一个权重",
+    "without a mask": "不加掩码",
     "weights, {}": "权重，{}", "weights with −10000 less those without a mask": "−10000 的权重与不加掩码之差",
     "weights with −1e9": "−1e9 的权重", "output of SDPA": "SDPA 的输出", "layer": "层",
-    "rows that are NaN": "为 NaN 的行", "real rows that are NaN, first layer": "真实 token 中为 NaN 的行，第一层",
+    "rows that are NaN": "为 NaN 的行",
+    "real rows that are NaN, first layer": "真实 token 中为 NaN 的行，第一层",
     "real rows that are NaN, second layer": "真实 token 中为 NaN 的行，第二层",
     "gradients of W_Q, W_K and W_V that are NaN": "W_Q、W_K、W_V 的梯度中 NaN 的比例",
     "weights returned": "返回权重", "no weights": "不返回权重", "call": "调用方式",
-    "share of the output that is NaN": "输出中 NaN 的比例", "NaN where weights are returned": "返回权重时的 NaN",
+    "share of the output that is NaN": "输出中 NaN 的比例",
+    "NaN where weights are returned": "返回权重时的 NaN",
     "NaN where they are not, in inference": "推理中不返回权重时的 NaN",
     "output without weights, in training": "训练中不返回权重时的输出",
 }

@@ -51,7 +51,8 @@ RANGES = {
     "sources": each(between(1, 64), at_most=4),
     "layout": one_of("transpose", "view"),
 }
-VIEW = breaks(layout="view", en="Memory runs token by token, so a head then holds whole runs of tokens.",
+VIEW = breaks(layout="view",
+              en="Memory runs token by token, so a head then holds whole runs of tokens.",
               zh="内存按 token 排列，这样每个头装下的是连续若干个 token。")
 
 
@@ -78,7 +79,8 @@ def claim_view_without_transpose_mixes_tokens(tokens=8, heads=4, d_head=6, layou
     a head then sees T/H of them.
 
     view 之后再转置，每个头都有全部 T 个 token；只用 view，形状相同，每个头却只看得到 T/H 个。"""
-    number = torch.arange(tokens)[None, :, None].expand(1, tokens, heads * d_head)  # each names its token
+    number = torch.arange(tokens)[None, :, None].expand(1, tokens,
+                                                        heads * d_head)  # each names its token
     cut, wrong = WAYS[layout](number, heads), viewed(number, heads)
     for title, x in (("view, then transpose", split(number, heads)), ("view alone", wrong)):
         show(heatmap(x[0, :, :, 0], x_label="row of the head", y_label="head", title=title))
@@ -110,7 +112,8 @@ def claim_splitting_is_free_and_matmul_copies(batches=(1, 2), tokens=8, heads=4,
         rows.append([sum(row.written for row in done.rows if row.name in COPIES) / x[0].nbytes
                      for done in (splitting, multiplying, merging, fused)])
     show(table(("B", "split", "two matmuls", "merge", "SDPA and merge"),
-               [(b, *r) for b, r in zip(batches, rows, strict=True)], title="bytes copied, in sizes of q"))
+               [(b, *r) for b, r in zip(batches, rows, strict=True)],
+               title="bytes copied, in sizes of q"))
     expect("copies", rows, equals=[[0, 3 * (b > 1), 1, 0] for b in batches])
 
 
@@ -120,27 +123,34 @@ def claim_scores_outgrow_q_by_t_over_d_head(lengths=(32, 128, 512), heads=4, d_h
     分数 (B, H, T, T) 的元素个数是 q 的 T/d_head 倍。"""
     q = [split(torch.randn(1, n, heads * d_head), heads) for n in lengths]
     scores = [(t @ t.transpose(-1, -2)).numel() for t in q]
-    show(lines("T", lengths, {"q": [t.numel() for t in q], "scores": scores}, log="xy", y_label="numbers"))
+    show(lines("T", lengths, {"q": [t.numel() for t in q], "scores": scores}, log="xy",
+               y_label="numbers"))
     expect("scores over q", [s / t.numel() for s, t in zip(scores, q, strict=True)],
            equals=[n / d_head for n in lengths], at=("T", lengths))
 
 
-def claim_attention_sums_away_keys_and_d_head(tokens=3, sources=(1, 7, 50), heads=4, d_head=8, width=5):
+def claim_attention_sums_away_keys_and_d_head(tokens=3, sources=(1, 7, 50), heads=4, d_head=8,
+                                              width=5):
     """Weights are (B, H, n_q, n_k) and the output (B, H, n_q, d_v): n_k and d_k are summed away,
     so cross-attention and d_v ≠ d_k are free.
 
     权重是 (B, H, n_q, n_k)，输出是 (B, H, n_q, d_v)：n_k 与 d_k 被求和消去，所以交叉注意力以及 d_v ≠ d_k
     都可以。"""
     q = split(torch.randn(1, tokens, heads * d_head), heads)
-    kv = [(split(torch.randn(1, n, heads * d_head), heads), split(torch.randn(1, n, heads * width), heads)) for n in sources]
+    kv = [(split(torch.randn(1, n, heads * d_head), heads),
+           split(torch.randn(1, n, heads * width), heads)) for n in sources]
     weights = [(q @ k.transpose(-1, -2)).softmax(-1) for k, _ in kv]
     outs = [p @ v for p, (_, v) in zip(weights, kv, strict=True)]
-    show(table({"n_k": sources, "weights": [tuple(p.shape) for p in weights], "output": [tuple(o.shape) for o in outs]}))
-    expect("shape of the weights", [p.shape for p in weights], equals=[(1, heads, tokens, n) for n in sources])
-    expect("shape of the output", [o.shape for o in outs], equals=[(1, heads, tokens, width)] * len(sources))
+    show(table({"n_k": sources, "weights": [tuple(p.shape) for p in weights],
+                "output": [tuple(o.shape) for o in outs]}))
+    expect("shape of the weights", [p.shape for p in weights],
+           equals=[(1, heads, tokens, n) for n in sources])
+    expect("shape of the output", [o.shape for o in outs],
+           equals=[(1, heads, tokens, width)] * len(sources))
     sdpa = [F.scaled_dot_product_attention(q, k, v, scale=1.0) for k, v in kv]
     # float32 keeps 1e-7 of numbers below 5
-    expect("less F.scaled_dot_product_attention", [(o - s).abs().max() for o, s in zip(outs, sdpa, strict=True)],
+    expect("less F.scaled_dot_product_attention",
+           [(o - s).abs().max() for o, s in zip(outs, sdpa, strict=True)],
            equals=0, within=1e-5, at=("n_k", sources))
 
 

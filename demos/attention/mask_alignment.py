@@ -22,8 +22,8 @@ F64 = torch.float64
 @exercise(claims=("a_chunk_over_a_cache_needs_the_bottom_right", "decode_step_needs_no_mask"),
           wrong=("aligns_at_the_top_left", "hides_the_own_key", "sees_everything"))
 def visible(new: int, keys: int) -> Tensor:
-    """(new, keys), True where a query may look: the queries are the last `new` of `keys` tokens, the
-    others are cached.
+    """(new, keys), True where a query may look: the queries are the last `new` of `keys` tokens,
+    the others are cached.
 
     (new, keys)，query 可以看的地方为 True：query 是 `keys` 个 token 里的最后 `new` 个，其余都在 cache 中。"""
     return torch.ones(new, keys, dtype=torch.bool).tril(keys - new)
@@ -43,13 +43,15 @@ RANGES = {
 
 def attend(q: Tensor, k: Tensor, v: Tensor, align: str) -> Tensor:
     """Attention of the new queries under a triangle at one corner or the other."""
-    seen = visible(len(q), len(k)) if align == "bottom right" else torch.ones(len(q), len(k)).tril().bool()
+    seen = visible(len(q), len(k)) if align == "bottom right" else torch.ones(len(q),
+                                                                              len(k)).tril().bool()
     return (q @ k.T / q.shape[1] ** 0.5).masked_fill(~seen, -torch.inf).softmax(-1) @ v
 
 
 @breaks(align="top left", en="Query i of the chunk then sees keys 0 to i, the oldest of the cache.",
         zh="那样，这一段的第 i 个 query 看到的是第 0 到 i 个 key，即 cache 里最旧的那些。")
-def claim_a_chunk_over_a_cache_needs_the_bottom_right(new=4, cached=6, d_head=16, align="bottom right"):
+def claim_a_chunk_over_a_cache_needs_the_bottom_right(new=4, cached=6, d_head=16,
+                                                      align="bottom right"):
     """New queries over a cache give the last rows of full causal attention only if the triangle is
     aligned at the bottom right, as causal_lower_right does; is_causal is top left.
 
@@ -62,15 +64,18 @@ def claim_a_chunk_over_a_cache_needs_the_bottom_right(new=4, cached=6, d_head=16
     show(heatmap(visible(new, n).float(), x_label="key", y_label="new query", title="bottom right"),
          heatmap(torch.ones(new, n).tril(), x_label="key", y_label="new query", title="top left"))
     # float64 keeps 1e-16 of outputs of size 1
-    expect("chunk less the last rows of the whole", attend(last[0, 0], k, v, align) - whole, equals=0,
+    expect("chunk less the last rows of the whole", attend(last[0, 0], k, v, align) - whole,
+           equals=0,
            within=1e-12)
     for name, bias in (("causal_lower_right", causal_lower_right(new, n)), ("causal_upper_left", causal_upper_left(new, n))):
-        torchs = F.scaled_dot_product_attention(last, k[None, None], v[None, None], attn_mask=bias)[0, 0]
+        torchs = F.scaled_dot_product_attention(last, k[None, None], v[None, None],
+                                                attn_mask=bias)[0, 0]
         corner = "bottom right" if name == "causal_lower_right" else "top left"
         expect(f"{name} less the triangle at its corner", torchs - attend(last[0, 0], k, v, corner),
                equals=0, within=1e-12)
     top = F.scaled_dot_product_attention(last, k[None, None], v[None, None], is_causal=True)[0, 0]
-    expect("is_causal less the triangle at the top left", top - attend(last[0, 0], k, v, "top left"),
+    expect("is_causal less the triangle at the top left",
+           top - attend(last[0, 0], k, v, "top left"),
            equals=0, within=1e-12)
 
 
@@ -86,7 +91,8 @@ def claim_decode_step_needs_no_mask(tokens=10, d_head=16, mask="none"):
     step = F.scaled_dot_product_attention(q[:, -1:], k, v, is_causal=mask == "is_causal")
     first = F.scaled_dot_product_attention(q[:, -1:], k, v, is_causal=True)
     p = (q[0, -1] @ k[0].T / d_head**0.5).softmax(-1)
-    show(lines("key", range(tokens), {"weight without a mask": p, "weight with is_causal": [1.0, *[0.0] * (tokens - 1)]}))
+    show(lines("key", range(tokens),
+               {"weight without a mask": p, "weight with is_causal": [1.0, *[0.0] * (tokens - 1)]}))
     expect("step less the last row of the whole", step - whole, equals=0, within=1e-12)
     expect("step with is_causal less the first value", first - v[:, :1], equals=0, within=1e-12)
     expect("keys that the mask of one query hides", (~visible(1, tokens)).sum(), equals=0)
@@ -99,8 +105,10 @@ def claim_allowed_pairs_are_n_n_plus_1_over_2(lengths=(8, 64, 512), ahead=0):
     """The causal mask leaves n(n + 1)/2 of the n² query-key pairs, the diagonal included.
 
     因果掩码在 n² 个 query-key 对中留下 n(n + 1)/2 个，含对角线。"""
-    left = [int(visible(n, n).sum()) if ahead == 0 else int(torch.ones(n, n).tril(ahead).sum()) for n in lengths]
-    show(lines("tokens", lengths, {"share of all pairs": [c / n**2 for c, n in zip(left, lengths, strict=True)]},
+    squares = [visible(n, n) if ahead == 0 else torch.ones(n, n).tril(ahead) for n in lengths]
+    left = [int(square.sum()) for square in squares]
+    show(lines("tokens", lengths,
+               {"share of all pairs": [c / n**2 for c, n in zip(left, lengths, strict=True)]},
                log="x"))
     expect("pairs left", left, equals=[n * (n + 1) // 2 for n in lengths], at=("tokens", lengths))
 
@@ -114,7 +122,8 @@ def drill_pairs_of_a_chunk(rng) -> Drill:
            "query-key pairs does one head need?",
         zh=f"已缓存 {cached} 个 token，再一次预填充 {new} 个新 token（因果）。一个头需要计算多少个 query-key 对？",
         answer=pairs, within=0,
-        steps=[(f"over the cache: {new} · {cached} = {new * cached}", f"对 cache：{new} · {cached} = {new * cached}"),
+        steps=[(f"over the cache: {new} · {cached} = {new * cached}",
+                f"对 cache：{new} · {cached} = {new * cached}"),
                (f"among the new: {new} · {new + 1} / 2 = {new * (new + 1) // 2}",
                 f"新 token 之间：{new} · {new + 1} / 2 = {new * (new + 1) // 2}"),
                (f"together {pairs}", f"合计 {pairs}")],

@@ -1,5 +1,5 @@
-r"""What a masked score is filled with: −∞ always hides; a finite number hides while scores are smaller
-and the type can hold it.
+r"""What a masked score is filled with: −∞ always hides; a finite number hides while scores are
+smaller and the type can hold it.
 
 被遮的分数填什么：−∞ 总能遮住；有限的数，要分数更小、类型也装得下才行。
 
@@ -42,12 +42,13 @@ def claim_minus_ten_thousand_underflows_to_zero(queries=8, keys=16, largest=1000
     float32 下，只要分数远小于 10000，加 −10000 就使被遮的 key 权重恰为 0；−∞ 则不论分数多大都如此。"""
     keep = torch.arange(keys) < keys // 2
     scores = torch.rand(queries, keys) * 2 - 1
-    scores[:, 0], scores[:, -1] = -1.0, 1.0                              # a hidden key is the best one
+    scores[:, 0], scores[:, -1] = -1.0, 1.0                           # a hidden key is the best one
     scores[:, 1:][:, keep[1:]] = -1.0
     sizes = sorted({1.0, 100.0, largest, 1e6})
     left = {name: [hidden_weight(scores * s, keep, fill).max() for s in sizes]
             for name, fill in FILLS.items()}
-    show(table({"largest score": sizes, **{f"weight on hidden keys, {n}": w for n, w in left.items()}}))
+    show(table({"largest score": sizes,
+                **{f"weight on hidden keys, {n}": w for n, w in left.items()}}))
     expect("weight on hidden keys, −10000", hidden_weight(scores * largest, keep, -1e4), equals=0)
     expect("weight on hidden keys, −inf", left["−inf"], equals=0, at=("largest score", sizes))
 
@@ -81,7 +82,8 @@ def claim_two_added_masks_are_minus_infinity(combine="add", score=-16.0):
         filled = s.masked_fill(torch.tensor(True), least).masked_fill(torch.tensor(True), least)
         both[name] = (twice if combine == "add" else filled).float()
     show(table({"type": list(both), "two masks": list(both.values())}))
-    expect("two masks on one score", list(both.values()), equals=-torch.inf, at=("type", list(both)))
+    expect("two masks on one score", list(both.values()), equals=-torch.inf,
+           at=("type", list(both)))
 
 
 @breaks(score=-15.0, en="Less than half a step of float16 at 65504, which is 32: it rounds back.",
@@ -91,16 +93,20 @@ def claim_one_added_mask_is_enough_in_fp16(score=-16.0):
     −∞; in bfloat16 and float32 it is not.
 
     float16 下，最小值的掩码只要加到不大于 −16 的分数上，一个就成了 −∞；bfloat16 和 float32 则不会。"""
-    sums = {name: (torch.tensor(torch.finfo(kind).min, dtype=kind) + torch.tensor(score, dtype=kind)).float()
-            for name, kind in TYPES.items()}
+    sums = {}
+    for name, kind in TYPES.items():
+        least, s = (torch.tensor(number, dtype=kind) for number in (torch.finfo(kind).min, score))
+        sums[name] = (least + s).float()
     show(table({"type": list(sums), "smallest number + score": list(sums.values())}))
     expect("in float16", sums["float16"], equals=-torch.inf)
     for name in ("bfloat16", "float32"):
-        expect(f"in {name}, over the smallest number", sums[name] / torch.finfo(TYPES[name]).min, equals=1)
+        expect(f"in {name}, over the smallest number", sums[name] / torch.finfo(TYPES[name]).min,
+               equals=1)
 
 
 ZH = {
-    "-inf": "-inf", "−inf": "−inf", "largest score": "最大分数", "weight on hidden keys, {}": "被遮的 key 的权重，{}", "type": "类型",
+    "-inf": "-inf", "−inf": "−inf", "largest score": "最大分数",
+    "weight on hidden keys, {}": "被遮的 key 的权重，{}", "type": "类型",
     "becomes": "变成", "smallest number": "最小的数", "in float16": "在 float16 中",
     "in {}, over the number": "在 {} 中，与该数之比", "two masks": "两个掩码",
     "two masks on one score": "同一分数上的两个掩码", "smallest number + score": "最小的数 + 分数",

@@ -3,8 +3,8 @@ one.
 
 h 个宽 D/h 的头同时给出 h 种注意力分布，而参数与矩阵乘法的计算量与一个头相同。
 
-Vaswani et al. 2017, §3.2.2. Turn `patterns` to "shared": heads that share their weights are one head
-again. Turn `d_head` away from D/h: the weights are 4·D·h·d_head.
+Vaswani et al. 2017, §3.2.2. Turn `patterns` to "shared": heads that share their weights are one
+head again. Turn `d_head` away from D/h: the weights are 4·D·h·d_head.
 把 `patterns` 改为 "shared"：各头共用权重，就又只是一个头。让 `d_head` 不等于 D/h：权重就是 4·D·h·d_head 个。
 """
 
@@ -63,7 +63,8 @@ def claim_it_is_torchs_multihead_attention(tokens=6, width=16, head_counts=(1, 2
             torchs.in_proj_weight.copy_(torch.cat([m.T for m in w[:3]]))
             torchs.out_proj.weight.copy_(w[3].T)
             gaps.append((multi_head(x, w, h) - torchs(x, x, x)[0]).abs().max())
-    show(lines("heads", head_counts, {"largest difference": [max(g.item(), 1e-17) for g in gaps]}, log="y"))
+    show(lines("heads", head_counts, {"largest difference": [max(g.item(), 1e-17) for g in gaps]},
+               log="y"))
     # float64 keeps 1e-16 of outputs of size 1
     expect("largest difference", gaps, equals=0, within=1e-12, at=("heads", head_counts))
 
@@ -82,14 +83,16 @@ def claim_the_layer_is_a_sum_of_h_patterns(head_counts=(1, 2, 4, 8, 16), width=1
         p = patterns_of(x, w, h)
         p = p if patterns == "own" else p[:1].expand(h, -1, -1)
         jacobian = torch.autograd.functional.jacobian(lambda x, p=p: with_weights(p, x, w), x)
-        paired = jacobian.transpose(1, 2).reshape(tokens**2, width**2)   # token pairs × feature pairs
+        # Token pairs against feature pairs:
+        paired = jacobian.transpose(1, 2).reshape(tokens**2, width**2)
         values = torch.linalg.svdvals(paired)
         spectra[f"h = {h}"] = (values / values[0])[:shown].clamp(min=1e-16)
         ranks.append(torch.linalg.matrix_rank(paired))
         expect(f"layer with its own weights held, less the layer, h = {h}",
-               (with_weights(patterns_of(x, w, h), x, w) - multi_head(x, w, h)).abs().max(), equals=0, within=1e-12)
+               (with_weights(patterns_of(x, w, h), x, w) - multi_head(x, w, h)).abs().max(),
+               equals=0, within=1e-12)
     show(lines("singular value", range(1, shown + 1), spectra, log="y", y_label="relative size"))
-    most = tokens * (tokens - 1) + 1                                     # rows of a pattern sum to 1
+    most = tokens * (tokens - 1) + 1                                    # rows of a pattern sum to 1
     expect("rank", ranks, equals=[min(h, most) for h in head_counts], at=("heads", head_counts))
 
 
@@ -105,14 +108,19 @@ def claim_parameters_and_matmul_flops_do_not_depend_on_heads(head_counts=(1, 2, 
     held = [sum(p.numel() for p in module.parameters()) for module in modules]
     work = [flops(multi_head, x, w, h) for h in head_counts]
     elements = [patterns_of(x, w, h).numel() for h in head_counts]
-    show(lines("heads", head_counts, {"matmul FLOPs": work, "attention weights": elements}, log="xy"),
-         table({"heads": head_counts, "parameters": held, "matmul FLOPs": work, "attention weights": elements}))
+    show(lines("heads", head_counts, {"matmul FLOPs": work, "attention weights": elements},
+               log="xy"),
+         table({"heads": head_counts, "parameters": held, "matmul FLOPs": work,
+                "attention weights": elements}))
     expect("parameters", held, equals=4 * width**2, at=("heads", head_counts))
-    expect("matmul FLOPs", work, equals=8 * tokens * width**2 + 4 * tokens**2 * width, at=("heads", head_counts))
-    expect("attention weights", elements, equals=[h * tokens**2 for h in head_counts], at=("heads", head_counts))
+    expect("matmul FLOPs", work, equals=8 * tokens * width**2 + 4 * tokens**2 * width,
+           at=("heads", head_counts))
+    expect("attention weights", elements, equals=[h * tokens**2 for h in head_counts],
+           at=("heads", head_counts))
 
 
-@breaks(d_head=8, en="16 heads of 8 are half as wide as D = 256.", zh="16 个宽 8 的头合起来只有 D = 256 的一半。")
+@breaks(d_head=8, en="16 heads of 8 are half as wide as D = 256.",
+        zh="16 个宽 8 的头合起来只有 D = 256 的一半。")
 def claim_a_free_head_size_changes_the_weights(d_head=16):
     """4D² holds where h·d_head = D; with a head size of its own the layer has 4·D·h·d_head weights.
 
@@ -121,7 +129,8 @@ def claim_a_free_head_size_changes_the_weights(d_head=16):
     projections = [nn.Linear(width, heads * d_head, bias=False, device="meta") for _ in range(3)]
     projections.append(nn.Linear(heads * d_head, width, bias=False, device="meta"))
     weights = sum(p.weight.numel() for p in projections)
-    show(table({"h · d_head": [heads * d_head], "D": [width], "weights": [weights], "4D²": [4 * width**2]}))
+    show(table({"h · d_head": [heads * d_head], "D": [width], "weights": [weights],
+                "4D²": [4 * width**2]}))
     expect("weights over 4·D·h·d_head", weights / (4 * width * heads * d_head), equals=1)
     expect("weights over 4D²", weights / (4 * width**2), equals=1)
 
@@ -137,7 +146,8 @@ def drill_layer_weights(rng) -> Drill:
         zh=f"d_model = {width}，{heads} 个 query 头、同样多的 KV 头，每头宽 {d_head}，无偏置。一层注意力有多少百万个权重"
            "（百万 = 10⁶）？",
         answer=weights / 1e6, unit="M",
-        steps=[(f"h · d_head = {heads} · {d_head} = {heads * d_head}", f"h · d_head = {heads} · {d_head} = {heads * d_head}"),
+        steps=[(f"h · d_head = {heads} · {d_head} = {heads * d_head}",
+                f"h · d_head = {heads} · {d_head} = {heads * d_head}"),
                (f"four matrices of {width} × {heads * d_head}: {weights:,}",
                 f"四个 {width} × {heads * d_head} 的矩阵：{weights:,}")],
         proved_by="a_free_head_size_changes_the_weights",
@@ -147,7 +157,8 @@ def drill_layer_weights(rng) -> Drill:
 ZH = {
     "heads": "头数", "largest difference": "最大差异", "singular value": "奇异值序号", "relative size": "相对大小",
     "layer with its own weights held, less the layer, h = {}": "固定自身权重的层与原层之差，h = {}", "rank": "秩",
-    "matmul FLOPs": "matmul 的 FLOPs", "attention weights": "注意力权重数", "parameters": "参数", "weights": "权重数",
+    "matmul FLOPs": "matmul 的 FLOPs", "attention weights": "注意力权重数", "parameters": "参数",
+    "weights": "权重数",
     "weights over 4·D·h·d_head": "权重数与 4·D·h·d_head 之比", "weights over 4D²": "权重数与 4D² 之比",
 }
 

@@ -64,14 +64,17 @@ def claim_output_is_a_sum_over_head_blocks(heads=4, width=16, tokens=6):
         torchs.out_proj.weight.copy_(w[3].T)
         whole = torchs(x, x, x, need_weights=False)[0]
         per_head = heads_of(x, w, heads)
-        kept = torch.arange(width) >= width // heads                     # columns and rows without head 0
-        smaller = concatenated(heads_of(x, torch.stack([m[:, kept] for m in w[:3]]), heads - 1)) @ w[3][kept]
+        kept = torch.arange(width) >= width // heads               # columns and rows without head 0
+        smaller = concatenated(heads_of(x, torch.stack([m[:, kept] for m in w[:3]]),
+                                        heads - 1)) @ w[3][kept]
         pruned = project(per_head[1:], w[3][width // heads :])
     terms = per_head @ w[3].unflatten(0, (heads, -1))                    # (h, n, D)
     show(bars([f"head {i}" for i in range(heads)], {"size of its term": terms.norm(dim=(1, 2))}))
     # float64 keeps 1e-16 of outputs of size 1
-    expect("sum over heads less nn.MultiheadAttention", project(per_head, w[3]) - whole, equals=0, within=1e-12)
-    expect("without head 0, less a layer that has no head 0", pruned - smaller, equals=0, within=1e-12)
+    expect("sum over heads less nn.MultiheadAttention", project(per_head, w[3]) - whole, equals=0,
+           within=1e-12)
+    expect("without head 0, less a layer that has no head 0", pruned - smaller, equals=0,
+           within=1e-12)
 
 
 @breaks(w_o="none", en="Concatenated only, head i fills its own slice.", zh="只做拼接，第 i 个头只填自己那一段。")
@@ -84,15 +87,18 @@ def claim_without_wo_a_head_writes_its_own_slice(heads=4, width=16, tokens=6, w_
     只做拼接，一个头只能写到 D 个坐标中自己的 D/h 个；经过 W_O 每个头都能写到全部坐标，多个头才能加到同一个坐标上。"""
     x, w = drawn(tokens, width)
     per_head, d = heads_of(x, w, heads), width // heads
-    matrix = {"full": w[3], "none": torch.eye(width, dtype=F64), "scalars": torch.eye(width, dtype=F64),
-              "block diagonal": torch.block_diag(*(w[3][i * d : (i + 1) * d, i * d : (i + 1) * d] for i in range(heads)))}
+    own = torch.block_diag(*torch.ones(heads, d, d, dtype=F64))          # 1 within a head's slice
+    identity = torch.eye(width, dtype=F64)
+    matrix = {"full": w[3], "none": identity, "scalars": identity, "block diagonal": w[3] * own}
     reached = {}
     for name in ("none", w_o):
         blocks = matrix[name].unflatten(0, (heads, -1))                  # (h, d, D)
         reached[name] = (per_head @ blocks).abs().mean(1) > 1e-12        # (h, D)
     for name, moved in reached.items():
-        show(heatmap(moved.float(), x_label="output coordinate", y_label="head", title=f"written to, W_O {name}"))
-    expect("coordinates that a head writes to, concatenation alone", reached["none"].sum(1), equals=d)
+        show(heatmap(moved.float(), x_label="output coordinate", y_label="head",
+                     title=f"written to, W_O {name}"))
+    expect("coordinates that a head writes to, concatenation alone", reached["none"].sum(1),
+           equals=d)
     expect("coordinates that a head writes to through W_O", reached[w_o].sum(1), equals=width)
 
 
@@ -111,7 +117,8 @@ def claim_one_scalar_per_head_is_not_enough(heads=4, width=16, positions=128, w_
     scalar = (parts * goals).sum((1, 2)) / parts.square().sum((1, 2))                # (h,)
     inner = parts @ torch.linalg.lstsq(parts, goals).solution
     both = concatenated(parts)
-    fits = {"none": both, "scalars": concatenated(parts * scalar[:, None, None]), "block diagonal": concatenated(inner),
+    fits = {"none": both, "scalars": concatenated(parts * scalar[:, None, None]),
+            "block diagonal": concatenated(inner),
             "full": both @ torch.linalg.lstsq(both, target).solution}
     left = {name: (fit - target).norm() / target.norm() for name, fit in fits.items()}
     show(bars(list(left), {"share left over": list(left.values())}),
@@ -138,7 +145,8 @@ def claim_values_and_output_act_as_one_map(heads=4, width=16, tokens=6, between_
         changed[2][:, own], changed[3][own] = w[2][:, own] @ a, torch.linalg.pinv(a) @ w[3][own]
         ranks.append(torch.linalg.matrix_rank(w[2][:, own] @ w[3][own]))
     before, after = (project(heads_of(x, m, heads), m[3]) for m in (w, changed))
-    show(table({"head": range(heads), "rank of W_V·W_O": ranks}, title=f"matrices of {width} × {width}"))
+    show(table({"head": range(heads), "rank of W_V·W_O": ranks},
+               title=f"matrices of {width} × {width}"))
     expect("rank of W_V·W_O", ranks, equals=d, at=("head", range(heads)))
     expect("change of W_V", (changed[2] - w[2]).abs().max(), at_least=0.01)
     expect("change of the output", (after - before).abs().max(), equals=0, within=1e-9)
@@ -153,8 +161,10 @@ ZH = {
     "coordinates that a head writes to, concatenation alone": "只做拼接时一个头写到的坐标数",
     "coordinates that a head writes to through W_O": "经过 W_O 一个头写到的坐标数", "share left over": "剩余比例",
     "in place of W_O": "代替 W_O 的", "numbers": "参数个数",
-    "left over with one scalar per head": "每头一个标量时的剩余", "left over with a matrix in each head": "每头一个矩阵时的剩余",
-    "left over with W_O {}": "W_O 为{}时的剩余", "rank of W_V·W_O": "W_V·W_O 的秩", "matrices of {} × {}": "{} × {} 的矩阵",
+    "left over with one scalar per head": "每头一个标量时的剩余",
+    "left over with a matrix in each head": "每头一个矩阵时的剩余",
+    "left over with W_O {}": "W_O 为{}时的剩余", "rank of W_V·W_O": "W_V·W_O 的秩",
+    "matrices of {} × {}": "{} × {} 的矩阵",
     "change of W_V": "W_V 的变化", "change of the output": "输出的变化",
 }
 

@@ -44,7 +44,8 @@ COUNTED = breaks(padding="counted", en="Padded positions are predictions like an
 
 
 def drawn(batch: int, tokens: int, vocabulary: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits, labels (0 is the padding token) and which tokens are real: sequence b has tokens/(b+1)."""
+    """Logits, labels (0 is the padding token) and which tokens are real: sequence b has
+    tokens/(b+1)."""
     logits = torch.randn(batch, tokens, vocabulary, dtype=torch.float64, requires_grad=True)
     lengths = torch.tensor([max(1, tokens // (b + 1)) for b in range(batch)])
     keep = torch.arange(tokens) < lengths[:, None]                       # (B, n)
@@ -60,9 +61,11 @@ def claim_ignore_index_drops_pad_from_the_loss(batch=4, tokens=8, vocabulary=11,
     用 ignore_index，损失就是真实 token 的 −log p 的平均，每个 token 各计一次。"""
     logits, labels, keep = drawn(batch, tokens, vocabulary)
     terms = [-logits[b, i].log_softmax(0)[labels[b, i]] for b, i in keep.nonzero().tolist()]
-    values = {name: loss_by(name, logits, labels, keep) for name in ("ignored", "counted", "zeroed")}
+    values = {name: loss_by(name, logits, labels, keep) for name in ("ignored", "counted",
+                                                                     "zeroed")}
     show(bars(list(values), {"loss": list(values.values())}))
-    expect("loss less the mean over real tokens", values[padding] - sum(terms) / len(terms), equals=0,
+    expect("loss less the mean over real tokens", values[padding] - sum(terms) / len(terms),
+           equals=0,
            within=1e-12)
 
 
@@ -73,7 +76,8 @@ def claim_padded_logits_get_no_gradient(batch=4, tokens=8, vocabulary=11, paddin
     补齐位置的 logits 没有梯度，那里什么也学不到。"""
     logits, labels, keep = drawn(batch, tokens, vocabulary)
     (gradient,) = torch.autograd.grad(loss_by(padding, logits, labels, keep), logits)
-    show(bars(("real tokens", "padding"), {"|gradient|": [gradient[keep].norm(), gradient[~keep].norm()]}))
+    show(bars(("real tokens", "padding"),
+              {"|gradient|": [gradient[keep].norm(), gradient[~keep].norm()]}))
     expect("gradient of padded logits", gradient[~keep], equals=0)
     # Each real token's gradient is (p − one-hot) over their number.
     p = logits.detach().softmax(-1)[keep]

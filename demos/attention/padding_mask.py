@@ -1,4 +1,5 @@
-r"""A padding mask takes padded keys out before the softmax: then the real tokens do not notice them.
+r"""A padding mask takes padded keys out before the softmax: then the real tokens do not notice
+them.
 
 padding mask 在 softmax 之前去掉补齐的 key，于是真实 token 处的结果不受补齐影响。
 
@@ -50,14 +51,16 @@ TIMES = breaks(mask="times", en="Times 0 the score is 0, an ordinary score, and 
                zh="乘以 0 得到的分数是 0，这是一个普通的分数，并不是「没有」。")
 TINY = breaks(mask="tiny", en="−1e-9 for −1e9: the score moves in its ninth decimal.",
               zh="把 −1e9 写成 −1e-9：分数只在第九位小数上变了。")
-QUERIES = breaks(mask="queries", en="Masking rows leaves the columns of the padding where they were.",
+QUERIES = breaks(mask="queries",
+                 en="Masking rows leaves the columns of the padding where they were.",
                  zh="遮的是行，补齐所在的列原封不动。")
 AFTER = breaks(mask="after", en="What padding took in the denominator is lost to the row.",
                zh="分母里被补齐分走的部分，这一行再也拿不回来。")
 
 
 def padded(real: int, pads: int, heads: int, d_head: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """q, k, v (1, H, n, d) of `real` tokens and then `pads` equal ones, and which are real (1, n)."""
+    """q, k, v (1, H, n, d) of `real` tokens and then `pads` equal ones, and which are real (1,
+    n)."""
     q, k, v = torch.randn(3, 1, heads, real + pads, d_head, dtype=F64)
     for t in (q, k, v):
         t[:, :, real:] = t[:, :, -1:].clone()
@@ -74,7 +77,8 @@ def claim_masked_keys_get_weight_zero(real=5, pads=3, heads=2, d_head=16, mask="
     补齐的 key 填 −∞，对每个 query 它们的权重都恰好为 0，其余权重之和仍为 1。"""
     q, k, _, keep = padded(real, pads, heads, d_head)
     p = weigh(q, k, keep, mask)
-    show(heatmap(p[0, 0], x_label="key", y_label="query", title=f"the last {pads} tokens are padding"))
+    show(heatmap(p[0, 0], x_label="key", y_label="query",
+                 title=f"the last {pads} tokens are padding"))
     expect("weight on padded keys", p[..., ~keep[0]], equals=0)
     expect("sum over real keys", p[..., keep[0]].sum(-1), equals=1, within=1e-12)
 
@@ -119,7 +123,8 @@ def claim_zeroing_after_softmax_is_not_the_same(real=5, pads=3, heads=2, d_head=
     zeroed = weigh(q, k, keep, mask)[:, :, :real]
     left = zeroed.sum(-1)                                                # (1, H, real)
     lost = 1 - weights(q, k, keep | True)[:, :, :real, :real].sum(-1)    # padding's share, unmasked
-    show(bars([f"query {i}" for i in range(min(real, 12))], {"row sum after zeroing": left[0, 0, :12]}))
+    show(bars([f"query {i}" for i in range(min(real, 12))],
+              {"row sum after zeroing": left[0, 0, :12]}))
     expect("row sum plus the share of padding", left + lost, equals=1, within=1e-12)
     expect("output less the right one times the row sum", zeroed @ v - right * left[..., None],
            equals=0, within=1e-12)

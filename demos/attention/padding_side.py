@@ -17,11 +17,12 @@ from studyapp.evidence import bars, between, breaks, expect, main, one_of, show
 F64 = torch.float64
 
 
-def attend(x: Tensor, keep: Tensor, places: Tensor, rope: bool, w: Tensor, learned: Tensor) -> Tensor:
-    """Causal attention over x (n, d) with `keep` (n,) True at keys that may be seen and `places` (n,)
-    the positions; w is W_Q, W_K, W_V."""
+def attend(x: Tensor, keep: Tensor, places: Tensor, rope: bool, w: Tensor,
+           learned: Tensor) -> Tensor:
+    """Causal attention over x (n, d) with `keep` (n,) True at keys that may be seen and `places`
+    (n,) the positions; w is W_Q, W_K, W_V."""
     seen = torch.ones(len(x), len(x)).tril().bool() & keep
-    seen |= torch.eye(len(x), dtype=torch.bool)                          # a padded query sees itself
+    seen |= torch.eye(len(x), dtype=torch.bool)                         # a padded query sees itself
     h = x if rope else x + learned[places]
     q, k = (turned(h @ m, places) if rope else h @ m for m in w[:2])
     scores = (q @ k.T / x.shape[1] ** 0.5).masked_fill(~seen, -torch.inf)
@@ -45,7 +46,8 @@ RANGES = {
 }
 
 
-def error(real: int, pads: int, d_head: int, side: str, mask: str, positions: str, rope: bool) -> Tensor:
+def error(real: int, pads: int, d_head: int, side: str, mask: str, positions: str,
+          rope: bool) -> Tensor:
     """(real,): how far each real token's output is from that of the sequence alone."""
     n, tokens, padding = real + pads, torch.randn(real, d_head, dtype=F64), torch.randn(pads, d_head, dtype=F64)
     w, learned = torch.randn(3, d_head, d_head, dtype=F64) / d_head**0.5, torch.randn(n, d_head, dtype=F64)

@@ -44,7 +44,7 @@ def claim_boolean_masks_mean_opposite_things(tokens=8, heads=4, d_head=6, true_m
     布尔掩码里的 True，对 F.scaled_dot_product_attention 是「可以看」，对 nn.MultiheadAttention 是「不许看」，
     attn_mask 与 key_padding_mask 都如此。"""
     given = torch.rand(tokens, tokens) < 0.5
-    given[:, 0], given[:, -1] = True, False                    # so that neither reading hides a whole row
+    given[:, 0], given[:, -1] = True, False              # so that neither reading hides a whole row
     x = torch.randn(1, tokens, heads * d_head)
     q = x.unflatten(-1, (heads, d_head)).transpose(1, 2)
     sdpa = effective_weights(q, q, attn_mask=given)[0, 0]                 # (n_q, n_k)
@@ -71,7 +71,8 @@ def claim_float_masks_are_added_by_both(tokens=8, heads=4, d_head=6, slope=0.5, 
     x = torch.randn(1, tokens, heads * d_head, dtype=F64)
     module = nn.MultiheadAttention(heads * d_head, heads, batch_first=True, dtype=F64)
     q, k, v = (F.linear(x, w, b).unflatten(-1, (heads, d_head)).transpose(1, 2)
-               for w, b in zip(module.in_proj_weight.chunk(3), module.in_proj_bias.chunk(3), strict=True))
+               for w,
+               b in zip(module.in_proj_weight.chunk(3), module.in_proj_bias.chunk(3), strict=True))
     hidden = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
     ahead = (torch.arange(tokens)[:, None] - torch.arange(tokens)).abs()
     masks = {"0 and −∞": torch.zeros(tokens, tokens, dtype=F64).masked_fill(hidden, -torch.inf),
@@ -84,10 +85,13 @@ def claim_float_masks_are_added_by_both(tokens=8, heads=4, d_head=6, slope=0.5, 
         scores = q @ k.transpose(-1, -2) / d_head**0.5
         written = scores + bias if mask == "added" else scores * (bias + 1).clamp(min=0)
         by_hand.append((sdpa - written.softmax(-1) @ v).abs().max())
-    show(table({"float mask": list(masks), "module less SDPA": between_them, "SDPA less written out": by_hand}))
+    show(table({"float mask": list(masks), "module less SDPA": between_them,
+                "SDPA less written out": by_hand}))
     # float64 keeps 1e-16 of outputs of size 1
-    expect("nn.MultiheadAttention less SDPA", between_them, equals=0, within=1e-12, at=("mask", list(masks)))
-    expect("SDPA less softmax(scores + mask)·v", by_hand, equals=0, within=1e-12, at=("mask", list(masks)))
+    expect("nn.MultiheadAttention less SDPA", between_them, equals=0, within=1e-12,
+           at=("mask", list(masks)))
+    expect("SDPA less softmax(scores + mask)·v", by_hand, equals=0, within=1e-12,
+           at=("mask", list(masks)))
 
 
 @breaks(mode="train", en="In training mode the module drops as well; eval() is what stops it.",
@@ -105,13 +109,15 @@ def claim_functional_dropout_ignores_eval(tokens=64, heads=4, d_head=6, dropout=
         plain, dropped = effective_weights(q, q), effective_weights(q, q, dropout_p=dropout)
         weights = module(x, x, x, average_attn_weights=False)[1]
     gone = [(w == 0).double().mean() for w in (plain, dropped, weights)]
-    show(bars(("SDPA, dropout_p = 0", f"SDPA, dropout_p = {dropout:g}", "module after eval()"), gone,
+    show(bars(("SDPA, dropout_p = 0", f"SDPA, dropout_p = {dropout:g}", "module after eval()"),
+              gone,
               y_label="share of the weights that are 0"))
     noise = (dropout * (1 - dropout) / dropped.numel()) ** 0.5            # of a share counted over all weights
     expect("share dropped by SDPA", gone[1], equals=dropout, within=6 * noise)
     expect("share dropped by the module after eval()", gone[2], equals=0)
-    expect("a weight that was kept, over its value without dropout", (dropped / plain)[dropped != 0],
-           equals=1 / (1 - dropout), within=1e-3)                         # float32, weights down to 1e-3
+    expect("a weight that was kept, over its value without dropout",
+           (dropped / plain)[dropped != 0],
+           equals=1 / (1 - dropout), within=1e-3)                    # float32, weights down to 1e-3
 
 
 ZH = {
@@ -126,7 +132,8 @@ ZH = {
     "SDPA less softmax(scores + mask)·v": "SDPA 与 softmax(分数 + 掩码)·v 之差",
     "SDPA, dropout_p = 0": "SDPA，dropout_p = 0", "SDPA, dropout_p = {}": "SDPA，dropout_p = {}",
     "module after eval()": "eval() 之后的模块", "share of the weights that are 0": "为 0 的权重所占比例",
-    "share dropped by SDPA": "SDPA 丢弃的比例", "share dropped by the module after eval()": "eval() 之后模块丢弃的比例",
+    "share dropped by SDPA": "SDPA 丢弃的比例",
+    "share dropped by the module after eval()": "eval() 之后模块丢弃的比例",
     "a weight that was kept, over its value without dropout": "保留下来的权重与不丢弃时之比",
 }
 

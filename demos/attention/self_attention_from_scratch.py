@@ -78,7 +78,8 @@ def claim_matches_sdpa_and_multihead_attention(batch=2, tokens=8, heads=4, d_hea
         q, k, v = ((x @ m).unflatten(-1, (heads, -1)).transpose(1, 2) for m in w[:3])
         heads_ours = attend(q, k, v, visible, axis)[0]
         one_by_one = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
-        slopes = [torch.autograd.grad(o.square().sum(), x, retain_graph=True)[0] for o in (out, theirs)]
+        slopes = [torch.autograd.grad(o.square().sum(), x, retain_graph=True)[0]
+                  for o in (out, theirs)]
         pairs = ((heads_ours, one_by_one), (out, theirs), (weights, p), slopes)
         rows.append((name, *((a - b).abs().max() for a, b in pairs)))
     show(heatmap(weights[0, 0], x_label="key", y_label="query", title="weights, causal"))
@@ -126,7 +127,8 @@ def claim_no_gradient_to_future_tokens(tokens=8, d_head=6, mask="before"):
 ZH = {
     "all keys": "全部可见", "causal": "因果", "weights, causal": "因果注意力的权重",
     "largest difference: {}": "最大差异：{}", "heads less SDPA": "各头与 SDPA", "output": "输出",
-    "weights": "权重", "gradient": "梯度", "softmax over the {}": "沿 {} 方向 softmax", "shape of the weights": "权重的形状",
+    "weights": "权重", "gradient": "梯度", "softmax over the {}": "沿 {} 方向 softmax",
+    "shape of the weights": "权重的形状",
     "sum of a query's weights": "一个 query 的权重之和",
     "sum of a column, softmax over the queries": "沿 query 方向 softmax 时一列之和",
     "input token": "输入 token", "output token": "输出 token", "|∂output/∂input|": "|∂输出/∂输入|",

@@ -13,7 +13,7 @@ from torch import Tensor
 from studyapp.evidence import between, breaks, expect, lines, main, one_of, show
 from studyapp.evidence.tools import Adam
 
-PAYLOAD = STORED = 8                                                     # numbers per payload, entries
+PAYLOAD = STORED = 8                                                  # numbers per payload, entries
 
 
 def read(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -24,7 +24,8 @@ def read(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def learn(d_head: int, values: str, steps: int) -> Tensor:
     """The losses of “return what is stored under my address”; payloads are new in every step."""
     address = torch.eye(STORED) * STORED**0.5
-    sizes = ((STORED, d_head), (STORED + PAYLOAD, d_head), (STORED + PAYLOAD, d_head), (d_head, PAYLOAD))
+    sizes = ((STORED, d_head), (STORED + PAYLOAD, d_head), (STORED + PAYLOAD, d_head),
+             (d_head, PAYLOAD))
     w_q, w_k, w_v, w_o = ((torch.randn(i, o) / i**0.5).requires_grad_() for i, o in sizes)
     step, losses = Adam([w_q, w_k, w_o, *([w_v] if values == "own" else [])], lr=0.1), []
     for _ in range(steps):
@@ -50,8 +51,8 @@ RANGES = {
 @breaks(d_head=24, en="Twice the payload and more: room for the address beside it.",
         zh="宽度超过内容的两倍，就容得下地址。")
 def claim_sharing_k_and_v_needs_a_wider_head(d_head=8, values="keys", steps=80):
-    """With V = K a head as wide as the payload loses a tenth of it or more; with V apart, or K = V and
-    three times the width, it loses under 5%.
+    """With V = K a head as wide as the payload loses a tenth of it or more; with V apart, or K = V
+    and three times the width, it loses under 5%.
 
     令 V = K，与内容同宽的头至少丢掉十分之一；V 分开，或 K = V 但宽三倍，丢失不到 5%。"""
     curves = {"as set": learn(d_head, values, steps), "V apart, 8": learn(8, "own", steps),
@@ -59,18 +60,20 @@ def claim_sharing_k_and_v_needs_a_wider_head(d_head=8, values="keys", steps=80):
     show(lines("step", range(steps), curves, y_label="mean squared error"))
     ends = {name: curve[-10:].mean() for name, curve in curves.items()}
     expect("error as set", ends["as set"], at_least=0.1)
-    expect("error with V apart or a wide head", [ends["V apart, 8"], ends["V = K, 24"]], at_most=0.05)
+    expect("error with V apart or a wide head", [ends["V apart, 8"], ends["V = K, 24"]],
+           at_most=0.05)
 
 
 @breaks(d_head=7, en="Seven numbers cannot hold eight.", zh="七个数装不下八个数。")
 def claim_a_head_carries_no_more_than_its_width(d_head=8, steps=80):
-    """With V apart a head of 8 returns 8 independent numbers; one of fewer must lose some, whatever it
-    learns.
+    """With V apart a head of 8 returns 8 independent numbers; one of fewer must lose some, whatever
+    it learns.
 
     V 分开时，宽 8 的头能取回 8 个独立的数；更窄的头无论学到什么都必然丢掉一些。"""
     curve = learn(d_head, "own", steps)
     floor = max(0, PAYLOAD - d_head) / PAYLOAD
-    show(lines("step", range(steps), {"error": curve, "least possible": [floor] * steps}, y_label="mean squared error"))
+    show(lines("step", range(steps), {"error": curve, "least possible": [floor] * steps},
+               y_label="mean squared error"))
     expect("error at the end", curve[-10:].mean(), at_most=0.05)
 
 

@@ -1,5 +1,5 @@
-r"""One matrix for Q and K cannot learn “look one step back” where all tokens see each other; under a
-causal mask it can.
+r"""One matrix for Q and K cannot learn “look one step back” where all tokens see each other; under
+a causal mask it can.
 
 Q、K 共用一个矩阵，token 彼此可见时学不会「只看前一个」；有因果掩码时可以。
 
@@ -68,7 +68,9 @@ def claim_tied_weights_cannot_look_one_step_back(ring=8, d_head=8, steps=80, mat
     # of the token before is that of the token after, and neither is above that of oneself.
     given, p = learn(ring, d_head, matrices, visible, steps)
     two, apart = learn(ring, d_head, "two", "all", steps)
-    show(lines("step", range(steps), {"as set": given, "two matrices": two, "ln 3": [math.log(3)] * steps}, y_label="loss"),
+    show(lines("step", range(steps),
+               {"as set": given, "two matrices": two, "ln 3": [math.log(3)] * steps},
+               y_label="loss"),
          heatmap(p, x_label="key", y_label="query", title="weights, as set"),
          heatmap(apart, x_label="key", y_label="query", title="weights, two matrices"))
     expect("loss at any step", given, at_least=math.log(3), within=1e-5, at=("step", range(steps)))
@@ -80,12 +82,14 @@ def claim_tied_weights_cannot_look_one_step_back(ring=8, d_head=8, steps=80, mat
 @breaks(visible="causal", en="With oneself visible the pull towards oneself makes it slow.",
         zh="自身可见时，偏向自己使它学得很慢。")
 def claim_a_causal_mask_hides_the_symmetry(ring=8, d_head=8, steps=80, visible="earlier"):
-    """Where only earlier tokens are seen, one matrix learns to look one step back: half of the scores
-    is never used.
+    """Where only earlier tokens are seen, one matrix learns to look one step back: half of the
+    scores is never used.
 
     只看得到更早的 token 时，共用一个矩阵也能学会只看前一个：有一半分数从不使用。"""
-    curves = {name: learn(ring, d_head, "one", name, steps)[0] for name in ("all", "causal", "earlier")}
-    show(lines("step", range(steps), {f"sees {name}": curve for name, curve in curves.items()}, y_label="loss"))
+    curves = {name: learn(ring, d_head, "one", name, steps)[0] for name in ("all", "causal",
+                                                                            "earlier")}
+    show(lines("step", range(steps), {f"sees {name}": curve for name, curve in curves.items()},
+               y_label="loss"))
     expect("loss, last step", curves[visible][-1], at_most=0.1)
 
 
@@ -93,7 +97,8 @@ ZH = {
     "ln 3": "ln 3", "as set": "按设定", "two matrices": "两个矩阵", "weights, as set": "权重，按设定",
     "weights, two matrices": "权重，两个矩阵",
     "step": "步", "loss at any step": "任一步的损失", "loss of two matrices, last step": "两个矩阵最后一步的损失",
-    "sees all": "全部可见", "sees causal": "因果（含自身）", "sees earlier": "只看更早的", "loss, last step": "最后一步的损失",
+    "sees all": "全部可见", "sees causal": "因果（含自身）", "sees earlier": "只看更早的",
+    "loss, last step": "最后一步的损失",
 }
 
 if __name__ == "__main__":

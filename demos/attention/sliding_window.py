@@ -1,10 +1,11 @@
-r"""A window makes attention linear in the length only if the keys outside it are skipped; a mask alone
-saves nothing.
+r"""A window makes attention linear in the length only if the keys outside it are skipped; a mask
+alone saves nothing.
 
 滑动窗口只有真正跳过窗口外的 key，计算量才随长度线性增长；只加掩码毫无节省。
 
-Window w: a query sees itself and the w − 1 tokens before it (Longformer, Beltagy et al. 2020; Mistral
-7B, Jiang et al. 2023). Turn `way` to "mask": the same output, and all n² scores are computed.
+Window w: a query sees itself and the w − 1 tokens before it (Longformer, Beltagy et al. 2020;
+Mistral 7B, Jiang et al. 2023). Turn `way` to "mask": the same output, and all n² scores are
+computed.
 窗口 w：一个 query 看得到自己和之前的 w − 1 个 token。把 `way` 改为 "mask"：输出相同，但 n² 个分数全都要算。
 """
 
@@ -18,10 +19,11 @@ from studyapp.evidence.tools import flops
 F64 = torch.float64
 
 
-@exercise(claims=("banded_equals_masked",), wrong=("reaches_one_too_far", "sees_ahead", "hides_itself"))
+@exercise(claims=("banded_equals_masked",),
+          wrong=("reaches_one_too_far", "sees_ahead", "hides_itself"))
 def visible(tokens: int, window: int) -> Tensor:
-    """(tokens, tokens), True where query i (row) may look at key j: itself and the window − 1 tokens
-    before it.
+    """(tokens, tokens), True where query i (row) may look at key j: itself and the window − 1
+    tokens before it.
 
     (tokens, tokens)，第 i 个 query（行）可以看第 j 个 key 处为 True：自己和之前的 window − 1 个 token。"""
     back = torch.arange(tokens)[:, None] - torch.arange(tokens)          # i − j
@@ -38,7 +40,8 @@ def banded(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
     """Only the keys of each query's window are fetched: n × w scores. Kernels skip whole blocks."""
     near_k, near_v = (F.pad(x, (0, 0, window - 1, 0)).unfold(0, window, 1) for x in (k, v))  # (n, d, w)
     scores = (q[:, None] @ near_k)[:, 0] / q.shape[-1] ** 0.5            # (n, w), the own key last
-    padding = torch.arange(len(q))[:, None] + torch.arange(window) < window - 1  # before the first token
+    place = torch.arange(len(q))[:, None] + torch.arange(window)
+    padding = place < window - 1                                         # before the first token
     weights = scores.masked_fill(padding, -torch.inf).softmax(-1)
     return (near_v @ weights[:, :, None])[:, :, 0]
 
@@ -58,7 +61,8 @@ MASK = breaks(way="mask", en="The full product is computed before the mask is se
               zh="掩码还没起作用，完整的乘积就已算完。")
 
 
-@breaks(layout="causal", en="Without the window every earlier token is seen.", zh="不限窗口，更早的 token 全都可见。")
+@breaks(layout="causal", en="Without the window every earlier token is seen.",
+        zh="不限窗口，更早的 token 全都可见。")
 def claim_banded_equals_masked(tokens=256, windows=(1, 7, 32), d_head=32, layout="window"):
     """Skipping the keys outside gives PyTorch's attention under the window mask; w = 1 returns v.
 
@@ -69,12 +73,15 @@ def claim_banded_equals_masked(tokens=256, windows=(1, 7, 32), d_head=32, layout
         seen = visible(tokens, w if layout == "window" else tokens)
         torchs = F.scaled_dot_product_attention(q[None], k[None], v[None], seen)[0]
         gaps.append((banded(q, k, v, w) - torchs).abs().max())
-    show(heatmap(visible(24, max(w for w in windows if w <= max(24, min(windows)))).float(), x_label="key", y_label="query"))
+    show(heatmap(visible(24, max(w for w in windows if w <= max(24, min(windows)))).float(),
+                 x_label="key", y_label="query"))
     # float64 keeps 1e-16 of outputs of size 1
-    expect("banded less PyTorch under the mask", gaps, equals=0, within=1e-12, at=("window", windows))
+    expect("banded less PyTorch under the mask", gaps, equals=0, within=1e-12,
+           at=("window", windows))
     expect("window 1 less v", banded(q, k, v, 1) - v, equals=0, within=1e-12)
     expect("window n less causal attention", masked(q, k, v, tokens)
-           - F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0], equals=0, within=1e-12)
+           - F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True)[0], equals=0,
+           within=1e-12)
 
 
 @MASK
@@ -92,17 +99,20 @@ def claim_a_mask_alone_saves_no_flops(tokens=512, window=32, d_head=32, way="ski
 
 
 @MASK
-def claim_banded_flops_are_linear_in_length(lengths=(128, 256, 512), window=32, d_head=32, way="skip"):
+def claim_banded_flops_are_linear_in_length(lengths=(128, 256, 512), window=32, d_head=32,
+                                            way="skip"):
     """Window attention costs 4nwd FLOPs per head, linear in n; full attention 4n²d.
 
     窗口注意力每个头 4nwd 次 FLOPs，随 n 线性增长；完整注意力是 4n²d。"""
     inputs = [torch.randn(n, d_head) for n in lengths]
     near = [flops(WAYS[way], x, x, x, window) for x in inputs]
     full = [flops(masked, x, x, x, len(x)) for x in inputs]
-    show(lines("length n", lengths, {"full": full, f"window {window}": near}, log="xy", y_label="FLOPs"))
+    show(lines("length n", lengths, {"full": full, f"window {window}": near}, log="xy",
+               y_label="FLOPs"))
     expect("FLOPs per token, window", [f / n for f, n in zip(near, lengths, strict=True)],
            equals=4 * window * d_head, at=("length", lengths))
-    expect("FLOPs per pair, full", [f / n**2 for f, n in zip(full, lengths, strict=True)], equals=4 * d_head,
+    expect("FLOPs per pair, full", [f / n**2 for f, n in zip(full, lengths, strict=True)],
+           equals=4 * d_head,
            at=("length", lengths))
 
 
@@ -120,7 +130,8 @@ def drill_pairs_in_a_window(rng) -> Drill:
                 f"每个 query {window} 个：{tokens} · {window} = {tokens * window}"),
                (f"the first {window - 1} queries miss {window} · {window - 1} / 2 = {first}",
                 f"前 {window - 1} 个 query 少 {window} · {window - 1} / 2 = {first}"),
-               (f"{tokens * window} − {first} = {pairs}", f"{tokens * window} − {first} = {pairs}")],
+               (f"{tokens * window} − {first} = {pairs}",
+                f"{tokens * window} − {first} = {pairs}")],
         proved_by="banded_equals_masked",
     )
 
@@ -128,9 +139,11 @@ def drill_pairs_in_a_window(rng) -> Drill:
 ZH = {
     "banded less PyTorch under the mask": "只取窗口内与 PyTorch 加掩码之差", "window": "窗口",
     "window 1 less v": "窗口为 1 的结果与 v 之差",
-    "window n less causal attention": "窗口为 n 的结果与因果注意力之差", "full": "完整", "full + window mask": "完整 + 窗口掩码",
+    "window n less causal attention": "窗口为 n 的结果与因果注意力之差", "full": "完整",
+    "full + window mask": "完整 + 窗口掩码",
     "as set": "按设定", "FLOPs with the mask over those without": "有无掩码的 FLOPs 之比",
-    "full FLOPs over those as set": "完整 FLOPs 与按设定之比", "length n": "长度 n", "length": "长度", "window {}": "窗口 {}",
+    "full FLOPs over those as set": "完整 FLOPs 与按设定之比", "length n": "长度 n", "length": "长度",
+    "window {}": "窗口 {}",
     "FLOPs per token, window": "每 token 的 FLOPs，窗口", "FLOPs per pair, full": "每对的 FLOPs，完整",
 }
 

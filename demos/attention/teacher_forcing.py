@@ -29,7 +29,8 @@ def inputs_and_labels(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Decoder(nn.Module):
-    """One head of attention and an FFN over token and position embeddings: tokens (B, n) to logits."""
+    """One head of attention and an FFN over token and position embeddings: tokens (B, n) to
+    logits."""
 
     def __init__(self, vocabulary: int, tokens: int, width: int) -> None:
         super().__init__()
@@ -77,7 +78,8 @@ def claim_labels_are_the_next_tokens(tokens=10, vocabulary=10, shift=1):
     在依次加一的序列里，每个标签都等于输入加一：标签是后面一位的 token。"""
     x = (torch.arange(tokens)[None] + torch.arange(vocabulary)[:, None]) % vocabulary
     inputs, labels = inputs_and_labels(x) if shift else (x, x)
-    show(lines("position", range(inputs.shape[1]), {"input": inputs[0], "label": labels[0]}, y_label="token"))
+    show(lines("position", range(inputs.shape[1]), {"input": inputs[0], "label": labels[0]},
+               y_label="token"))
     expect("positions that are trained", inputs.shape[1] - (shift == 0), equals=tokens - 1)
     expect("label less input, modulo the vocabulary", (labels - inputs) % vocabulary, equals=1)
 
@@ -96,7 +98,8 @@ def claim_leak_beats_the_entropy(tokens=10, vocabulary=10, width=32, steps=24, a
 
     given = train(Decoder(vocabulary, tokens + 1, width), batch, ahead, shift, steps)
     leaky = train(Decoder(vocabulary, tokens + 1, width), batch, 1, 1, steps)
-    show(lines("step", range(steps), {"as set": given, "one step too wide": leaky, "ln V": [entropy] * steps},
+    show(lines("step", range(steps),
+               {"as set": given, "one step too wide": leaky, "ln V": [entropy] * steps},
                y_label="loss"))
     # Not below ln V but by chance: 10 batches of 32·n losses that scatter by 0.5 or less.
     noise = 0.5 / (10 * 32 * tokens) ** 0.5
@@ -104,7 +107,8 @@ def claim_leak_beats_the_entropy(tokens=10, vocabulary=10, width=32, steps=24, a
     expect("loss one step too wide, over ln V", leaky[-10:].mean() / entropy, at_most=0.5)
 
 
-@breaks(decode="sampled", en="A sampled token can leave the reference where the most likely one would not.",
+@breaks(decode="sampled",
+        en="A sampled token can leave the reference where the most likely one would not.",
         zh="采样得到的 token，可能在贪心不会出错的地方就偏离参考。")
 def claim_free_running_departs_at_the_first_error(tokens=10, vocabulary=10, width=32, steps=24,
                                                   decode="greedy"):
@@ -117,7 +121,7 @@ def claim_free_running_departs_at_the_first_error(tokens=10, vocabulary=10, widt
     def batch(size: int = 128) -> Tensor:
         x = torch.randint(vocabulary, (size, 2))
         for _ in range(tokens - 1):
-            x = torch.cat([x, rule[x[:, -1:], x[:, -2:-1]]], 1)          # the last two give the next
+            x = torch.cat([x, rule[x[:, -1:], x[:, -2:-1]]], 1)         # the last two give the next
         return x
 
     model = Decoder(vocabulary, tokens + 1, width)
@@ -125,11 +129,13 @@ def claim_free_running_departs_at_the_first_error(tokens=10, vocabulary=10, widt
     x = batch(256)
     inputs, labels = inputs_and_labels(x)
     with torch.no_grad():
-        forced = (model(inputs).argmax(-1) == labels)[:, 1:]             # prefixes from the reference
+        forced = (model(inputs).argmax(-1) == labels)[:, 1:]           # prefixes from the reference
         own = x[:, :2]
         for _ in range(tokens - 1):
             logits = model(own)[:, -1]                                   # prefixes from the model
-            chosen = logits.argmax(-1, keepdim=True) if decode == "greedy" else logits.softmax(-1).multinomial(1)
+            chosen = logits.argmax(-1, keepdim=True)
+            if decode == "sampled":
+                chosen = logits.softmax(-1).multinomial(1)
             own = torch.cat([own, chosen], 1)
     free = own[:, 2:] == x[:, 2:]
     so_far = {name: right.long().cumprod(1).double().mean(0)
@@ -138,11 +144,13 @@ def claim_free_running_departs_at_the_first_error(tokens=10, vocabulary=10, widt
                {"teacher forced": forced.double().mean(0), "free running": free.double().mean(0),
                 "no error so far": so_far["teacher forced"]}, y_label="share right"))
     expect("free running still on the reference, less no teacher-forced error so far",
-           so_far["free running"] - so_far["teacher forced"], equals=0, at=("token", range(1, tokens)))
+           so_far["free running"] - so_far["teacher forced"], equals=0,
+           at=("token", range(1, tokens)))
 
 
 ZH = {
-    "ln V": "ln V", "position": "位置", "input": "输入", "label": "标签", "positions that are trained": "参与训练的位置数",
+    "ln V": "ln V", "position": "位置", "input": "输入", "label": "标签",
+    "positions that are trained": "参与训练的位置数",
     "label less input, modulo the vocabulary": "标签减输入（模词表大小）", "step": "步", "as set": "按设定",
     "one step too wide": "宽一格", "loss at the end, less ln V": "最后的损失减 ln V",
     "loss one step too wide, over ln V": "宽一格时的损失与 ln V 之比", "teacher forced": "teacher forcing",

@@ -21,7 +21,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """Multi-head attention before W_O; q and k (…, n, D), v (…, batch, n, D)."""
     q, k = (t.unflatten(-1, (heads, -1)).transpose(-3, -2) for t in (q, k))          # (…, h, n, d)
     p = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
-    v = v.unflatten(-1, (heads, -1)).transpose(-3, -2)                               # (…, batch, h, n, d)
+    v = v.unflatten(-1, (heads, -1)).transpose(-3, -2)                         # (…, batch, h, n, d)
     return (p[:, None] @ v).transpose(-3, -2).flatten(-2)
 
 
@@ -53,44 +53,51 @@ RANGES = {
 }
 
 
-@breaks(fetch="the mean", en="The mean of both payloads is one mixture, p = 1/2, and costs nothing.",
+@breaks(fetch="the mean",
+        en="The mean of both payloads is one mixture, p = 1/2, and costs nothing.",
         zh="两份内容的均值本身就是一种混合（p = 1/2），没有损失。")
 def claim_one_head_has_a_half_variance_floor(splits=(0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0), width=16,
                                              samples=4096, fetch="half of each"):
-    """From p·left + (1 − p)·right the best linear readout of half of each loses half the variance on
-    average, whatever p is: errors (1 − p)² and p² over their sum.
+    """From p·left + (1 − p)·right the best linear readout of half of each loses half the variance
+    on average, whatever p is: errors (1 − p)² and p² over their sum.
 
     由 p·左 + (1 − p)·右 各取一半，无论 p 取多少，最佳线性读出平均都损失一半方差：两边误差是 (1 − p)² 与 p²，再除以
     二者之和。"""
     left, right = torch.randn(2, samples, width, dtype=F64)
     half, lost = width // 2, []
     for p in splits:
-        seen = p * left + (1 - p) * right                                # all that one head can hand on
-        wanted = torch.cat((left[:, :half], right[:, half:]), 1) if fetch == "half of each" else seen
+        seen = p * left + (1 - p) * right                            # all that one head can hand on
+        wanted = torch.cat((left[:, :half], right[:, half:]),
+                           1) if fetch == "half of each" else seen
         readout = torch.linalg.lstsq(seen, wanted).solution
         lost.append((seen @ readout - wanted).square().mean(0))
     lost = torch.stack(lost)                                             # (splits, D)
     p = torch.tensor(splits, dtype=F64)
     show(lines("weight on the left", splits,
-               {"half of the left": lost[:, :half].mean(1), "half of the right": lost[:, half:].mean(1),
+               {"half of the left": lost[:, :half].mean(1),
+                "half of the right": lost[:, half:].mean(1),
                 "mean": lost.mean(1)}, y_label="error over variance"))
     # A mean of samples·D/2 squares scatters by √(2/(samples·D/2)); the fit takes up D/samples.
     slack = 6 * (4 / (samples * width)) ** 0.5 + width / samples
-    expect("mean error over the variance", lost.mean(1), equals=0.5, within=slack, at=("weight", splits))
-    expect("error of the left half", lost[:, :half].mean(1), equals=(1 - p) ** 2 / (p**2 + (1 - p) ** 2),
+    expect("mean error over the variance", lost.mean(1), equals=0.5, within=slack,
+           at=("weight", splits))
+    expect("error of the left half", lost[:, :half].mean(1),
+           equals=(1 - p) ** 2 / (p**2 + (1 - p) ** 2),
            within=2 * slack, at=("weight", splits))
 
 
 @breaks(heads=1, en="One pattern cannot point at two neighbours.", zh="一种分布无法同时指向两个邻居。")
-@breaks(heads=16, en="A head of width 1 cannot single out one of six keys.", zh="宽 1 的头无法从六个 key 中单独选出一个。")
+@breaks(heads=16, en="A head of width 1 cannot single out one of six keys.",
+        zh="宽 1 的头无法从六个 key 中单独选出一个。")
 def claim_two_heads_solve_it_and_sixteen_fail_again(heads=2, steps=60):
-    """Trained to fetch from two tokens at once (width 16, best of four runs), one head stays at half
-    the variance, two or four succeed, sixteen of width 1 fail.
+    """Trained to fetch from two tokens at once (width 16, best of four runs), one head stays at
+    half the variance, two or four succeed, sixteen of width 1 fail.
 
     训练同时从两个 token 取内容（宽 16，四次取最好）：一个头停在一半方差，两个或四个头可以做到，十六个宽 1 的头做不到。"""
     runs = {h: learn(h, 16, 6, 4, steps) for h in (1, heads, 16)}
     best = {h: run[:, run[-10:].mean(0).argmin()] for h, run in runs.items()}
-    show(lines("step", range(steps), {f"h = {h}": curve for h, curve in best.items()}, y_label="mean squared error"))
+    show(lines("step", range(steps), {f"h = {h}": curve for h, curve in best.items()},
+               y_label="mean squared error"))
     ends = {h: curve[-10:].mean() for h, curve in best.items()}
     expect(f"error at the end, h = {heads}", ends[heads], at_most=0.1)
     # Sixteen heads of width 1 get a little below the floor of one head; a tenth of the variance is room.

@@ -1,10 +1,10 @@
-r"""A ring of w slots per layer is all that a window needs, if keys carry their true positions; without
-the first tokens a full-attention model's weights jump.
+r"""A ring of w slots per layer is all that a window needs, if keys carry their true positions;
+without the first tokens a full-attention model's weights jump.
 
 每层 w 个槽位的环形 cache 就够窗口注意力使用，前提是 key 带着真实位置；全注意力模型若丢掉最前面的 token，权重会突变。
 
-Rolling buffer: Mistral 7B (Jiang et al. 2023). Sinks: Xiao et al. 2023; here one is made by hand. Turn
-`slots` to −1 or +1, or `place` to "slot": the ring no longer equals the window.
+Rolling buffer: Mistral 7B (Jiang et al. 2023). Sinks: Xiao et al. 2023; here one is made by hand.
+Turn `slots` to −1 or +1, or `place` to "slot": the ring no longer equals the window.
 把 `slots` 改为 −1 或 +1，或把 `place` 改为 "slot"：环形 cache 就不再等于窗口。
 """
 
@@ -18,10 +18,12 @@ from studyapp.evidence.tools import named_model
 F64 = torch.float64
 
 
-@exercise(claims=("a_ring_of_w_slots_equals_the_mask",), wrong=("appends_at_the_end", "reads_unused_slots", "reads_before_writing"))
+@exercise(claims=("a_ring_of_w_slots_equals_the_mask",),
+          wrong=("appends_at_the_end", "reads_unused_slots", "reads_before_writing"))
 def step(q: Tensor, k: Tensor, v: Tensor, ring: Tensor, i: int) -> Tensor:
-    """One decode step at position i: write k and v (d,) into their slot of ring (2, slots, d), over the
-    token that came `slots` steps ago, and return the attention (d,) of q (d,) over what is kept.
+    """One decode step at position i: write k and v (d,) into their slot of ring (2, slots, d), over
+    the token that came `slots` steps ago, and return the attention (d,) of q (d,) over what is
+    kept.
 
     位置 i 的一个解码步：把 k、v (d,) 写入 ring (2, slots, d) 中各自的槽位，覆盖 `slots` 步之前的 token，再返回 q (d,)
     对所存内容的注意力 (d,)。"""
@@ -70,8 +72,8 @@ RANGES = {
         zh="槽位不是位置：环转过一圈，相对距离就错了。")
 def claim_a_ring_of_w_slots_equals_the_mask(tokens=48, window=8, width=16, layers=3, slots=0,
                                             place="position"):
-    """Decoding with a ring of w slots per layer, position i in slot i mod w and each key rotated by its
-    position, gives PyTorch's attention under the window mask, layer after layer.
+    """Decoding with a ring of w slots per layer, position i in slot i mod w and each key rotated by
+    its position, gives PyTorch's attention under the window mask, layer after layer.
 
     每层用 w 个槽位的环形 cache（位置 i 写入 i mod w，key 按自己的位置旋转）逐 token 解码，逐层都等于 PyTorch 加窗口掩码的
     注意力。"""
@@ -84,20 +86,23 @@ def claim_a_ring_of_w_slots_equals_the_mask(tokens=48, window=8, width=16, layer
         whole = whole + F.scaled_dot_product_attention(q[None], k[None], v[None], seen)[0]
     out, rings = decode(x, stack, window + slots, place)
     show(lines("token", range(tokens), {"largest difference": (out - whole).abs().amax(1)}),
-         bars(("ring", "all keys and values"), {"bytes": (rings.nbytes, rings.nbytes // (window + slots) * tokens)}))
+         bars(("ring", "all keys and values"),
+              {"bytes": (rings.nbytes, rings.nbytes // (window + slots) * tokens)}))
     # float64 keeps 1e-16 of numbers that grow to 10 or so
     expect("ring less the window mask", out - whole, equals=0, within=1e-10)
-    expect("bytes of the ring over those of all keys and values", rings.nbytes / (layers * 2 * tokens * width * 8),
+    expect("bytes of the ring over those of all keys and values",
+           rings.nbytes / (layers * 2 * tokens * width * 8),
            equals=window / tokens, within=1e-9)
 
 
 @breaks(keep="sink and window", en="With the sink kept nothing jumps.", zh="留住 sink，就没有突变。")
 def claim_evicting_a_sink_rescales_the_rest(sink_logit=7.0, cache=128, keep="window"):
-    """When a key of weight p leaves the softmax, all other weights grow by 1/(1 − p): losing a sink is a
-    jump.
+    """When a key of weight p leaves the softmax, all other weights grow by 1/(1 − p): losing a sink
+    is a jump.
 
     权重为 p 的 key 离开 softmax 后，其余权重都放大 1/(1 − p) 倍：丢掉 attention sink 就是一次突变。"""
-    logits = torch.cat((torch.tensor([sink_logit], dtype=F64), torch.randn(2 * cache - 1, dtype=F64)))
+    logits = torch.cat((torch.tensor([sink_logit], dtype=F64),
+                        torch.randn(2 * cache - 1, dtype=F64)))
     shares = {"window": [], "sink and window": []}
     for t in range(2, 2 * cache + 1):
         near = torch.arange(max(1, t - cache + 1), t)
@@ -105,19 +110,22 @@ def claim_evicting_a_sink_rescales_the_rest(sink_logit=7.0, cache=128, keep="win
         # The plain window loses token 0 when `cache` tokens have come after it.
         for name, kept in (("window", first if t <= cache else near), ("sink and window", first)):
             p = logits[kept].softmax(0)
-            shares[name].append(p[-1] / logits[t - 1].exp())             # weight per unit of exp(score)
-    show(lines("tokens so far", range(2, 2 * cache + 1), shares, y_label="weight of the newest over exp(score)"))
+            shares[name].append(p[-1] / logits[t - 1].exp())         # weight per unit of exp(score)
+    show(lines("tokens so far", range(2, 2 * cache + 1), shares,
+               y_label="weight of the newest over exp(score)"))
     near = torch.arange(cache + 1 - cache + 1, cache + 1)
     p = logits[torch.cat((torch.zeros(1, dtype=torch.long), near))].softmax(0)[0]
     grown = shares[keep][cache - 1] / shares["sink and window"][cache - 1]
-    expect("growth of every weight at the eviction, times 1 − p", grown * (1 - p), equals=1, within=1e-9)
+    expect("growth of every weight at the eviction, times 1 − p", grown * (1 - p), equals=1,
+           within=1e-9)
 
 
 def drill_ring_bytes(rng) -> Drill:
     """The cache of Mistral 7B v0.1 beyond its window."""
     model, sequences = named_model("mistral-7b"), rng.choice([1, 2, 4, 8])
     window, layers = model["attention"]["window"], model["layers"]
-    ring = torch.empty(layers, 2, window, model["kv_heads"] * model["d_head"], dtype=torch.bfloat16, device="meta")
+    ring = torch.empty(layers, 2, window, model["kv_heads"] * model["d_head"], dtype=torch.bfloat16,
+                       device="meta")
     gib = sequences * ring.nbytes / 2**30
     return Drill(
         en=f"Mistral 7B v0.1: {layers} layers, {model['kv_heads']} KV heads of width {model['d_head']}, a window of "
@@ -134,7 +142,8 @@ def drill_ring_bytes(rng) -> Drill:
 
 
 ZH = {
-    "largest difference": "最大差异", "ring": "环形 cache", "all keys and values": "全部 key 与 value", "bytes": "字节",
+    "largest difference": "最大差异", "ring": "环形 cache", "all keys and values": "全部 key 与 value",
+    "bytes": "字节",
     "ring less the window mask": "环形 cache 与窗口掩码之差",
     "bytes of the ring over those of all keys and values": "环形 cache 与全部 key、value 的字节之比",
     "window": "窗口", "sink and window": "sink 加窗口", "tokens so far": "已有的 token 数",
