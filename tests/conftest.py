@@ -1,12 +1,22 @@
 """What all tests share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from studyapp.lab.claim_process import load as load_file
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
+    """One cache for the whole run, of all its processes: the shipped bank is parsed once and not in every test anew."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "studyapp-cache"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STUDYAPP_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture

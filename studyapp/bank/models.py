@@ -5,6 +5,7 @@ A fact that nobody looked up is absent: None, or "" for a text. All numbers are 
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -136,6 +137,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return (self.id, self.name, *self.aliases)
 
 
+@lru_cache(maxsize=4096)
 def fold(name: str) -> str:
     """A name without case, spaces, hyphens and underscores: «Llama-3.1 8B» and «llama 3.1-8b» are one."""
     return re.sub(r"[\s_‑–-]+", "", name).casefold()

@@ -35,8 +35,9 @@ def mentions(text: str) -> Iterator[tuple[int, str]]:
 
 def unknown(text: str, models: Mapping[str, Model]) -> Iterator[tuple[int, str]]:
     """The mentions that no row answers to. A bare brand («Qwen») needs one model of it."""
-    known = {fold(n) for m in models.values() for n in (*m.names, m.family) if n}
-    for line, mention in mentions(text):
+    found = list(mentions(text))
+    known = {fold(n) for m in models.values() for n in (*m.names, m.family) if n} if found else set()
+    for line, mention in found:
         name = fold(mention)
         bare = not NUMBERED.search(mention) and any(k.startswith(name) for k in known)
         if name not in known and not bare:

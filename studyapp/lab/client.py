@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -16,11 +17,13 @@ import msgspec
 
 from studyapp.lab.demo import Demo
 from studyapp.lab.demo_run import DemoRun
-from studyapp.lab.processes import family, kill_all
+from studyapp.lab.processes import begun_with, family, kill_all
 from studyapp.lab.protocol import GONE_SECONDS, Request, StartRun, WorkerStarted
 from studyapp.lab.trials import Trial
 
 START_SECONDS = 60.0
+MARK = "STUDYAPP_WORKER"
+"""In the environment of a worker and all that comes of it."""
 MEMORY_BYTES = 2 << 30
 DATA_BYTES = 16 << 30
 """What a run may map, held or not; one that needs CUDA or Triton, which map far more than they hold, may map what it likes."""
@@ -37,6 +40,7 @@ class LabClient:
         self._process: subprocess.Popen[bytes] | None = None
         self._link: socket.socket | None = None
         self._stderr: Any = None
+        self._mark = ""
         self._starting: asyncio.Task[None] | None = None
         self._runs = itertools.count(1)
 
@@ -63,7 +67,9 @@ class LabClient:
         mine, theirs = socket.socketpair()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
         root = str(Path(__file__).parent.parent.parent)
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+        self._mark = f"{MARK}={secrets.token_hex(8)}"
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        environment = os.environ | {"PYTHONPATH": path, MARK: self._mark.partition("=")[2]}
         try:
             self._process = subprocess.Popen(
                 [self.python, "-P", "-m", "studyapp.lab.fork_server", str(theirs.fileno()), str(os.getpid())],
@@ -116,9 +122,16 @@ class LabClient:
         await self._stop()
 
     def kill(self) -> None:
-        """End the worker and all below it at once, from any thread; its runs end with it."""
-        if self._process is not None and self._process.poll() is None:
+        """End the worker and all below it at once, from any thread; its runs end with it.
+
+        Where it is gone already, what it left behind has other parents, and is known by its environment alone.
+        """
+        if self._process is None:
+            return
+        if self._process.poll() is None:
             kill_all(reversed(family(self._process.pid)))
+        else:
+            kill_all(begun_with(self._mark))
 
     async def _stop(self) -> None:
         patience = GONE_SECONDS if self.ready else 0.0  # one that is still importing torch has no run to end, and hears nothing

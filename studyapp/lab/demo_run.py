@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from studyapp.evidence.limits import limited
 from studyapp.evidence.types import outcome_state
 from studyapp.lab.processes import held_memory
 from studyapp.lab.protocol import (
@@ -59,6 +60,8 @@ OUTPUT_BYTES = 64 << 10
 POLL_SECONDS = 0.1
 SHARE_OF_TIME = 0.05  # at most this much of the app's time goes into watching memory
 LOAD_SECONDS = 30.0
+EOF_SECONDS = 1.0
+"""The pipe ends right after the worker's exit record; a demo that wrote one itself goes on, and is stopped then."""
 LAST_WORDS = re.compile(r"^(?:libgomp: |OMP: Error|terminate called|Fatal Python error|.*\bbad_alloc\b).*$", re.MULTILINE)
 """What libraries print before they end the process, and no exception tells."""
 
@@ -73,7 +76,7 @@ class DemoRun:
         self.worker, self.request, self.limits, self.memory = worker, request, limits, memory
         self.pid = 0
         self.torch, self.machine = "", "cpu"
-        self._started = self._settled = False
+        self._started = self._settled = self._over = False
         self._code: int | None = None
         self._claim, self._limit, self._deadline, self._last = "", LOAD_SECONDS, 0.0, 0.0
         self._ended = Ended(True, "done")  # how it ended, once that is settled
@@ -98,7 +101,7 @@ class DemoRun:
     def _stop(self, reason: Reason, message: str, limit: str = "") -> None:
         """Kill the run, for the first reason there is; where that does not happen, kill the worker, and its runs with it."""
         self._settle(Ended(False, reason, message, claim=self._claim, limit=limit))
-        if self._started and self._code is None and self._giving_up is None:
+        if self._started and not self._over and self._giving_up is None:
             with contextlib.suppress(OSError):
                 self.worker.send(KillRun(self.request.run))
             self._giving_up = asyncio.get_running_loop().call_later(GONE_SECONDS, self._give_up)
@@ -140,7 +143,7 @@ class DemoRun:
         draining = asyncio.create_task(tail.drain(output))
         watching = asyncio.create_task(self._watch())
         try:
-            while self._code is None:
+            while True:  # to the end of the pipe: an exit record alone may be the demo's own word
                 try:
                     line = await messages.readline()
                 except ValueError:
@@ -151,11 +154,14 @@ class DemoRun:
                 event = self._heard(line)
                 if event is not None:
                     yield event
+            self._over = True
             watching.cancel()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(draining, GONE_SECONDS)
             if tail.text:
                 yield Output(tail.text)
+            if self._code is None:
+                self.worker.kill()  # it is gone, and could end nothing of the run
             if not self._settled:
                 death = "the worker ended" if self._code is None else self._death(self._code, tail.text)
                 self._settle(Ended(False, "crash", death, claim=self._claim))
@@ -164,10 +170,10 @@ class DemoRun:
         finally:
             watching.cancel()
             draining.cancel()
-            if self._started and self._code is None:
+            if self._started and not self._over:
                 self._stop("cancelled", "cancelled")
                 with contextlib.suppress(ValueError, asyncio.CancelledError):
-                    await until_exit(messages)
+                    await until_end(messages)
             if self._giving_up is not None:
                 self._giving_up.cancel()
             self._messages.close()
@@ -177,10 +183,12 @@ class DemoRun:
         """Kill the run where it takes too long or too much."""
         while self._giving_up is None:
             begun = time.monotonic()
-            if begun >= min(self._deadline, self._last):
+            if self._code is not None and begun >= self._deadline:
+                self._stop("crash", "the demo sent a message that is none: an end that was not the worker's")
+            elif begun >= min(self._deadline, self._last):
                 limit = f"{self._limit:g} s"
                 self._stop("timeout", f"{self._claim or 'the demo'} was stopped after {limit}", limit)
-            elif self.memory and self.pid and held_memory(self.pid, self.memory) > self.memory:
+            elif self.memory and self.pid and await asyncio.to_thread(held_memory, self.pid, self.memory) > self.memory:
                 limit = f"{self.memory / (1 << 30):.3g} GiB"
                 self._stop("memory", f"{self._claim or 'the demo'} took more than {limit}", limit)
             now = time.monotonic()
@@ -213,7 +221,7 @@ class DemoRun:
             case ProgressMessage():
                 return Progress(message.claim, message.done, message.total)
             case ShownMessage():
-                return Shown(message.claim, cleaned(read_evidence(message.item)))
+                return Shown(message.claim, cleaned(limited(read_evidence(message.item))))
             case CheckedMessage():
                 return Checked(message.claim, cleaned(read_check(message.check)))
             case SkippedMessage():
@@ -239,6 +247,7 @@ class DemoRun:
                 self._deadline = time.monotonic() + GONE_SECONDS
             case ExitMessage():
                 self._code = message.code
+                self._deadline = time.monotonic() + EOF_SECONDS
         return None
 
     def _death(self, code: int, printed: str) -> str:
@@ -286,9 +295,7 @@ async def reader(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.ReadTra
     return stream, transport
 
 
-async def until_exit(messages: asyncio.StreamReader) -> None:
-    """Read on until the exit record: then nothing of the run is left."""
-    while line := await messages.readline():
-        with contextlib.suppress(MalformedMessageError):
-            if isinstance(read_message(line), ExitMessage):
-                return
+async def until_end(messages: asyncio.StreamReader) -> None:
+    """Read on until the worker closes the pipe: then nothing of the run is left."""
+    while await messages.readline():
+        pass

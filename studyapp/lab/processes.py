@@ -51,6 +51,16 @@ def family(root: int) -> list[int]:
     return found
 
 
+def begun_with(mark: str) -> list[int]:
+    """Every process that was begun with `mark`, a NAME=value, in its environment, whoever is its parent now."""
+    found, wanted = [], f"{mark}\0".encode()
+    for environ in PROC.glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if wanted in environ.read_bytes():
+                found.append(int(environ.parent.name))
+    return found
+
+
 def held_memory(root: int, enough: int) -> int:
     """Bytes that a process and all below it hold; pages that they share are told apart only above `enough`."""
     pids = family(root)

@@ -10,10 +10,10 @@ FOREIGN = Path(__file__).parents[1] / "bank" / "foreign"
 CARD = "ask: What is BPE?\nanswer: A merge of frequent pairs.\n"
 
 
-@pytest.fixture
-def bank(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A personal bank with a space in its name: one question that can be read, two files that cannot."""
-    folder = tmp_path / "my bank"
+    folder = tmp_path_factory.mktemp("own") / "my bank"
     folder.mkdir()
     (folder / "bpe.yaml").write_text(CARD)
     (folder / "bad.yaml").write_text("ask: x\npoints: y\nlevel: cor\n")
@@ -30,9 +30,12 @@ def test_every_command_says_once_that_files_could_not_be_read(run, bank, words):
     assert done.exit_code == 0, done.output
     [line] = done.stderr.splitlines()
     assert line.startswith("my-bank: 2 files could not be read")
-    command = line.split("`")[1]
-    assert shlex.split(command) == ["studyapp", "--bank", str(bank), "check"]
-    said = run(*shlex.split(command)[1:])
+    assert shlex.split(line.split("`")[1]) == ["studyapp", "--bank", str(bank), "check"]
+
+
+def test_the_command_to_paste_tells_which_files_they_are(run, bank):
+    """What every command names, pasted, leaves with 1 and has the file."""
+    said = run("--bank", str(bank), "check")
     assert said.exit_code == 1 and str(bank / "worse.yml") in said.stdout
 
 
