@@ -10,10 +10,10 @@ from studyapp.lab.claim_process import load as load_file
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
+def cache(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Path]:
     """One cache for the whole run, of all its processes: the shipped bank is parsed once and not in every test anew."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "studyapp-cache"
+    folder = (base.parent if hasattr(request.config, "workerinput") else base) / "studyapp-cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STUDYAPP_CACHE", str(folder))
         yield folder
