@@ -103,3 +103,22 @@ async def test_a_note_that_is_too_long_is_told_and_the_app_goes_on(make_app: Any
         field.text = "shorter"
         await pilot.press("escape")
         assert store.annotation(CARD).note == "shorter" and isinstance(pilot.app.screen, Study)
+
+
+async def test_errors_are_told_in_the_language_of_the_app(make_app: Any, store: Any, clock: Any) -> None:
+    """A card that another window answered, a note that is too long and a setting that cannot be kept are told in Chinese."""
+    async with make_app(language="zh").run_test(size=(140, 45)) as pilot:
+        app = pilot.app
+        await pilot.press("enter", "space")
+        store.append("review", CARD, clock.now, rating=3)
+        await pilot.press("3")
+        await pilot.press("w")
+        app.screen.query_one(TextArea).text = "x" * 20_001
+        await pilot.press("escape")
+        app.screen.query_one(TextArea).text = ""
+        await pilot.press("escape")
+        (app.context.home / "settings.toml").write_text("theme = [")
+        await pilot.press("f3")
+        told = " ".join(str(n.message) for n in app._notifications)
+        for said in ("显示之后已被改动", "没有写入任何内容", "最多保存 20000 个", "无法修改", "请修正或删除这个文件"):
+            assert said in told, told

@@ -4,24 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from textual import on
 from textual.events import Resize
 from textual.widget import Widget
-from textual.widgets import OptionList
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
 from studyapp.render.acts import describe
 from studyapp.reviews.acts import Act
 from studyapp.reviews.cards import CardState
-from studyapp.reviews.log import ANNOTATIONS, Rating
-from studyapp.reviews.sessions import Session
+from studyapp.reviews.log import ANNOTATIONS
 from studyapp.tui.screens.annotating import Annotating
-from studyapp.tui.screens.demo_screen import DemoScreen
-from studyapp.tui.screens.session_ways import summary_lines, ways_on
+from studyapp.tui.screens.sitting_end import SittingEnd
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.outline import Outline
-from studyapp.tui.widgets.session_end import SessionEnd
 
 
 @dataclass(frozen=True)
@@ -32,25 +27,15 @@ class LastReview:
     missed: frozenset[int]
 
 
-class CardActions(Annotating, DemoScreen):
+class CardActions(Annotating, SittingEnd):
     """A screen with a card on it, of a session."""
 
-    session: Session
-    topic: str | None
-    only: list[str] | None
-    practice: bool
     card: CardState | None
     question: Question | None
 
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
         self.last: LastReview | None = None
-        self.answered: dict[str, Rating] = {}
-        self.acted = False
-
-    async def draw_next(self) -> None:
-        """The next card."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ the two panes
 
@@ -171,41 +156,6 @@ class CardActions(Annotating, DemoScreen):
     async def action_bury(self) -> None:
         """Not today."""
         await self._hide_card(self.session.bury, "study.buried")
-
-    # ------------------------------------------------------------------ the end of the sitting
-
-    def show_end(self) -> None:
-        """What the sitting came to, and the ways on."""
-        lines = summary_lines(self.context, self.session.summary())
-        end = self.query_one(SessionEnd)
-        end.fill(lines, ways_on(self.context, self.answered, self.topic))
-        end.query_one(OptionList).focus()
-
-    @on(SessionEnd.Chosen)
-    async def _go_on(self, event: SessionEnd.Chosen) -> None:
-        way = event.way
-        if way.act == "read":
-            await self.run_action(f"app.read({way.what!r})")
-            return
-        missed = [q for q, rating in self.answered.items() if rating <= Rating.HARD]
-        self.practice = way.act in ("again", "practice")
-        self.only = missed if way.act == "again" else None if way.act == "topic" else self.only
-        self.topic = way.what if way.act == "topic" else self.topic
-        await self.begin_session()
-
-    async def action_practice(self) -> None:
-        """Go on without scheduling."""
-        if self.phase == "done":
-            self.practice = True
-            await self.begin_session()
-
-    async def begin_session(self) -> None:
-        """A new sitting with what is chosen."""
-        self.session = self.context.session(self.topic, self.practice, self.only)
-        self.answered.clear()
-        self.acted = False
-        self.set_focus(None)
-        await self.draw_next()
 
     # ------------------------------------------------------------------ leaving
 
