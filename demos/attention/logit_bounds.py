@@ -7,11 +7,13 @@ Henry et al. 2020 (QK-norm); Dehghani et al. 2023 (ViT-22B); Gemma 2 (2024) caps
 把 `norm` 改为 "none"：无论除不除，logits 都随 q、k 大小之积增长。
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import bars, between, breaks, each, expect, lines, main, one_of, show
+from studyapp.evidence import Drill, bars, between, breaks, each, expect, lines, main, one_of, show
 
 
 def logits(q: Tensor, k: Tensor, norm: str, gain: float) -> Tensor:
@@ -85,6 +87,21 @@ def claim_soft_cap_does_not_replace_the_scale(
            at_most=1, within=1e-6)
     expect("median largest weight, capped, at d_k = 1024", capped[1024].softmax(1).amax(1).median(),
            at_least=0.5)
+
+
+def drill_largest_weight(rng) -> Drill:
+    """The most that one key can get under QK-norm."""
+    n, g, e = rng.choice([(55, 2, "e⁴ ≈ 54.6"), (149, 2.5, "e⁵ ≈ 148.4"), (404, 3, "e⁶ ≈ 403.4"), (2982, 4, "e⁸ ≈ 2981")])
+    share = 1 / (1 + (n - 1) * math.exp(-2 * g))
+    return Drill(
+        en=f"QK-norm with q and k of length 1 and a gain of {g:g}, no division: how large can the weight of one of {n:,} keys "
+           f"be at most? ({e})",
+        zh=f"QK-norm：q、k 归一化到长度 1，增益为 {g:g}，不做除法。{n:,} 个 key 中一个的权重最多能有多大？（{e}）",
+        answer=share, within=0.01,
+        steps=[(f"its logit is at most {g:g}, the others' at least −{g:g}", f"它的 logit 至多 {g:g}，其余至少 −{g:g}"),
+               (f"1 / (1 + {n - 1} · e^(−{2 * g:g})) = {share:.2f}",) * 2],
+        proved_by="qk_norm_bounds_the_logits",
+    )
 
 
 ZH = {

@@ -10,7 +10,7 @@ scores are divided by: 0 is no division and softmax goes to one-hot, 1 is μP's 
 import torch
 from torch import Tensor
 
-from studyapp.evidence import between, breaks, each, expect, lines, main, show
+from studyapp.evidence import Drill, between, breaks, each, expect, lines, main, show
 
 
 def weights(q: Tensor, k: Tensor, power: float) -> Tensor:
@@ -99,6 +99,25 @@ def claim_unscaled_softmax_saturates(widths=(16, 64, 256, 1024), queries=256, ke
            peaks[power] / unit, equals=1, within=0.3, at=("d_k", widths))
     expect("largest weight undivided at d_k = 1024", largest(queries, keys, 1024, 0.0),
            at_least=0.99)
+
+
+def drill_deviation(rng) -> Drill:
+    """The spread of a dot product, before and after the division."""
+    d, std, divided = rng.choice([(64, 1, False), (256, 1, False), (64, 2, True), (128, 2, True), (16, 3, False),
+                                  (1024, 1, False)])
+    value = std**2 * d**0.5 / (d**0.5 if divided else 1)
+    over = (" divided by √d_k", "除以 √d_k 之后") if divided else ("", "")
+    return Drill(
+        en=f"The components of q and k are independent with mean 0 and standard deviation {std}, and d_k = {d}. "
+           f"What is the standard deviation of q·k{over[0]}?",
+        zh=f"q、k 的分量相互独立，均值为 0，标准差为 {std}，d_k = {d}。q·k {over[1]}的标准差是多少？",
+        answer=value,
+        steps=[(f"each product has variance {std}² · {std}² = {std**4}", f"每个乘积的方差为 {std}² · {std}² = {std**4}"),
+               (f"the sum of {d}: variance {std**4 * d}, standard deviation {std**2 * d**0.5:g}",
+                f"{d} 个之和：方差 {std**4 * d}，标准差 {std**2 * d**0.5:g}"),
+               *([(f"over √{d}: {value:g}", f"除以 √{d}：{value:g}")] if divided else [])],
+        proved_by="dot_product_variance_is_dk",
+    )
 
 
 ZH = {
