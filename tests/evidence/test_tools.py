@@ -12,6 +12,7 @@ from studyapp.evidence.tools import (
     Adam,
     SlowMemory,
     collectives,
+    cuda_seconds,
     finite_difference,
     flops,
     flops_by_operator,
@@ -169,3 +170,35 @@ def test_adam_takes_torchs_steps() -> None:
         reference.step()
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_a_card_is_timed_by_events_with_the_l2_overwritten_before_each_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The median between events counts, after a warm-up; before each run twice the L2 is overwritten, outside the events."""
+    happened: list[str] = []
+    took = iter([9.0, 9.0, 20.0, 1.0, 2.0, 3.0, 4.0, 100.0])  # milliseconds: three to warm up, then five
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            happened.append("event")
+
+        def elapsed_time(self, end: "Event") -> float:
+            return next(took)
+
+    class Elsewhere:
+        def zero_(self) -> None:
+            happened.append("overwrite")
+
+    def empty(size: int, *, dtype: torch.dtype, device: str) -> Elsewhere:
+        assert (size, dtype, device) == (2 * (50 << 20), torch.int8, "cuda")
+        return Elsewhere()
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: happened.append("wait"))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda: type("Card", (), {"L2_cache_size": 50 << 20}))
+    monkeypatch.setattr(torch, "empty", empty)
+    assert cuda_seconds(lambda: happened.append("work"), budget=0.1) == 0.003
+    run = ["overwrite", "event", "work", "event"]
+    assert happened == run * 3 + ["wait"] + run * 5 + ["wait"]
