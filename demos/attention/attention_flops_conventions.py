@@ -148,6 +148,10 @@ def drill_training(rng) -> Drill:
 
 
 ZH = {
+    "amax": "amax（取最大）",
+    "sub": "sub（减）",
+    "sum": "sum（求和）",
+    "div": "div（除）",
     "blocks": "块数",
     "half": "一半",
     "FLOPs over no mask": "与无掩码时 FLOPs 之比",

@@ -166,6 +166,10 @@ def claim_gpu_causal_mask_halves_the_fused(lengths=(4096, 8192), way="flash"):
 
 
 ZH = {
+    "flash (FlashAttention-2)": "flash（FlashAttention-2）",
+    "flash": "flash",
+    "cudnn": "cuDNN",
+    "efficient": "efficient（省内存实现）",
     "way": "方式",
     "written out": "未融合",
     "one large matmul": "一次大矩阵乘",

@@ -169,6 +169,7 @@ def drill_bytes(rng) -> Drill:
 
 
 ZH = {
+    "mm": "mm（矩阵乘）",
     "read": "读",
     "written": "写",
     "elements": "元素数",
