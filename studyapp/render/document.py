@@ -291,6 +291,13 @@ def _sentence(claim: str, catalog: Catalog | None) -> Text | None:
 
 def _references(question: Question, bank: Bank) -> Iterator[Reference]:
     for key, places in question.citations.items():
-        paper = bank.papers.get(key)
-        full = f"{paper.authors} ({paper.year}). {paper.title}. {paper.id}" if paper else key
-        yield Reference(key, full, places)
+        yield Reference(key, reference_text(key, bank), places)
+
+
+def reference_text(key: str, bank: Bank) -> str:
+    """A source in full; its key where the bank does not know it."""
+    paper = bank.papers.get(key)
+    if paper is None:
+        return key
+    stop = "" if paper.title.endswith(("?", "!", ".")) else "."
+    return f"{paper.authors} ({paper.year}). {paper.title}{stop} {paper.id}"

@@ -32,7 +32,7 @@ LIGHT = Theme(
     panel="#e8e4dc",
     dark=False,
 )
-SOON = ("study", "browse")
+SOON = ("studyapp.tui.screens.study", "studyapp.tui.screens.browse", "studyapp.tui.screens.lab", "plotext")
 THEMES = {"dark": "textual-dark", "light": LIGHT.name}
 
 
@@ -71,7 +71,7 @@ class StudyApp(App[None]):
     def _load_screens(self) -> None:
         """The code of the screens that come next: nothing that Home's first frame should wait for."""
         for name in SOON:
-            import_module(f"studyapp.tui.screens.{name}")
+            import_module(name)
         gc.freeze()  # bank and code stay for good: looking through them again and again would hold a key up
 
     @work(exclusive=True, group="maintenance", exit_on_error=False, thread=True)

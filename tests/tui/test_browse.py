@@ -133,9 +133,9 @@ async def test_an_answer_is_drawn_once_the_cursor_rests(make_app: Any, monkeypat
     drawn: list[str] = []
     own = Answer.fill
 
-    async def fill(self: Any, context: Any, question: Any, *rest: Any, **named: Any) -> None:
-        drawn.append(question.id)
-        await own(self, context, question, *rest, **named)
+    def fill(self: Any, context: Any, document: Any) -> None:
+        drawn.append(document.question.id)
+        own(self, context, document)
 
     monkeypatch.setattr(Answer, "fill", fill)
     app = make_app()

@@ -8,7 +8,8 @@ from textual.widgets import Static, TextArea
 from studyapp.reviews.annotations import Annotation
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.study import Study
-from studyapp.tui.widgets.answers import NOTE_LINES, Answer
+from studyapp.tui.widgets.answers import NOTE_LINES
+from studyapp.tui.widgets.prose import Prose
 from studyapp.tui.widgets.row_list import RowList
 
 CARD = "first#recall"
@@ -21,8 +22,7 @@ def text(app: Any, selector: str) -> str:
 
 def drawn(app: Any) -> str:
     """Everything that the answer shows."""
-    answer = app.screen.query_one(Answer)
-    return "\n".join(str(line) for line in answer._texts.values())
+    return "\n".join(str(prose.render()) for prose in app.screen.query(Prose))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])
@@ -36,7 +36,7 @@ async def test_a_card_is_starred_and_noted_while_it_is_studied(make_app: Any, st
         await pilot.press("escape")
         assert isinstance(app.screen, Study) and app.screen.phase == "full"
         assert store.annotation(CARD) == Annotation(True, "mind the *scale*\nline two")
-        assert "★" in text(app, "#title") and "mind the *scale*" in drawn(app) and "Your note" in drawn(app)
+        assert "★" in text(app, "#title") and "mind the scale" in drawn(app) and "Your note" in drawn(app)
         await pilot.press("ctrl+l")
         assert "我的笔记" in drawn(app)
         await pilot.press("3")

@@ -16,7 +16,7 @@ from studyapp.tui.widgets.evidence_panel import EvidencePanel
 from studyapp.tui.widgets.outline import Outline
 from studyapp.tui.widgets.point_line import PointLine
 from studyapp.tui.widgets.points import Points
-from studyapp.tui.widgets.prose import Formula, Prose
+from studyapp.tui.widgets.prose import Markdown, Prose
 from studyapp.tui.widgets.ratings import Ratings
 from studyapp.tui.widgets.session_end import SessionEnd
 
@@ -185,16 +185,20 @@ async def test_an_outline_is_read_beside_the_answer_and_gone_with_the_card(make_
 async def test_formulas_turn_into_their_tex_and_back(make_app: Any) -> None:
     """m shows the TeX of every formula, and again the drawing."""
     app = make_app()
+
+    def prose() -> str:
+        return str(app.screen.query_one("#brief", Prose).render())
+
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter", "space")
         await pilot.pause()
-        drawn = str(app.screen.query(Formula).first().content)
+        drawn = prose()
         await pilot.press("m")
         await pilot.pause()
-        assert "frac" not in drawn and "\\frac{a}{b}" in str(app.screen.query(Formula).first().content)
+        assert "frac" not in drawn and "\\frac{a}{b}" in prose()
         await pilot.press("m")
         await pilot.pause()
-        assert str(app.screen.query(Formula).first().content) == drawn
+        assert prose() == drawn
 
 
 async def test_a_click_on_what_comes_next_reads_it(make_app: Any) -> None:
@@ -203,7 +207,8 @@ async def test_a_click_on_what_comes_next_reads_it(make_app: Any) -> None:
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.press("enter", "space", "space")
         await pilot.pause()
-        await pilot.click("#follow", offset=(6, 2))
+        rest = app.screen.query_one("#rest", Prose)
+        await pilot.click(rest, offset=(6, next(y for y, line in enumerate(str(rest.render()).splitlines()) if "Why second" in line)))
         await pilot.pause()
         assert isinstance(app.screen, Browse) and app.screen.question.id == "second"
         await pilot.press("escape")
@@ -444,8 +449,8 @@ async def test_the_next_cards_answer_is_its_own(make_app: Any, bank: Any) -> Non
         await pilot.pause(0.5)
         question = app.screen.question
         assert question.id == "second"
-        assert app.screen.query_one("#brief", Prose).source == question.brief["en"]
-        assert app.screen.query_one("#full", Prose).source == question.answer["en"]
+        assert Markdown(question.brief["en"]) in app.screen.query_one("#brief", Prose).parts
+        assert Markdown(question.answer["en"]) in app.screen.query_one("#rest", Prose).parts
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])

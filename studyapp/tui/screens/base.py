@@ -8,7 +8,6 @@ from textual.app import App
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import Screen
-from textual.widgets import Static
 
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
@@ -16,6 +15,7 @@ from studyapp.i18n import Translations
 from studyapp.tui.commands import shown
 from studyapp.tui.keymap import keymap, with_keys
 from studyapp.tui.widgets.key_footer import KeyFooter, footer_content
+from studyapp.tui.widgets.layout import Static
 
 
 def tell_error(app: App[Any], error: StudyError, t: Translations) -> None:
@@ -26,6 +26,7 @@ def tell_error(app: App[Any], error: StudyError, t: Translations) -> None:
 class BaseScreen(Screen[Any]):
     """A screen of the app; `scope` names its commands, `phase` what the footer shows."""
 
+    BLANK: ClassVar[bool] = True  # its ground is one line, drawn once
     scope: ClassVar[str] = "app"
     WIDE: ClassVar[int] = 110
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (WIDE, "-wide")]  # type: ignore[misc]

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
-from textual.css.query import NoMatches
 from textual.timer import Timer
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from studyapp.bank.model import LEVELS, Question
 from studyapp.context import AppContext
@@ -21,6 +19,7 @@ from studyapp.tui.screens.study import Study
 from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.layout import Horizontal, Static, VerticalScroll
 from studyapp.tui.widgets.row_list import Row, RowList
 from studyapp.tui.widgets.search_field import SearchField
 
@@ -126,27 +125,18 @@ class Browse(Annotating):
             self._settling.stop()
         self._settling = self.set_timer(FRAME_SECONDS if now else SETTLED_SECONDS, self._read)
 
-    @work(exclusive=True, group="reading")
-    async def _read(self) -> None:
+    def _read(self) -> None:
         question, answer = self.question, self.query_one(Answer)
         noted = self._annotations.get(question.id) if question else None
         shown = (question and question.id, self.context.language, self.context.as_tex, noted)
         if shown == self._shown:
             return
         moved = shown[0] != self._shown[0] if self._shown else True
-        self._shown = ()
-        self.query_one("#ask", Static).update(
-            inline(question.ask[self.context.language]) if question else self.t("browse.none")
-        )
-        try:
-            if question:
-                await answer.fill(self.context, question, (), full=True)
-        except NoMatches:
-            if self in self.app.screen_stack and answer.is_attached and answer.children:
-                raise
-            return  # the screen was left while its answer was laid out
-        answer.display = question is not None
         self._shown = shown
+        self.put("#ask", inline(question.ask[self.context.language]) if question else self.t("browse.none"))
+        if question:
+            answer.fill(self.context, self.context.document(question))
+        answer.display = question is not None
         if moved:
             self.query_one("#reading").scroll_home(animate=False)
 

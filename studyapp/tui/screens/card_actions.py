@@ -10,6 +10,7 @@ from textual.widget import Widget
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
 from studyapp.render.acts import describe
+from studyapp.render.document import Document
 from studyapp.reviews.acts import Act
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import ANNOTATIONS
@@ -32,6 +33,8 @@ class CardActions(Annotating, SittingEnd):
 
     card: CardState | None
     question: Question | None
+    document: Document | None = None
+    """The question as it is drawn, with the marks of now."""
 
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
@@ -81,7 +84,8 @@ class CardActions(Annotating, SittingEnd):
     async def ran(self) -> None:
         """Mark what now held here."""
         if self.question and self.phase in ("brief", "full"):
-            self.query_one(Answer).remark(self.context, self.question)
+            self.document = self.context.document(self.question)
+            self.query_one(Answer).fill_rest(self.context, self.document)
             self._here()
 
     def _here(self) -> None:

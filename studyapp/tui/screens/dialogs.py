@@ -4,12 +4,11 @@ from typing import ClassVar
 
 from rich.syntax import Syntax
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from studyapp.context import AppContext
 from studyapp.lab.demo import Claim, Demo
+from studyapp.tui.widgets.layout import Static, Vertical, VerticalScroll
 
 
 class CodeView(ModalScreen[None]):

@@ -3,9 +3,7 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from studyapp.lab.verdict import LEGEND
 from studyapp.tui.commands import SCOPES, bindings, of_scope, sign
@@ -14,6 +12,7 @@ from studyapp.tui.marks import drawn
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import hanging, pad
 from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.layout import Static, VerticalScroll
 
 NUMBERS = ("due", "known", "recalled", "suggested")
 KEYS, NAME = 10, 18

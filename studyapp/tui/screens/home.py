@@ -6,10 +6,9 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from studyapp.reviews.stats import date_of
@@ -19,6 +18,7 @@ from studyapp.tui.scope import scope_line
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import gauge, pad, sparkline
 from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.layout import Static, VerticalScroll
 
 ALL = ""
 

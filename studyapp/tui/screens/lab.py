@@ -4,11 +4,10 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from studyapp.context import AppContext
@@ -17,6 +16,7 @@ from studyapp.tui.commands import bindings
 from studyapp.tui.screens.demo_screen import DemoScreen
 from studyapp.tui.widgets.evidence_panel import EvidenceGroup, EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.layout import Horizontal, Static, Vertical
 from studyapp.tui.widgets.marked_list import MarkedList
 
 REST_SECONDS = 0.08
@@ -40,7 +40,8 @@ class LabScreen(DemoScreen):
         yield Static(id="title", markup=False)
         with Horizontal(id="demos"):
             yield OptionList(id="list", markup=False)
-            yield EvidencePanel(self.context, id="panel")
+            with Vertical(id="right"):
+                yield EvidencePanel(self.context, id="panel")
         yield KeyFooter()
 
     @property
@@ -130,8 +131,8 @@ class LabScreen(DemoScreen):
     def place_panes(self) -> None:
         """List and evidence, or one of them."""
         evidence = self.pane == "evidence"
-        self.display_only({"#list": self.wide or not evidence, "#panel": self.wide or evidence})
-        self.panel.set_class(evidence, "-active")
+        self.display_only({"#list": self.wide or not evidence, "#right": self.wide or evidence})
+        self.query_one("#right").set_class(evidence, "-active")
 
     def on_resize(self) -> None:
         """There may be room for both now."""

@@ -7,11 +7,10 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.coordinate import Coordinate
 from textual.timer import Timer
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import DataTable, Input
 
 from studyapp.bank.models import Model, by_date
 from studyapp.context import AppContext
@@ -20,6 +19,7 @@ from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import pad
 from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.layout import Static, VerticalScroll
 
 TYPING_RESTS = 0.12
 NUMERIC = frozenset({"total", "active", "layers", "width", "heads", "kv_heads", "d_head", "cache", "vocabulary", "context"})

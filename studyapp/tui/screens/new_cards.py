@@ -3,9 +3,7 @@
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from studyapp.bank.model import LEVELS
 from studyapp.settings import NEW_ORDERS, RANGES
@@ -13,6 +11,7 @@ from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import pad
 from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.layout import Static, VerticalScroll
 
 COLUMN = 11
 

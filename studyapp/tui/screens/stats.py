@@ -4,9 +4,7 @@ from datetime import date, timedelta
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.widgets import Static
 
 from studyapp.context import AppContext
 from studyapp.reviews import stats
@@ -15,6 +13,7 @@ from studyapp.tui.dashboard import home_stats
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import gauge, hanging, pad, sparkline
 from studyapp.tui.widgets.key_footer import KeyFooter
+from studyapp.tui.widgets.layout import Static, VerticalScroll
 
 SHADES = " ░▒▓█"
 MOST = 8

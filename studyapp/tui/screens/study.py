@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.widgets import Static
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
@@ -24,6 +22,7 @@ from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.evidence_panel import EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter, keys_content
+from studyapp.tui.widgets.layout import Column, Horizontal, Pane, Static, Vertical
 from studyapp.tui.widgets.outline import Outline
 from studyapp.tui.widgets.point_line import PointLine
 from studyapp.tui.widgets.points import Points
@@ -70,7 +69,7 @@ class Study(CardActions):
             yield Static(id="title", markup=False)
             yield Static(id="counts", markup=False)
         with Horizontal(id="body"):
-            with VerticalScroll(id="left", can_focus=False):
+            with Pane(id="left", can_focus=False):
                 yield Static(id="ask", markup=False)
                 yield Static(id="think", markup=False)
                 yield Outline(id="outline")
@@ -79,7 +78,7 @@ class Study(CardActions):
                 yield PointLine(id="here")
                 yield EvidencePanel(self.context, id="panel")
             yield SessionEnd(id="done")
-        with Vertical(id="foot"):
+        with Column(id="foot"):
             yield Ratings(id="ratings")
         yield KeyFooter()
 
@@ -112,19 +111,26 @@ class Study(CardActions):
     async def show(self) -> None:
         """Draw the card as far as it is revealed, in the language of now."""
         question, language = self.question, self.context.language
+        self.document = None
         with self.app.batch_update():  # one layout for all of it
             if question is not None:
-                if self.phase != "ask":
-                    await self.query_one(Answer).fill_brief(self.context, question)
-                if self.phase == "full":
-                    await self.query_one(Answer).fill_rest(self.context, question)
+                self._fill_answer()
                 self.put("#ask", inline(self.asked.text[language]) if self.asked else "")
                 self.put("#think", self.t("study.think"))
                 self.query_one(Points).missed_word = self.t("study.missed")
                 self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
             self._phase_drawn()
-        if question is not None and self.phase != "full":
-            self._prepare(question)
+
+    def _fill_answer(self) -> None:
+        """What is revealed of the answer."""
+        if self.question is None or self.phase == "ask":
+            return
+        if self.document is None or self.document.question is not self.question:
+            self.document = self.context.document(self.question)
+        answer = self.query_one(Answer)
+        answer.fill_brief(self.context, self.document)
+        if self.phase == "full":
+            answer.fill_rest(self.context, self.document)
 
     def _phase_drawn(self) -> None:
         self.place_panes()
@@ -153,14 +159,6 @@ class Study(CardActions):
         }
         self.display_only(shown)
         self.query_one("#right").set_class(evidence, "-active")
-
-    @work(group="prepare")  # not exclusive: Textual's widgets do not survive being cancelled while they are mounted
-    async def _prepare(self, question: Question) -> None:
-        """Lay the answer out before it is asked for, so that no key waits for it."""
-        answer = self.query_one(Answer)
-        for fill in (answer.fill_brief, answer.fill_rest):
-            if question is self.question:
-                await fill(self.context, question)
 
     def _head(self) -> None:
         question, counts = self.question, self.session.counts(self.context.clock())
@@ -202,16 +200,14 @@ class Study(CardActions):
 
     # ------------------------------------------------------------------ keys on the card
 
-    async def action_reveal(self) -> None:
+    def action_reveal(self) -> None:
         """Show brief and points, then all of it."""
         if self.phase in ("ask", "brief") and self.question is not None:
-            answer = self.query_one(Answer)
             if self.phase == "ask":
-                await answer.fill_brief(self.context, self.question)
                 self.phase = "brief"
             else:
-                await answer.fill_rest(self.context, self.question)
                 self.phase, self.pane = "full", "beside"
+            self._fill_answer()
             self._phase_drawn()
 
     async def action_outline(self) -> None:

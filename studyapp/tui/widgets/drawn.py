@@ -4,10 +4,12 @@ from textual.content import Content
 from textual.geometry import Region, Size
 from textual.widget import Widget
 
+from studyapp.tui.widgets.layout import SizeKnown
+
 NARROWEST = 8
 
 
-class DrawnText(Widget):
+class DrawnText(SizeKnown, Widget):
     """What `draw` gives for a width. It is drawn once a width, and again only when told to by `redraw`."""
 
     DEFAULT_CSS = "DrawnText { width: 1fr; height: auto; text-wrap: nowrap; text-overflow: clip; }"
@@ -36,9 +38,11 @@ class DrawnText(Widget):
 
     def redraw(self) -> None:
         """Draw again; the screen is laid out anew only where the height changed."""
-        width, _, lines = self._drawn
+        width, _, before = self._drawn
         self._drawn = (0, Content(), 0)
-        self.refresh(layout=not width or self._at(width)[2] != lines)
+        lines = self._at(width)[2] if width else 0
+        # a region is named because Textual, where none is, asks for the place of this widget, and lays all out to know it
+        self.refresh(Region(0, 0, max(1, width), max(1, lines, before)), layout=not width or lines != before)
 
     def reveal(self, first: int, lines: int) -> None:
         """Scroll these lines into sight in whatever scrolls around it."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 
@@ -13,6 +12,7 @@ from studyapp.context import AppContext
 from studyapp.lab.demo import Claim, Demo
 from studyapp.tui.widgets.evidence_head import EvidenceHead
 from studyapp.tui.widgets.evidence_text import EvidenceText
+from studyapp.tui.widgets.layout import Column, Pane
 from studyapp.tui.widgets.marked_list import MarkedList
 from studyapp.tui.widgets.parameter_form import ParameterForm
 
@@ -26,7 +26,7 @@ class EvidenceGroup:
     note: Content | None = None
 
 
-class EvidencePanel(Vertical):
+class EvidencePanel(Column):
     """Shows one group at a time and runs claims; `single` shows one claim of the group at a time."""
 
     @dataclass
@@ -45,7 +45,7 @@ class EvidencePanel(Vertical):
     def compose(self) -> ComposeResult:
         """A line on what is shown, then what scrolls: an introduction, the form, the claims."""
         yield EvidenceHead(id="evidence-head")
-        with VerticalScroll(id="evidence-scroll", can_focus=False):
+        with Pane(id="evidence-scroll", can_focus=False):
             yield MarkedList(id="evidence-lead")
             yield ParameterForm(self.context)
             yield EvidenceText(self.context, id="evidence")
@@ -53,7 +53,7 @@ class EvidencePanel(Vertical):
     def on_mount(self) -> None:
         """The parts, once there."""
         self.head, self.text = self.query_one(EvidenceHead), self.query_one(EvidenceText)
-        self.form, self.pane = self.query_one(ParameterForm), self.query_one("#evidence-scroll", VerticalScroll)
+        self.form, self.pane = self.query_one(ParameterForm), self.query_one("#evidence-scroll", Pane)
 
     @property
     def refs(self) -> tuple[str, ...]:

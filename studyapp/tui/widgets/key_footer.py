@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from textual.content import Content
 from textual.events import Click
 from textual.style import Style
-from textual.widgets import Static
 
 from studyapp.tui.commands import Command
+from studyapp.tui.widgets.layout import Static
 
 
 def footer_content(commands: Iterable[Command], words: Callable[[str], str]) -> Content:

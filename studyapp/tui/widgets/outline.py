@@ -1,9 +1,9 @@
 """The learner's own words before the answer is seen, and beside it afterwards; and those of the last time."""
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Static
+
+from studyapp.tui.widgets.layout import Static, Vertical
 
 
 class Outline(Vertical):

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from studyapp.context import AppContext
 from studyapp.errors import DemoError
 from studyapp.evidence.ranges import effective, refusal
 from studyapp.lab.demo import Demo
+from studyapp.tui.widgets.layout import Horizontal, Static, Vertical
 
 
 def written(value: Any) -> str:

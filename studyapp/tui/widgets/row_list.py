@@ -9,10 +9,11 @@ from textual.content import Content
 from textual.events import Click, Resize
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
+
+from studyapp.tui.widgets.layout import SizeKnown
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Row:
     note: str
 
 
-class RowList(ScrollView, can_focus=True):
+class RowList(SizeKnown, ScrollView, can_focus=True):
     """Rows under a cursor. A sentence takes at most `LINES` lines and ends in «…» where it is longer."""
 
     LINES: ClassVar[int] = 2
@@ -44,9 +45,6 @@ class RowList(ScrollView, can_focus=True):
     RowList > .row-list--note { color: $foreground-muted; }
     RowList > .row-list--highlighted { background: $accent 18%; }
     """
-
-    virtual_size = Reactive(Size(0, 0), layout=False)
-    """How far the rows reach: nothing around the list depends on it, so that the screen need not be laid out again."""
 
     @dataclass
     class Highlighted(Message):
