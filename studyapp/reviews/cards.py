@@ -1,7 +1,7 @@
 """What the log has made of a card: a copy for quick reading, one row a card."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -75,6 +75,10 @@ class DeckRow(NamedTuple):
     recall: float
 
 
+STEP = 5000
+"""Cards whose deck is noted at a stretch, beside the app."""
+
+
 class Decks:
     """A division of cards into decks, such as the topics of a bank."""
 
@@ -123,6 +127,27 @@ class CardTable:
             return True
         known = self._connection.execute("SELECT value FROM about WHERE name = 'decks'").fetchone()
         return known is None or known[0] != decks.fingerprint
+
+    def assign_in_steps(self, decks: Decks, stopped: Callable[[], bool]) -> None:
+        """As `assign`, outside any transaction: some thousand cards in each, so that no answer given meanwhile waits for long.
+
+        Until all are noted the note of the division is gone, so that nobody counts by it.
+        """
+        run = self._connection.execute
+        run("DELETE FROM about WHERE name = 'decks'")
+        self._connection.create_function("deck_of", 1, decks.deck_of, deterministic=True)
+        last = run("SELECT max(rowid) FROM cards").fetchone()[0] or 0
+        for low in range(0, last, STEP):
+            if stopped():
+                return
+            run("UPDATE cards SET deck = deck_of(card) WHERE rowid > ? AND rowid <= ? AND deck IS NOT deck_of(card)", [low, low + STEP])
+        run("BEGIN IMMEDIATE")
+        try:
+            self.assign(decks)
+            run("COMMIT")
+        except BaseException:
+            run("ROLLBACK")
+            raise
 
     def assign(self, decks: Decks) -> None:
         """Note each card's deck, "" where it is in none, so that counting needs no look at the ids."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from studyapp.errors import DamagedError, Message, StoreError
-from studyapp.reviews.backup import copy, free, thinned
+from studyapp.reviews.backup import StoppedError, copy, free, thinned
 from studyapp.reviews.sqlite_errors import ELSEWHERE, ROOM, backups_of, command, guard, tables_of, way_back
 
 BUSY_SECONDS = 5.0
@@ -210,10 +210,12 @@ def is_file(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("PRAGMA database_list").fetchone()[2])
 
 
-def maintenance(path: Path, now: datetime, connection: sqlite3.Connection) -> list[str]:
+def maintenance(
+    path: Path, now: datetime, connection: sqlite3.Connection, stopped: Callable[[], bool] = lambda: False
+) -> list[str]:
     """Check a large file and make the day's backup, thinned with age; what went wrong, for the learner.
 
-    A backup that fails is told and keeps nobody from studying.
+    A backup that fails is told and keeps nobody from studying; one that is `stopped` leaves nothing behind.
 
     Raises:
         DamagedError: where SQLite's own check finds damage.
@@ -225,12 +227,16 @@ def maintenance(path: Path, now: datetime, connection: sqlite3.Connection) -> li
         newest = connection.execute("SELECT at FROM events ORDER BY seq DESC LIMIT 1").fetchone()
         if newest is None:
             return []
+        if stopped():
+            return []
         if path.stat().st_size > ALWAYS_CHECKED:
             check(connection, path)
     try:
-        copy(connection, dest)
+        copy(connection, dest, stopped)
         for old in thinned(backups_of(path), now.date(), path.stem, datetime.fromisoformat(newest[0]).date()):
             old.unlink(missing_ok=True)
+    except StoppedError:
+        return []
     except (StoreError, OSError) as error:
         return [Message("No backup today: {error}", error=getattr(error, "message", str(error)))]
     return []

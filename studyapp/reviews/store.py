@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from studyapp.errors import StoreError
 from studyapp.reviews import backup, opening
 from studyapp.reviews.annotations import Annotation, annotated
-from studyapp.reviews.cards import CardState, Decks, study_day
+from studyapp.reviews.cards import CardState, CardTable, Decks, study_day
 from studyapp.reviews.integrity import Replayed
 from studyapp.reviews.log import LogEvent
 from studyapp.reviews.overview import Overview, overview_of
@@ -39,6 +39,9 @@ class Store(Replayed):
     ) -> None:
         super().__init__(path, connection, settings, refusal)
         self.notices: list[str] = []
+        self._background, self._stopped = False, False
+        self._to_note: Decks | None = None
+        self._maintaining: sqlite3.Connection | None = None
 
     @classmethod
     def open(
@@ -53,6 +56,7 @@ class Store(Replayed):
         now = now or datetime.now(UTC)
         connection, refusal = opening.open_database(path, anew=anew)
         store = cls(path, connection, settings, refusal)
+        store._background = background
         if store.writable and not background:
             try:
                 store.notices += opening.maintenance(path, now, connection)
@@ -69,7 +73,26 @@ class Store(Replayed):
         if not self.writable:
             return []
         with contextlib.closing(opening.connect(self.path)) as connection:
-            return opening.maintenance(self.path, now or datetime.now(UTC), connection)
+            self._maintaining = connection
+            try:
+                notices = opening.maintenance(self.path, now or datetime.now(UTC), connection, lambda: self._stopped)
+                if self._to_note is not None:
+                    with guard(self.path):
+                        CardTable(connection).assign_in_steps(self._to_note, lambda: self._stopped)
+                return notices
+            except StoreError:
+                if self._stopped:
+                    return []
+                raise
+            finally:
+                self._maintaining, self._to_note, self._background = None, None, False
+
+    def stop_maintenance(self) -> None:
+        """Let maintenance in another thread end where it is, with nothing half made left behind."""
+        self._stopped = True
+        with contextlib.suppress(sqlite3.Error):
+            if connection := self._maintaining:
+                connection.interrupt()
 
     @cached_property
     def db(self) -> "Database":
@@ -79,7 +102,8 @@ class Store(Replayed):
         return Database(self._connection)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; what runs beside ends."""
+        self.stop_maintenance()
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
@@ -125,8 +149,11 @@ class Store(Replayed):
         with guard(self.path):
             day = study_day(now, self.settings)
             if self.writable and self._cards.unassigned(decks):
-                with self._transaction():
-                    self._cards.assign(decks)
+                if self._background:  # a new bank: noted beside the first screen, counted without until then
+                    self._to_note = decks
+                else:
+                    with self._transaction():
+                        self._cards.assign(decks)
             ahead = now + self.settings.learn_ahead
             rows = list(self._cards.deck_rows(decks, self.scheduler.forgetting(), day, ahead))
         return overview_of(decks, rows, self.done_on(day), day, self.settings)

@@ -63,6 +63,12 @@ class StudyApp(App[None]):
         if self.context.in_background:
             self.call_after_refresh(self._maintain)
 
+    def push_screen(self, screen: Any, *args: Any, **kwargs: Any) -> Any:
+        """Tell a screen how wide it will be before it is first styled: learning it later styles and lays out all of it again."""
+        if isinstance(screen, BaseScreen):
+            screen.set_class(self.size.width >= screen.WIDE, "-wide").set_class(self.size.width < screen.WIDE, "-narrow")
+        return super().push_screen(screen, *args, **kwargs)
+
     @work(exclusive=True, group="lab-start", exit_on_error=False)
     async def _start_lab(self) -> None:
         await self.context.lab.start()
@@ -72,6 +78,7 @@ class StudyApp(App[None]):
         """The code of the screens that come next: nothing that Home's first frame should wait for."""
         for name in SOON:
             import_module(name)
+        self.context.search  # noqa: B018  made ready, so that Browse need not
         gc.freeze()  # bank and code stay for good: looking through them again and again would hold a key up
 
     @work(exclusive=True, group="maintenance", exit_on_error=False, thread=True)
@@ -102,7 +109,9 @@ class StudyApp(App[None]):
             self.context.lab.kill()
 
     async def on_unmount(self) -> None:
-        """Leave no process behind."""
+        """Leave no process behind, and no thread that asyncio would wait for."""
+        if "store" in self.context.__dict__:
+            self.context.store.stop_maintenance()
         if "lab" in self.context.__dict__:
             await self.context.lab.close()
 

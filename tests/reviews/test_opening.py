@@ -353,6 +353,41 @@ def test_damage_found_in_the_background_is_told(path, settings, now, monkeypatch
         assert store.backups() == []
 
 
+def test_maintenance_that_is_stopped_leaves_nothing(path, settings, now, monkeypatch):
+    """Where the app is left while its file is checked or copied, the thread ends, says nothing and leaves no part of a backup."""
+    from studyapp.reviews import backup
+
+    filled(path, settings, now)
+    monkeypatch.setattr(opening, "ALWAYS_CHECKED", 0)
+    monkeypatch.setattr(backup, "STEP_PAGES", 1)
+    real = opening.check
+    with Store.open(path, settings, now, background=True) as store:
+        monkeypatch.setattr(opening, "check", lambda connection, file: (real(connection, file), store.stop_maintenance()))
+        assert store.maintenance(now) == []
+        assert not [*path.parent.glob("backups/*"), *path.parent.glob("backups/.*")]
+    with Store.open(path, settings, now) as store:
+        assert len(store.backups()) == 1, "the next opening makes what was given up"
+
+
+def test_the_topics_of_a_new_bank_are_noted_beside_the_first_screen(path, settings, now, monkeypatch):
+    """In the background's favour Home counts without the note of each card's deck; maintenance notes them; the counts agree."""
+    from studyapp.reviews import cards as card_table
+
+    filled(path, settings, now)
+    monkeypatch.setattr(card_table, "STEP", 7)
+    decks = Decks({"even": [f"{n}#recall" for n in range(0, 60, 2)], "odd": [f"{n}#recall" for n in range(1, 60, 2)]})
+    with Store.open(path, settings, now, background=True) as store:
+        before = store.overview(decks, now)
+        noted = "SELECT count(*) FROM cards WHERE deck IS NOT NULL"
+        assert store.db.execute(noted).fetchone()[0] == 0
+        store.maintenance(now)
+        assert store.db.execute(noted).fetchone()[0] == store.count("cards")
+        assert store.overview(decks, now) == before
+        other = Decks({"all": [f"{n}#recall" for n in range(60)]})
+        assert store.overview(other, now).waiting["all"].known == before.today.known, "noted at once from then on"
+        assert store.db.execute("SELECT DISTINCT deck FROM cards").fetchall() == [("all",)]
+
+
 def test_deck_counts_of_a_file_that_cannot_be_written(path, settings, now):
     """What Home shows is counted also where nothing can be noted in the file, and is the same."""
     filled(path, settings, now)

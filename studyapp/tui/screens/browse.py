@@ -43,8 +43,9 @@ class Browse(Annotating):
         self.topic, self.level, self.searching, self.reading = topic, "", searching, reading
         self.marked = ""
         self.found: list[Question] = []
-        self.changed = False
+        self.changed, self.opened = False, False
         self._cards: dict[str, CardState] = {}
+        self._rows: dict[str, Row] = {}
         self._annotations: dict[str, Annotation] = {}
         self._shown: tuple[Any, ...] = ()
         self._settling: Timer | None = None
@@ -69,14 +70,18 @@ class Browse(Annotating):
 
     async def on_screen_resume(self) -> None:
         """Come back from a card that was studied: its state may be another."""
-        if self.found:
+        if self.opened:
             await self.show()
+        self.opened = True
 
     async def show(self) -> None:
         """Read the cards, then list and draw in the language of now."""
         self.query_one("#search", Input).placeholder = self.t("browse.search")
         self._cards = dict(self.context.cards())
         self._annotations = self.context.annotations()
+        language, today = self.context.language, self.context.today()
+        questions = self.context.bank.questions.values()
+        self._rows = {q.id: Row(q.id, q.ask[language], f"{self._signs(q)}{self._state(q, today)} · {q.id}") for q in questions}
         self._list()
         self._read_soon(now=True)
         self.footer()
@@ -93,9 +98,7 @@ class Browse(Annotating):
         line = self.title_line(self.t("browse.title"), topic, level, marked, self.count("browse.count", len(self.found)))
         self.query_one("#title", Static).update(line, layout=False)
         listing = self.query_one("#list", RowList)
-        today = self.context.today()
-        rows = [Row(q.id, q.ask[self.context.language], f"{self._signs(q)}{self._state(q, today)} · {q.id}") for q in self.found]
-        listing.fill(rows, listing.current or self.reading)
+        listing.fill([self._rows[q.id] for q in self.found], listing.current or self.reading)
 
     def _is_marked(self, question: Question) -> bool:
         annotation = self._annotations.get(question.id, Annotation())

@@ -20,6 +20,8 @@ from studyapp.tui.widgets.layout import Horizontal, Static, Vertical
 from studyapp.tui.widgets.marked_list import MarkedList
 
 REST_SECONDS = 0.08
+FRAME_SECONDS = 0.02
+"""The demo comes after the frame that shows the list, so that its keys can be pressed at once."""
 
 
 class LabScreen(DemoScreen):
@@ -58,7 +60,10 @@ class LabScreen(DemoScreen):
         self._list()
         self.place_panes()
         self.footer()
-        self.call_after_refresh(self.show_demo)
+        self.call_after_refresh(self._show_soon)
+
+    def _show_soon(self) -> None:
+        self._rest = self.set_timer(FRAME_SECONDS, self.show_demo)
 
     async def show(self) -> None:
         """List the demos and show one, in the language of now."""
