@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from datetime import timezone as fixed_zone
 from functools import cache, lru_cache
-from importlib.metadata import version
 from typing import Literal
 
 from fsrs.card import Card as FsrsCard
@@ -173,4 +172,6 @@ def _fsrs(config: SchedulerConfig) -> FsrsScheduler:
 
 @cache
 def _library() -> str:
+    from importlib.metadata import version  # a twentieth of the first frame, were it imported with the rest
+
     return version("fsrs")

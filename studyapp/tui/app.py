@@ -49,12 +49,12 @@ class StudyApp(App[None]):
         wrap.install()
         self.context = context
         self.guard = ExitGuard(self.exit, self._kill_lab)
+        self.register_theme(LIGHT)
+        self.theme = THEMES.get(context.settings.theme, THEMES["dark"])  # before any style is read
         self.set_keymap(keymap(context.settings.keys))
 
     async def on_mount(self) -> None:
         """Home first; the lab after it is painted."""
-        self.register_theme(LIGHT)
-        self.theme = THEMES.get(self.context.settings.theme, THEMES["dark"])
         if not self.is_headless:
             self.guard.watch()
         await self.push_screen(Home(self.context))
