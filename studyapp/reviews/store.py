@@ -80,7 +80,7 @@ class Store(Replayed):
                     with guard(self.path):
                         CardTable(connection).assign_in_steps(self._to_note, lambda: self._stopped)
                 return notices
-            except StoreError:
+            except (StoreError, sqlite3.Error):
                 if self._stopped:
                     return []
                 raise

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from textual.widgets import OptionList
+from textual.widgets import OptionList, Static
 
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.lab import LabScreen
@@ -49,6 +49,25 @@ async def test_the_list_reads_no_demo_but_the_one_on_show(make_app: Any, demos: 
         await settle(app, pilot)
         assert app.screen.query_one("#list", OptionList).option_count == 202
         assert len(app.context.catalog.demos._read) == 1
+
+
+async def test_keys_work_before_the_first_demo_is_drawn(make_app: Any, demos: Any) -> None:
+    """With two hundred demos, keys pressed at once move over the list; the demo where they end is the one drawn, and no other."""
+    source = (demos / "attention" / "score_scaling.py").read_text("utf-8")
+    for i in range(200):
+        (demos / "attention" / f"copy_{i:03}.py").write_text(source, "utf-8")
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.pause()
+        await app.push_screen(LabScreen(app.context))
+        for key in ("down", "down", "end", "up"):
+            app.simulate_key(key)
+        await pilot.pause(0.5)
+        await settle(app, pilot)
+        listing = app.screen.query_one("#list", OptionList)
+        assert listing.highlighted_option is not None and listing.highlighted_option.id == "attention/copy_199"
+        assert "attention/copy_199" in str(app.screen.query_one("#title", Static).content)
+        assert set(app.context.catalog.demos._read) == {"attention/copy_199"}
 
 
 async def test_it_runs_what_the_form_says_and_keeps_the_former_run(make_app: Any, lab: Any) -> None:

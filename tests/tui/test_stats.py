@@ -1,12 +1,15 @@
 """Stats: what is counted, said in words, with dates."""
 
-from datetime import date
+import asyncio
+import threading
+from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from textual.widgets import Static
 
+from studyapp.reviews import opening
 from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.stats import Stats, months
 
@@ -100,6 +103,28 @@ async def test_stats_are_drawn_again_when_the_terminal_narrows(make_app: Any, cl
         await pilot.resize_terminal(70, 30)
         await pilot.pause(0.2)
         assert max(map(len, text(app, "#numbers").splitlines())) <= 66
+
+
+async def test_leaving_does_not_wait_for_maintenance(make_app: Any, store: Any, monkeypatch: Any) -> None:
+    """Where the app is left while the file is checked, the check ends with it, says nothing, and no part of a backup is left."""
+    store.append("review", "first#recall", datetime(2026, 11, 20, tzinfo=UTC), rating=3)
+    began, ended = threading.Event(), threading.Event()
+
+    def check(connection: Any, path: Any) -> None:
+        began.set()
+        connection.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+
+    monkeypatch.setattr(opening, "ALWAYS_CHECKED", 0)
+    monkeypatch.setattr(opening, "check", check)
+    own = store.maintenance
+    monkeypatch.setattr(store, "maintenance", lambda now: (own(now), ended.set())[0])
+    app = make_app()
+    app.context.in_background = True
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await asyncio.to_thread(began.wait, 10)
+    assert began.is_set() and await asyncio.to_thread(ended.wait, 10)
+    assert store.notices == [] and not [*store.path.parent.glob("backups/*"), *store.path.parent.glob("backups/.*")]
 
 
 async def test_what_maintenance_finds_stands_on_home(make_app: Any, store: Any, monkeypatch: Any) -> None:
