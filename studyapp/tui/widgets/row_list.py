@@ -15,6 +15,9 @@ from textual.visual import Visual
 
 from studyapp.tui.widgets.layout import SizeKnown
 
+REMEMBERED = 1000
+"""Rows drawn are kept up to so many."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -77,8 +80,8 @@ class RowList(SizeKnown, ScrollView, can_focus=True):
     def fill(self, rows: Sequence[Row], current: str | None = None) -> None:
         """Show other rows, the cursor on the one called `current` where it is among them, else on the first."""
         before = self.current
-        if rows != self.rows:
-            self.rows = rows
+        self.rows = rows
+        if len(self._drawn) > REMEMBERED:  # what was drawn of a row stands wherever it is listed
             self._drawn.clear()
         self.cursor = next((i for i, row in enumerate(rows) if row.id == current), 0)
         self._lay_out()
