@@ -11,8 +11,8 @@ from studyapp.context import AppContext
 from studyapp.render import document as doc
 from studyapp.render.document_markdown import practice_line
 from studyapp.tui.marks import drawn
+from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.layout import Column
-from studyapp.tui.widgets.markdown_lines import sentence
 from studyapp.tui.widgets.points import Points, Row
 from studyapp.tui.widgets.prose import Facts, Heading, Markdown, Marked, Part, Prose
 
@@ -93,15 +93,15 @@ def _marked(context: AppContext, block: doc.Block) -> Iterator[tuple[Content, Co
     language = context.language
     match block:
         case doc.Correction():
-            yield Content.styled("✗", "$error"), Content.styled(block.wrong[language], "$foreground-muted")
+            yield Content.styled("✗", "$error"), inline(block.wrong[language]).stylize_before("$foreground-muted")
             mark = Content.styled(*drawn(block.right.mark))
-            yield Content("→"), Content.assemble(block.right.text[language], " ", mark)
+            yield Content("→"), Content.assemble(inline(block.right.text[language]), " ", mark)
         case doc.FollowUp():
             click = Style.from_meta({"@click": f"app.read({block.id!r})"})
-            yield Content("→"), Content(block.ask[language]).stylize(click)
+            yield Content("→"), inline(block.ask[language]).stylize(click)
         case doc.Reference():
             yield Content("·"), Content.styled(str(block), "$foreground-muted")
         case doc.Practice():
-            yield Content("·"), sentence(practice_line(block, context.t))
+            yield Content("·"), inline(practice_line(block, context.t))
         case _:
             return

@@ -24,11 +24,6 @@ def markdown_lines(text: str, width: int, as_tex: bool = False) -> tuple[Line, .
     return tuple(_blocks(_parsed(text).children, max(NARROWEST, width), as_tex))
 
 
-def sentence(text: str) -> Content:
-    """One sentence of inline Markdown."""
-    return inline(SyntaxTreeNode(parser().parseInline(" ".join(text.split()))))
-
-
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> SyntaxTreeNode:
     return SyntaxTreeNode(parser().parse(text))
