@@ -1,5 +1,6 @@
 """A demo and its claims as values: what its source says of them, without a word of it run."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,10 @@ from studyapp.i18n import Translations
 from studyapp.lab.source import source_hash
 
 FEW = 12
+HAN = re.compile(r"[\u4e00-\u9fff]")
+BETWEEN = re.compile(r"(?<=[.!?]) (?=[\u4e00-\u9fff])")
+"""Where English goes over into Chinese on one line."""
+TURN = re.compile(r"(?:^|(?<=\s))Turn (?=`)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,20 @@ class Demo:
     def hash(self) -> str:
         """The fingerprint of what it does."""
         return source_hash(self.source)
+
+    def about(self, language: str) -> str:
+        """What it says after its summary, in a language.
+
+        Its docstring has sources first, then what to turn, in English and after that in Chinese.
+        """
+        lines = BETWEEN.sub("\n", self.doc).split("\n")
+        chinese = [number for number, line in enumerate(lines) if HAN.search(line)]
+        if not chinese:
+            return self.doc
+        if language != "zh":
+            return "\n".join(line for line in lines if not HAN.search(line)).strip()
+        sources = TURN.split("\n".join(lines[: chinese[0]]), maxsplit=1)[0].strip()
+        return "\n".join(filter(None, [sources, *lines[chinese[0] :]])).strip()
 
     @property
     def parameters(self) -> dict[str, Any]:

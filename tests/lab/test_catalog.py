@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from studyapp.bank.model import Text
 from studyapp.errors import DemoError
 from studyapp.evidence import between, each, one_of
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
+from studyapp.lab.demo import Demo
 from studyapp.lab.source import source_hash
 
 SOURCE = '''r"""Dividing keeps variance at 1.
@@ -257,3 +259,18 @@ def claim_one(n=1):
     full = full.replace("def claim", 'RANGES = {"n": between(1, 2)}\nTWO = breaks(n=2, en="a", zh="b")\n@TWO\n@breaks(n=3)\ndef claim')
     full += 'def drill_n(rng):\n    return Drill(answer=1)\nZH = {"n": "数"}\n'
     assert source_hash(full) == source_hash(bare)
+
+
+def test_a_demo_is_described_in_one_language():
+    """Sources stand in both, what to turn in the language asked for; a docstring in English alone is shown as it is."""
+
+    def demo(doc):
+        return Demo("a/b", "a", Path("a/b.py"), Text("One.", "一。"), doc, (), "")
+
+    both = demo("DeepSeek-AI 2024, §2.\nTurn `x` to 1: y,\nthen z.\n把 `x` 改为 1：y，\n然后 z。")
+    assert both.about("en") == "DeepSeek-AI 2024, §2.\nTurn `x` to 1: y,\nthen z."
+    assert both.about("zh") == "DeepSeek-AI 2024, §2.\n把 `x` 改为 1：y，\n然后 z。"
+    joined = demo("Turn `x` to 1: y. 把 `x` 改为 1：y。")
+    assert (joined.about("en"), joined.about("zh")) == ("Turn `x` to 1: y.", "把 `x` 改为 1：y。")
+    english = demo("A source. Turn `x`.")
+    assert english.about("zh") == english.about("en") == "A source. Turn `x`."

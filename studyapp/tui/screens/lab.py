@@ -108,7 +108,8 @@ class LabScreen(DemoScreen):
 
     async def _lay_out(self, demo: Demo) -> None:
         panel, language = self.panel, self.context.language
-        panel.query_one("#evidence-lead", MarkedList).fill(demo.summary[language], [("", demo.doc)] if demo.doc else [])
+        about = demo.about(language)
+        panel.query_one("#evidence-lead", MarkedList).fill(demo.summary[language], [("", about)] if about else [])
         group = EvidenceGroup(tuple(f"{demo.name}.{c.name}" for c in demo.claims))
         if demo.parameters:
             await panel.form.open(demo)

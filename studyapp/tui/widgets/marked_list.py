@@ -30,7 +30,7 @@ class MarkedList(DrawnText):
         """The heading, then a sentence a mark."""
         if not self.lines:
             return Content()
-        rows = [Content(), Content.styled(self.heading, "bold $accent")]
+        rows = [Content(), *Content.styled(self.heading, "bold $accent").wrap(width)]
         for mark, text in self.lines:
             head = Content.assemble(" ", mark)
             rows += hang(head, Content(text) if isinstance(text, str) else text, width, INDENT)
