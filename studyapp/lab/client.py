@@ -128,6 +128,7 @@ class LabClient:
         """
         if self._process is None:
             return
+        self.ready = False  # it may take a while to be gone: the next run begins with a worker of its own
         if self._process.poll() is None:
             kill_all(reversed(family(self._process.pid)))
         else:
