@@ -34,10 +34,10 @@ RANGES = {
 @breaks(scale=0.001, en="Unscaled, the numbers lie below 2⁻⁶, where fp8 e4m3 loses its mantissa.",
         zh="不缩放，数值低于 2⁻⁶，fp8 e4m3 在那里失去尾数精度。")
 def claim_each_mantissa_bit_halves_the_error(width=512, scale=1.0):
-    """Rounding both operands of a matmul errs by about two thirds of 2^−(mantissa bits + 1): 0.3 % in
+    """Rounding both operands of a matmul errs by about 0.6 times 2^−(mantissa bits + 1): 0.2 % in
     bf16, 4 % in fp8 e4m3.
 
-    把矩阵乘的两个操作数都舍入，相对误差约为 2^−(尾数位数 + 1) 的三分之二：bf16 约 0.3 %，fp8 e4m3 约 4 %。"""
+    把矩阵乘的两个操作数都舍入，相对误差约为 0.6 乘以 2^−(尾数位数 + 1)：bf16 约 0.2 %，fp8 e4m3 约 4 %。"""
     got = {name: error(dtype, width, scale) for name, (dtype, _) in FORMATS.items()}
     show(bars(list(got), {"relative error": list(got.values())}, log="y"))
     # uniform in a rounding step: 2^-(bits+1) / sqrt(3), times 0.72 over a binade, times sqrt(2) operands
