@@ -43,7 +43,7 @@ def claim_noise_of_independent_samples_is_sigma_over_root_n(counts=(4, 16, 64, 2
                                                             tokens_from="many texts"):
     """Over n independent samples a batch mean scatters by σ/√n: four times the batch halves its noise.
 
-    n 个独立样本的均值，波动为 σ/√n：batch 大四倍，噪声减半。"""
+    n 个独立样本的均值，波动为 σ/√n：batch 增至四倍，噪声减半。"""
     rho = 0.9 if tokens_from == "one text" else 0.0
     found = torch.stack([noise_of_the_mean(draws, n, rho) for n in counts])
     n = torch.tensor(counts)

@@ -122,7 +122,7 @@ def claim_large_tokens_get_small_gradients(width=12, sizes=(1.0, 10.0, 100.0), w
     """A token a times as large gets a gradient 1/a as large: taken by one step, its relative change
     falls with 1/a².
 
-    token 放大 a 倍，梯度降为 1/a；走一步，它的相对变化按 1/a² 下降。"""
+    token 放大到 a 倍，梯度降为 1/a；走一步，它的相对变化按 1/a² 下降。"""
     dy, x, gain = inputs(1, width)
     grads = [WAYS[way](dy, a * x, gain, 0.0)[0] for a in sizes]
     show(lines("size of the token", sizes,

@@ -122,11 +122,11 @@ def drill_effective_rate(rng) -> Drill:
     return Drill(
         en=f"A weight before a LayerNorm turns by {unit} rad in one SGD step. By how much would it turn in the same "
            f"step if it were {grown} times as large (ε = 0, no decay, small angles)?",
-        zh=f"LayerNorm 之前的权重走一步 SGD 转过 {unit} 弧度。若它大 {grown} 倍，同样一步转过多少（ε = 0，无衰减，小角度）？",
+        zh=f"LayerNorm 之前的权重走一步 SGD 转过 {unit} 弧度。若它放大到 {grown} 倍，同样一步转过多少（ε = 0，无衰减，小角度）？",
         answer=angle, within=0.03 * angle,
         steps=[
             (f"the gradient is 1/{grown} as large", f"梯度是原来的 1/{grown}"),
-            (f"it is compared with a weight {grown} times as long", f"而权重长了 {grown} 倍"),
+            (f"it is compared with a weight {grown} times as long", f"而权重长度是 {grown} 倍"),
             (f"{unit} / {grown}² = {angle:.4g}", f"{unit} / {grown}² = {angle:.4g}"),
         ],
         proved_by="gradient_is_orthogonal_and_falls_with_the_scale",

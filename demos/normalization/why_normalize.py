@@ -70,7 +70,7 @@ def claim_rate_follows_the_condition_number(conditions=(2.0, 10.0, 100.0), steps
     """At the best constant step, 2/(λ_min + λ_max), the distance shrinks by (κ − 1)/(κ + 1) a step: after ten
     times the condition number about ten times the steps.
 
-    取最优的固定步长 2/(λ_min + λ_max)，每步距离乘以 (κ − 1)/(κ + 1)：条件数大十倍，步数也大约十倍。"""
+    取最优的固定步长 2/(λ_min + λ_max)，每步距离乘以 (κ − 1)/(κ + 1)：条件数增至十倍，步数也约为十倍。"""
     found = {}
     for kappa in conditions:
         turn = torch.linalg.qr(torch.randn(2, 2, dtype=torch.float64)).Q
