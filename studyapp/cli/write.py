@@ -13,7 +13,10 @@ from studyapp.context import AppContext
 from studyapp.errors import DemoError
 from studyapp.evidence.types import exception_line
 from studyapp.lab.demo import Demo, Exercise
+from studyapp.lab.verdict import HELD, SIGNS, Style
 from studyapp.plaintext import printable
+
+COLOURS: dict[Style, str | None] = {"success": "green", "warning": "yellow", "error": "red", "muted": None}
 
 
 @cli.command()
@@ -25,7 +28,7 @@ from studyapp.plaintext import printable
 def write(context: AppContext, target: str, file: IO[str] | None, solution: bool, as_json: bool) -> None:
     """Print the head of a function to write; with FILE (or -) judge the function in it by the demo's claims.
 
-    FILE holds the head as it was printed with your body below it, or the body alone. Leaves with 1 where a claim does not hold.
+    FILE holds the head as it was printed with your body below it, or the body alone. Leaves with 1 unless every claim holds.
     """
     name, function = demo_and_claim(target)
     demo = known_demo(context, name)
@@ -62,12 +65,13 @@ def judge(context: AppContext, demo: Demo, exercise: Exercise, text: str, as_jso
         claims = [{"claim": o.claim, "held": o.held, "skipped": o.skipped, "error": o.error} for o in outcomes]
         say_json({"function": f"{demo.name}.{exercise.name}", "held": all(o.held for o in outcomes), "claims": claims})
     for outcome in outcomes if not as_json else ():
-        sign = click.style("✓", "green") if outcome.held else click.style("✗", "red")
-        click.echo(f"{sign} {demo.claim(outcome.claim).sentence[context.language]}")
+        sign = HELD["proof"] if outcome.held else SIGNS["skipped" if outcome.skipped else "broken"]
+        click.echo(f"{click.style(sign.text, COLOURS[sign.style])} {demo.claim(outcome.claim).sentence[context.language]}")
         for check in outcome.checks:
             if not check.held:
                 click.echo(f"    {context.in_language(check, demo).sentence(context.t)}")
-        if outcome.error or outcome.skipped:
-            what = printable(exception_line(outcome.error) if outcome.error else outcome.skipped)
-            click.echo(f"    {what}")
+        if outcome.error:
+            click.echo(f"    {printable(exception_line(outcome.error))}")
+        if outcome.skipped:
+            click.echo(f"    {context.t('cli.skipped', why=outcome.skipped)}")
     click.get_current_context().exit(0 if all(o.held for o in outcomes) else 1)

@@ -8,6 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from studyapp.cli import cli
+from studyapp.evidence.types import Outcome
+from studyapp.lab.client import LabClient
+from studyapp.lab.collect import RunFold
+from studyapp.lab.protocol import Ended
 
 QUESTION, OTHER = "softmax-overflow", "mla"
 
@@ -99,3 +103,19 @@ def test_a_function_that_was_written_is_judged_by_the_claims(run, tmp_path: Path
     assert wrong.exit_code == 1 and wrong.output.startswith("✗")
     assert "is not Python" in run("write", target, str(tmp_path / "none.py")).stderr
     assert "there are: absorbed" in run("write", "attention/mla_absorption").stderr
+
+
+def test_a_claim_that_cannot_be_judged_here_refutes_nothing(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a machine lacks what the claims need, what was written is not called wrong: it is said what is needed."""
+    (tmp_path / "body.py").write_text("    return q\n")
+
+    async def not_started(self: LabClient) -> None:
+        """The lab is not needed."""
+
+    async def lacking(events: object) -> RunFold:
+        return RunFold({"equals_sdpa": Outcome("equals_sdpa", False, 0.0, skipped="triton")}, ended=Ended(True, "done"))
+
+    monkeypatch.setattr(LabClient, "start", not_started)
+    monkeypatch.setattr("studyapp.lab.collect.collect", lacking)
+    done = run("write", "attention/flash_attention_triton.over_keys", str(tmp_path / "body.py"))
+    assert (done.exit_code, done.output[0]) == (1, "◌") and "needs triton" in done.output and "✗" not in done.output
