@@ -20,6 +20,7 @@ class LazyDemos(Mapping[str, Demo]):
         self._paths = dict(paths)
         self._read: dict[str, Demo | None] = {}
         self.findings: list[Finding] = []
+        self._summaries: dict[str, tuple[tuple[int, int] | None, Text]] = {}
 
     def __getitem__(self, name: str) -> Demo:
         if name not in self._read:
@@ -37,7 +38,15 @@ class LazyDemos(Mapping[str, Demo]):
 
     def summaries(self) -> dict[str, Text]:
         """What each file says of itself first, by name; no demo is read for it, so some may turn out to be unreadable."""
-        return {name: read_summary(path) for name, path in self._paths.items()}
+        return {name: self._summary(name, path) for name, path in self._paths.items()}
+
+    def _summary(self, name: str, path: Path) -> Text:
+        stat = path.stat() if path.exists() else None
+        stamp = (stat.st_mtime_ns, stat.st_size) if stat else None
+        known = self._summaries.get(name)
+        if known is None or known[0] != stamp:
+            known = self._summaries[name] = (stamp, read_summary(path))
+        return known[1]
 
     def _open(self, path: Path) -> Demo | None:
         try:

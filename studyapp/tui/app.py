@@ -46,6 +46,7 @@ class StudyApp(App[None]):
 
     def __init__(self, context: AppContext) -> None:
         super().__init__()
+        gc.disable()  # until the first frame stands: all that is made for it stays
         wrap.install()
         self.context = context
         self.guard = ExitGuard(self.exit, self._kill_lab)
@@ -79,6 +80,8 @@ class StudyApp(App[None]):
         for name in SOON:
             import_module(name)
         self.context.search  # noqa: B018  made ready, so that Browse need not
+        self.context.catalog.demos.summaries()  # and the Lab's list
+        gc.enable()
         gc.freeze()  # bank and code stay for good: looking through them again and again would hold a key up
 
     @work(exclusive=True, group="maintenance", exit_on_error=False, thread=True)

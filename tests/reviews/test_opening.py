@@ -388,6 +388,21 @@ def test_the_topics_of_a_new_bank_are_noted_beside_the_first_screen(path, settin
         assert store.db.execute("SELECT DISTINCT deck FROM cards").fetchall() == [("all",)]
 
 
+def test_topics_half_noted_are_not_counted_by(path, settings, now, monkeypatch):
+    """Where noting a new bank's topics is stopped half way, and the old bank comes back, its counts are right again."""
+    from studyapp.reviews import cards as card_table
+
+    filled(path, settings, now)
+    monkeypatch.setattr(card_table, "STEP", 7)
+    old, new = (Decks({name: [f"{n}#recall" for n in range(60)]}) for name in ("old", "new"))
+    with Store.open(path, settings, now) as store:
+        counted = store.overview(old, now)
+        answers = iter([False, True])
+        card_table.CardTable(store.db.conn).assign_in_steps(new, lambda: next(answers))
+        assert {deck for (deck,) in store.db.execute("SELECT DISTINCT deck FROM cards")} == {"old", "new"}
+        assert store.overview(old, now) == counted
+
+
 def test_deck_counts_of_a_file_that_cannot_be_written(path, settings, now):
     """What Home shows is counted also where nothing can be noted in the file, and is the same."""
     filled(path, settings, now)

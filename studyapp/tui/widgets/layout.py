@@ -54,7 +54,7 @@ class Bar(SizeKnown, ScrollBar):
 
 
 class Pane(SizeKnown, containers.VerticalScroll):
-    """The same without a frame. The bar has its place from the start, so that nothing is laid out again when it is needed."""
+    """The same without a frame, whose bar has its place from the start, so that nothing is laid out again when it is needed."""
 
     BLANK: ClassVar[bool] = True
     DEFAULT_CSS = "Pane { overflow-y: scroll; }"
