@@ -133,10 +133,10 @@ def claim_wider_beams_find_more_likely_sequences(words=12, steps=8, widths=(1, 2
 
 @breaks(score="mean", en="Divided by the length, the score no longer rewards stopping early.", zh="除以长度之后，得分不再偏爱早停。")
 def claim_wide_beams_stop_early(words=16, steps=10, flatness=1.0, chains=12, score="sum"):
-    """Each further token lowers the sum of log probabilities, so a beam wide enough to keep the end token early
-    returns a short sequence.
+    """Each further token lowers the sum of log probabilities: where greedy goes to the last step, a beam wide enough to
+    keep an early end token returns a shorter sequence.
 
-    每多一个 token，对数概率之和就更低；束宽到能早早留住结束符时，返回的就是短序列。"""
+    每多一个 token，对数概率之和就更低：贪心一直写到最后一步，而束宽到能留住早期的结束符时，返回的序列更短。"""
     widths = (1, 4, words, 4 * words)
     lengths = torch.zeros(len(widths))
     for _ in range(chains):
@@ -146,6 +146,8 @@ def claim_wide_beams_stop_early(words=16, steps=10, flatness=1.0, chains=12, sco
             best = max(beam, key=lambda one: one[0] / (len(one[1]) - 1) if score == "mean" else one[0])
             lengths[i] += (len(best[1]) - 1) / chains
     show(lines("width of the beam", widths, {"mean length of the winner": lengths}))
+    # the likeliest of at most 24 words has a chance over 0.98/23, more than the end token's 0.02: greedy never ends early
+    expect("length at a width of one over all steps", lengths[0] / steps, equals=1, within=1e-5)
     # ended at once: ln 0.02 = −3.9; ten steps at chances of a half or less: below −6.9
     expect("length at the widest beam over all steps", lengths[-1] / steps, at_most=0.75)
 
@@ -161,6 +163,7 @@ ZH = {
     "beam of width 1 less greedy": "束宽 1 减去贪心",
     "widest beam less greedy, mean log probability": "最宽的束比贪心高出的对数概率，平均",
     "mean length of the winner": "胜出序列的平均长度",
+    "length at a width of one over all steps": "束宽 1 的长度与总步数之比",
     "length at the widest beam over all steps": "最宽束的长度与总步数之比",
 }
 

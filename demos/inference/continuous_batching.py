@@ -101,10 +101,10 @@ def claim_a_static_batch_wastes_most_slots(batches=(2, 4, 8, 16, 32), mean=100, 
 
 @WAITING
 def claim_no_slot_idles_while_requests_wait(slots=16, requests=400, mean=60, refill="at once"):
-    """Refilled at once, every slot works as long as anyone waits, so the whole takes hardly longer than all tokens
-    over all slots.
+    """Refilled at once, every slot works as long as anyone waits, and the whole takes at most the longest request more
+    than all tokens over all slots.
 
-    立刻补位时，只要还有请求在等，就没有空位；总时间几乎等于全部 token 数除以位置数。"""
+    立刻补位时，只要还有请求在等，就没有空位；总步数至多比“token 总数除以位置数”多出一个最长请求。"""
     made = geometric(requests, mean)
     shown = {name: serve(made, slots, name)[1] for name in REFILLS}
     longest = max(len(b) for b in shown.values())
@@ -119,10 +119,9 @@ def claim_no_slot_idles_while_requests_wait(slots=16, requests=400, mean=60, ref
 
 @WAITING
 def claim_requests_wait_less_in_the_queue(slots=16, requests=400, mean=60, refill="at once"):
-    """The next request is admitted when the first slot comes free, not when the last one does, so the queue moves
-    faster by the same factor.
+    """The next request is admitted when the first slot comes free, not when the last one does.
 
-    第一个空位出现时就接纳下一个请求，而不是等最后一个空位，所以队列前进得同样快了那么多倍。"""
+    第一个空位出现时就接纳下一个请求，而不是等到最后一个空位。"""
     made = geometric(requests, mean)
     ends, _ = serve(made, slots, refill)
     admitted = {name: [e - n for e, n in zip(serve(made, slots, name)[0], made, strict=True)] for name in REFILLS}

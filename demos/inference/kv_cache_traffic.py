@@ -49,16 +49,19 @@ RANGES = {
     "context": between(2, 512),
     "width": between(4, 128, multiple_of=4),
     "sharing": one_of("none", "one prefix"),
+    "held": one_of("all", "last 64"),
     "tokens": between(64, 1000000),
 }
 
 
-def claim_cache_reads_grow_linearly(contexts=(32, 64, 128, 256, 512), width=64):
+@breaks(held="last 64", en="A window layer holds its last 64 tokens: its reads stop growing.",
+        zh="窗口层只留最后 64 个 token：读取量不再增长。")
+def claim_cache_reads_grow_linearly(contexts=(32, 64, 128, 256, 512), width=64, held="all"):
     """Every step reads all of K and V, 2·d·t numbers per layer at context t: traffic that grows with every
     token.
 
     每一步都要读完整的 K 和 V：上下文为 t 时每层 2·d·t 个数，访存随每个 token 增长。"""
-    got = [reads(1, t, width)[1] for t in contexts]
+    got = [reads(1, t if held == "all" else min(t, 64), width)[1] for t in contexts]
     show(lines("context", contexts, {"bytes of K and V read": got}))
     expect("bytes of K and V read", got, equals=[2 * width * t * 4 for t in contexts], at=("context", contexts))
 

@@ -92,9 +92,10 @@ def claim_repetition_reinforces_itself(vocabulary=40, sentence=8, repeats=6, pri
 @breaks(decoding="sampled", en="Sampling draws another word now and then, and the text does not close into a loop.",
         zh="采样时不时抽到别的词，文本不会闭合成环。")
 def claim_greedy_falls_into_a_loop(vocabulary=50, length=200, prior=4.0, decoding="greedy"):
-    """Greedy decoding runs into a loop of few pairs; sampling from the same model goes on finding new ones.
+    """Greedy decoding of a bigram closes into a loop, as it must where the next token follows from the last alone;
+    sampling from the same model goes on finding new pairs.
 
-    贪心解码会陷入只有几个词对的循环；从同一个模型采样则不断出现新的词对。"""
+    二元模型的贪心解码必然闭合成循环，因为下一个 token 只由上一个决定；从同一个模型采样则不断出现新的词对。"""
     base = bigram(vocabulary)
     text = generate(base, length, prior, 0.0 if decoding == "greedy" else 1.0)
     sampled = generate(base, length, NEVER, 1.0)

@@ -41,11 +41,11 @@ def divided(logits: Tensor, seen: Tensor, theta: float) -> Tensor:
     return out
 
 
-def presence(logits: Tensor, seen: Tensor, amount: float) -> Tensor:
-    """A presence penalty: subtract a constant from the logit of each token that occurred."""
-    out = logits.clone()
-    out[seen.unique()] -= amount
-    return out
+def subtracted(logits: Tensor, seen: Tensor, presence: float, frequency: float) -> Tensor:
+    """Presence and frequency penalty: subtract a constant from the logit of each token that occurred, and another
+    constant for each of its occurrences."""
+    times = seen.bincount(minlength=len(logits))                     # (vocabulary,)
+    return logits - presence * (times > 0) - frequency * times
 
 
 WAYS = {"multiplied": repetition_penalty, "divided": divided}
@@ -56,7 +56,7 @@ RANGES = {
     "level": between(-2.0, -0.5),
     "shift": between(1.0, 20.0),
     "negative": one_of("multiplied", "divided"),
-    "penalty": one_of("presence", "repetition"),
+    "penalty": one_of("presence", "frequency", "repetition"),
 }
 
 
@@ -80,22 +80,26 @@ def claim_seen_tokens_become_less_likely(vocabulary=12, theta=1.3, level=-1.0, n
 @breaks(penalty="repetition", en="Multiplied and divided, the logits mean something only from where zero lies.",
         zh="乘除之后，结果取决于 logit 的零点在哪里。")
 def claim_only_subtraction_ignores_the_zero(vocabulary=12, theta=1.3, shift=5.0, penalty="presence"):
-    """Adding a constant to all logits changes no probability, and none after a presence penalty either; a
+    """Adding a constant to all logits changes no probability, and none after a presence or frequency penalty either; a
     repetition penalty gives another distribution.
 
-    给所有 logit 加一个常数，概率不变，用 presence 惩罚后也不变；用重复惩罚，分布就变了。"""
+    给所有 logit 加一个常数，概率不变，用 presence 或 frequency 惩罚后也不变；用重复惩罚，分布就变了。"""
     logits = torch.randn(vocabulary, dtype=torch.float64)
-    seen = torch.arange(0, vocabulary // 2)
+    seen = torch.arange(0, vocabulary // 2).repeat_interleave(torch.arange(1, vocabulary // 2 + 1))     # once, twice, …
     shifts = [0.0, shift / 2, shift]
 
     def seen_share(way: str, added: float) -> Tensor:
-        out = repetition_penalty(logits + added, seen, theta) if way == "repetition" else presence(logits + added, seen, theta)
-        return out.softmax(0)[seen].sum()
+        z = logits + added
+        out = {"repetition": repetition_penalty(z, seen, theta), "presence": subtracted(z, seen, theta, 0.0),
+               "frequency": subtracted(z, seen, 0.0, theta / 10)}[way]
+        return out.softmax(0)[: vocabulary // 2].sum()
 
-    shares = {way: [seen_share(way, s) for s in shifts] for way in ("presence", "repetition")}
+    shares = {way: [seen_share(way, s) for s in shifts] for way in ("presence", "frequency", "repetition")}
     show(lines("constant added to all logits", shifts, shares, y_label="probability of seen tokens"))
-    expect("probability of seen tokens against no constant", [s / shares[penalty][0] for s in shares[penalty]], equals=1, within=1e-9,
-           at=("constant", shifts))
+    # float64: a relative rounding of 1e-16 in each of up to 100 terms
+    for way in ("frequency", penalty):
+        expect(f"probability of seen tokens, {way} penalty, against no constant", [s / shares[way][0] for s in shares[way]],
+               equals=1, within=1e-9, at=("constant", shifts))
 
 
 def drill_penalised(rng) -> Drill:
@@ -122,9 +126,10 @@ ZH = {
     "constant added to all logits": "给所有 logit 加的常数",
     "constant": "常数",
     "presence": "presence 惩罚",
+    "frequency": "frequency 惩罚",
     "repetition": "重复惩罚",
     "probability of seen tokens": "已出现 token 的概率",
-    "probability of seen tokens against no constant": "已出现 token 的概率，与不加常数时之比",
+    "probability of seen tokens, {} penalty, against no constant": "{} 惩罚下已出现 token 的概率，与不加常数时之比",
 }
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ from studyapp.evidence import (
 
 
 @exercise(claims=("the_nucleus_is_the_smallest_set", "the_nucleus_follows_the_spread"),
-          wrong=("leaves_out_the_crossing_token", "keeps_tokens_above_the_mass", "forgets_to_renormalise"))
+          wrong=("leaves_out_the_crossing_token", "keeps_tokens_above_the_mass", "forgets_to_renormalise",
+                 "forgets_to_unsort"))
 def top_p(p: Tensor, mass: float) -> Tensor:
     """Keep the smallest set of the most likely tokens whose probabilities sum to at least `mass`; give all
     others 0 and make the rest sum to 1. p and the result are (vocabulary,).
@@ -89,28 +90,32 @@ def claim_the_nucleus_is_the_smallest_set(vocabulary=8, masses=(0.3, 0.5, 0.7, 0
     kept = [CUTS[cut](p, m) for m in masses]
     show(lines("mass asked for", masses, {"tokens kept": [int((q > 0).sum()) for q in kept], "fewest that hold it": fewest}))
     expect("tokens kept", [int((q > 0).sum()) for q in kept], equals=fewest, at=("mass", masses))
+    expect("mass of the kept tokens less the mass asked for", [p[q > 0].sum().item() - m for q, m in zip(kept, masses, strict=True)],
+           at_least=-1e-12, at=("mass", masses))
     expect("sum of what is kept", [q.sum().item() for q in kept], equals=1, within=1e-12, at=("mass", masses))
 
 
 @breaks(kept_by="count", en="A fixed count keeps as many tokens where the model is sure as where it is not.",
         zh="固定个数：模型有没有把握，留下的一样多。")
-def claim_the_nucleus_follows_the_spread(ratios=(0.1, 0.3, 0.5, 0.7, 0.9), mass=0.9, kept_by="mass"):
-    """Where each token is r times as likely as the one before, top-p keeps about log(1 − p)/log r of them: 1 at
-    r = 0.1 and 22 at r = 0.9 for p = 0.9. Top-k keeps k always.
+def claim_the_nucleus_follows_the_spread(ratios=(0.2, 0.3, 0.5, 0.7, 0.9), mass=0.9, kept_by="mass"):
+    """Where each token is r times as likely as the one before, top-p keeps about log(1 − p)/log r of them: 2 at
+    r = 0.3 and 22 at r = 0.9 for p = 0.9. Top-k keeps k always.
 
-    若每个 token 的概率是前一个的 r 倍，top-p 保留约 log(1 − p)/log r 个：p = 0.9 时，r = 0.1 留 1 个，r = 0.9 留 22 个；
+    若每个 token 的概率是前一个的 r 倍，top-p 保留约 log(1 − p)/log r 个：p = 0.9 时，r = 0.3 留 2 个，r = 0.9 留 22 个；
     top-k 永远留 k 个。"""
-    words = 400
-    kept = []
-    for r in ratios:
-        p = r ** torch.arange(words, dtype=torch.float64)
+
+    def count(r: float, m: float) -> int:
+        p = r ** torch.arange(400, dtype=torch.float64)
         p = p / p.sum()
-        kept.append(int(((top_p(p, mass) if kept_by == "mass" else top_k(p, 10)) > 0).sum()))
+        return int(((top_p(p, m) if kept_by == "mass" else top_k(p, 10)) > 0).sum())
+
+    kept = [count(r, mass) for r in ratios]
     closed = [math.log(1 - mass) / math.log(r) for r in ratios]
     show(lines("r", ratios, {"tokens kept": kept, "log(1 − p)/log r": closed, "top-k, k = 10": [10] * len(ratios)}))
     # the count is the closed form rounded up; 400 tokens hold all but 1e-9 of the mass for r up to 0.95
     expect("tokens kept, less the closed form", [n - c for n, c in zip(kept, closed, strict=True)], equals=0.5, within=0.5001,
            at=("r", ratios))
+    expect("tokens kept at r = 0.3 and at r = 0.9, for p = 0.9", [count(0.3, 0.9), count(0.9, 0.9)], equals=[2, 22])
 
 
 @breaks(spread=0.0, en="Where all tokens are equally likely there is nothing to flatten: any temperature keeps as many.",
@@ -162,6 +167,8 @@ ZH = {
     "tokens kept": "保留的 token 数",
     "fewest that hold it": "达到它所需的最少 token 数",
     "sum of what is kept": "保留部分之和",
+    "mass of the kept tokens less the mass asked for": "保留的 token 的概率之和减去要求的概率",
+    "tokens kept at r = 0.3 and at r = 0.9, for p = 0.9": "p = 0.9 时，r = 0.3 与 r = 0.9 保留的 token 数",
     "top-k, k = 10": "top-k，k = 10",
     "tokens kept, less the closed form": "保留的 token 数减去闭式解",
     "temperature first": "先用温度",

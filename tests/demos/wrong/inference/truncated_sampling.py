@@ -19,3 +19,10 @@ def top_p__forgets_to_renormalise(p, mass):
     order = p.argsort(descending=True)
     before = p[order].cumsum(0) - p[order]
     return torch.zeros_like(p).scatter(0, order, (before < mass).to(p.dtype)) * p
+
+
+def top_p__forgets_to_unsort(p, mass):
+    """The mask stands in sorted order, the probabilities do not."""
+    sorted_p = p.sort(descending=True)[0]
+    kept = p * (sorted_p.cumsum(0) - sorted_p < mass)
+    return kept / kept.sum()
