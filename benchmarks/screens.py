@@ -9,6 +9,7 @@ at rest; the ratios hold on any, the nearer the two columns are.
 """
 
 import asyncio
+import gc
 import os
 import pty
 import re
@@ -378,6 +379,7 @@ def main() -> None:
         question = context.bank.questions["attention-scaling-sqrt-dk"]
         texts = [question.brief["en"], question.answer["en"]]
         large = large_store(root / "large.db")
+        gc.freeze()  # nobody's letter waits for looking through a hundred thousand questions of this benchmark
         context.store.close()  # made once: a database is new only to a new learner
         print(f"{len(context.bank.questions)} questions, {len(list((root / 'demos').glob('*/*.py')))} demos, {bank.parent}")
         for _ in range(times):
