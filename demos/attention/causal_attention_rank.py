@@ -55,7 +55,7 @@ RANGES = {
     "scales": each(between(0.0, 30.0), at_most=6, rising=True),
     "longest": between(48, 96),
     "points": between(12, 13),
-    "scale": between(0.1, 3.0),
+    "scale": one_of(0.1, 1.0, 2.0, 3.0),
 }
 NO_MASK = breaks(mask="none", en="Nothing makes it a triangle then.", zh="没有掩码，就不是三角阵。")
 
@@ -146,11 +146,11 @@ def claim_causal_matrix_is_ill_conditioned(longest=64, d_head=16, mask="causal")
 @breaks(scale=0.1, en="Attention that is nearly uniform is where the causal matrix has more rank.",
         zh="注意力接近均匀时，有效秩更高的是因果矩阵。")
 def claim_effective_rank_depends_on_the_scores(tokens=128, d_head=16, scale=1.0):
-    """For uniform attention the bidirectional matrix has rank 1 and the causal one full rank; with
-    Gaussian q and k and scores of deviation 1 or more the bidirectional one has the higher
-    effective rank.
+    """With Gaussian q and k the causal matrix has several times the effective rank at nearly uniform
+    attention (scores of deviation 0.1 or less); at a deviation of 1 or more the bidirectional one has
+    more.
 
-    注意力均匀时，双向矩阵秩为 1，因果矩阵满秩；q、k 取高斯、分数标准差为 1 或更大时，双向矩阵的有效秩更高。"""
+    q、k 取高斯：注意力接近均匀（分数标准差不超过 0.1）时，因果矩阵的有效秩是双向矩阵的数倍；标准差为 1 或更大时，双向矩阵更高。"""
     drawn = [torch.randn(2, tokens, d_head, dtype=F64) for _ in range(3)]
     scales = sorted({0.03, 0.1, 0.3, 1.0, 3.0, scale})
     curves = {kind: [torch.stack([effective_rank(weights(q, k, kind, s)) for q,
@@ -162,6 +162,8 @@ def claim_effective_rank_depends_on_the_scores(tokens=128, d_head=16, scale=1.0)
     at = scales.index(scale)
     expect("effective rank, bidirectional over causal", curves["none"][at] / curves["causal"][at],
            at_least=1)
+    low = [causal / none for none, causal in zip(curves["none"], curves["causal"], strict=True)][:2]
+    expect("effective rank, causal over bidirectional, at 0.03 and 0.1", low, at_least=3)
     even = torch.zeros(2, tokens, d_head, dtype=F64)
     expect("rank at uniform attention, bidirectional", torch.linalg.matrix_rank(weights(*even)),
            equals=1)
@@ -186,6 +188,7 @@ ZH = {
     "condition number": "条件数", "powers of ten per token": "每个 token 的 10 的幂次",
     "standard deviation of the scores": "分数的标准差", "effective rank": "有效秩",
     "effective rank, bidirectional over causal": "有效秩，双向与因果之比",
+    "effective rank, causal over bidirectional, at 0.03 and 0.1": "有效秩，因果与双向之比，标准差 0.03 与 0.1 处",
     "rank at uniform attention, bidirectional": "均匀注意力的秩，双向",
     "rank at uniform attention, causal": "均匀注意力的秩，因果",
 }

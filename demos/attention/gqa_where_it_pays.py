@@ -78,16 +78,19 @@ def claim_full_memory_serves_h_over_n_more(memory_gb=640, contexts=(1024, 4096, 
 
     640 GB 显存上，8 个 KV 头的 Llama 2 70B 能放下 374 条 4096 token 的序列，64 个 KV 头只能放 45 条：超过
     h/n 倍。"""
-    fits = {}
-    for n in (64, grouped):
+
+    def room(n: int, gigabytes: float, context: int) -> float:
         layer, layers = llama2_70b(n)
         weights, token = layer.bytes()
-        fits[n] = [(memory_gb * 1e9 - layers * weights) / (layers * token * c) for c in contexts]
+        return (gigabytes * 1e9 - layers * weights) / (layers * token * context)
+
+    fits = {n: [room(n, memory_gb, c) for c in contexts] for n in (64, grouped)}
     show(lines("context", contexts, {f"{n} KV heads": f for n, f in fits.items()}, log="xy",
                y_label="sequences that fit"))
     expect("sequences that fit, GQA over MHA", [g / m for m, g in zip(fits[64], fits[grouped], strict=True)],
-           at_least=8,
-           at=("context", contexts))
+           at_least=8, at=("context", contexts))
+    expect("whole sequences of 4096 on 640 GB, 8 and 64 KV heads",
+           [int(room(n, 640, 4096)) for n in (8, 64)], equals=[374, 45])
 
 
 def drill_cache_per_token(rng) -> Drill:
@@ -139,6 +142,7 @@ ZH = {
     "sequences that fit": "能放下的序列数",
     "sequences that fit, GQA over MHA": "能放下的序列数，GQA 与 MHA 之比",
     "context": "上下文",
+    "whole sequences of 4096 on 640 GB, 8 and 64 KV heads": "640 GB 能放下的 4096 token 序列数，8 与 64 个 KV 头",
     "tokens": "token 数",
 }
 

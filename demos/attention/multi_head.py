@@ -4,8 +4,8 @@ one.
 h 个宽 D/h 的头同时给出 h 种注意力分布，而参数与矩阵乘法的计算量与一个头相同。
 
 Vaswani et al. 2017, §3.2.2. Turn `patterns` to "shared": heads that share their weights are one
-head again. Turn `d_head` away from D/h: the weights are 4·D·h·d_head.
-把 `patterns` 改为 "shared"：各头共用权重，就又只是一个头。让 `d_head` 不等于 D/h：权重就是 4·D·h·d_head 个。
+head again. Turn `formula` to "4D²": heads of another size than D/h have other weights.
+把 `patterns` 改为 "shared"：各头共用权重，就又只是一个头。把 `formula` 改为 "4D²"：头的维度不是 D/h 时，权重数就不对。
 """
 
 import torch
@@ -47,7 +47,8 @@ RANGES = {
     "width": one_of(16, 32),
     "head_counts": each(one_of(1, 2, 4, 8, 16), at_least=2, at_most=5, rising=True),
     "patterns": one_of("own", "shared"),
-    "d_head": between(2, 64),
+    "head_sizes": each(between(2, 256), rising=True),
+    "formula": one_of("4·D·h·d_head", "4D²"),
 }
 
 
@@ -119,20 +120,24 @@ def claim_parameters_and_matmul_flops_do_not_depend_on_heads(head_counts=(1, 2, 
            at=("heads", head_counts))
 
 
-@breaks(d_head=8, en="16 heads of 8 are half as wide as D = 256.",
-        zh="16 个宽 8 的头合起来只有 D = 256 的一半。")
-def claim_a_free_head_size_changes_the_weights(d_head=16):
-    """4D² holds where h·d_head = D; with a head size of its own the layer has 4·D·h·d_head weights.
+@breaks(formula="4D²", en="4D² is right only for heads that together are as wide as the model, 16 of 16.",
+        zh="只有各头合起来与模型同宽（16 个宽 16 的头），4D² 才对。")
+def claim_a_free_head_size_changes_the_weights(head_sizes=(8, 16, 32), formula="4·D·h·d_head"):
+    """With a head size of its own a layer has 4·D·h·d_head weights, which is 4D² only where h·d_head = D;
+    W_O returns to D.
 
-    4D² 只在 h·d_head = D 时成立；头的维度另选时，权重是 4·D·h·d_head 个。"""
-    width, heads = 256, 16
-    projections = [nn.Linear(width, heads * d_head, bias=False, device="meta") for _ in range(3)]
-    projections.append(nn.Linear(heads * d_head, width, bias=False, device="meta"))
-    weights = sum(p.weight.numel() for p in projections)
-    show(table({"h · d_head": [heads * d_head], "D": [width], "weights": [weights],
-                "4D²": [4 * width**2]}))
-    expect("weights over 4·D·h·d_head", weights / (4 * width * heads * d_head), equals=1)
-    expect("weights over 4D²", weights / (4 * width**2), equals=1)
+    头的维度另选时，一层有 4·D·h·d_head 个权重，只有 h·d_head = D 时才是 4D²；由 W_O 回到宽度 D。"""
+    width, heads, weights, returned = 256, 16, [], []
+    for d in head_sizes:
+        *qkv, w_o = [nn.Linear(width, heads * d, bias=False, device="meta") for _ in range(3)] + [
+            nn.Linear(heads * d, width, bias=False, device="meta")]
+        weights.append(sum(p.weight.numel() for p in (*qkv, w_o)))
+        returned.append(w_o(qkv[2](torch.empty(1, width, device="meta"))).shape[-1])
+    wanted = {"4·D·h·d_head": [4 * width * heads * d for d in head_sizes],
+              "4D²": [4 * width**2] * len(head_sizes)}
+    show(lines("d_head", head_sizes, {"weights": weights, "4D²": wanted["4D²"]}))
+    expect("weights", weights, equals=wanted[formula], at=("d_head", head_sizes))
+    expect("width after W_O", returned, equals=width, at=("d_head", head_sizes))
 
 
 def drill_layer_weights(rng) -> Drill:
@@ -159,7 +164,7 @@ ZH = {
     "layer with its own weights held, less the layer, h = {}": "固定自身权重的层与原层之差，h = {}", "rank": "秩",
     "matmul FLOPs": "matmul 的 FLOPs", "attention weights": "注意力权重数", "parameters": "参数",
     "weights": "权重数",
-    "weights over 4·D·h·d_head": "权重数与 4·D·h·d_head 之比", "weights over 4D²": "权重数与 4D² 之比",
+    "width after W_O": "W_O 之后的宽度",
 }
 
 if __name__ == "__main__":

@@ -94,12 +94,13 @@ def claim_two_heads_solve_it_and_sixteen_fail_again(heads=2, steps=60):
     half the variance, two or four succeed, sixteen of width 1 fail.
 
     训练同时从两个 token 取内容（宽 16，四次取最好）：一个头停在一半方差，两个或四个头可以做到，十六个宽 1 的头做不到。"""
-    runs = {h: learn(h, 16, 6, 4, steps) for h in (1, heads, 16)}
+    runs = {h: learn(h, 16, 6, 4, steps) for h in sorted({1, heads, 4, 16})}
     best = {h: run[:, run[-10:].mean(0).argmin()] for h, run in runs.items()}
     show(lines("step", range(steps), {f"h = {h}": curve for h, curve in best.items()},
                y_label="mean squared error"))
     ends = {h: curve[-10:].mean() for h, curve in best.items()}
-    expect(f"error at the end, h = {heads}", ends[heads], at_most=0.1)
+    for h in sorted({heads, 4}):
+        expect(f"error at the end, h = {h}", ends[h], at_most=0.1)
     # Sixteen heads of width 1 get a little below the floor of one head; a tenth of the variance is room.
     for h in (1, 16):
         expect(f"error at the end, h = {h}, over half the variance", ends[h] / 0.5, at_least=0.8)

@@ -143,7 +143,7 @@ def claim_training_moves_11n2_plus_12nd(tokens=1024, d_head=64, keeps="P"):
     show(table(("operation", "read", "written"), [(r.name, r.read // 2,
                                                    r.written // 2) for r in rows],
                title="elements"))
-    expect("elements moved", sum(r.read + r.written for r in rows) / 2,
+    expect("elements moved", sum(r.read + r.written for r in rows) // 2,
            equals=11 * tokens**2 + 12 * tokens * d_head)
 
 
