@@ -35,12 +35,11 @@ class TinyGPT:
         past = cache[0].shape[3] if cache else 0
         x = self.token[tokens] + self.place[past : past + tokens.shape[1]]                     # (batch, new, width)
         kept = []
-        for i, (qkv, out, up, down) in enumerate(self.layers):
-            q, *kv = ((F.layer_norm(x, x.shape[-1:]) @ qkv).unflatten(-1, (3, self.heads, -1))).permute(2, 0,
-                                                                                                        3, 1, 4)
+        for i, (w_qkv, out, up, down) in enumerate(self.layers):
+            qkv = (F.layer_norm(x, x.shape[-1:]) @ w_qkv).unflatten(-1, (3, self.heads, -1))
+            q, *kv = qkv.permute(2, 0, 3, 1, 4)                          # each (batch, heads, new, d_head)
             kept.append(torch.cat((cache[i], torch.stack(kv)), 3) if cache else torch.stack(kv))
-            # (batch, heads, new, past + new)
-            scores = q @ kept[i][0].mT / q.shape[-1] ** 0.5
+            scores = q @ kept[i][0].mT / q.shape[-1] ** 0.5              # (batch, heads, new, past + new)
             if self.mask == "causal":
                 scores = scores.masked_fill(torch.ones_like(scores, dtype=torch.bool).triu(past + 1), -torch.inf)
             x = x + (scores.softmax(-1) @ kept[i][1]).transpose(1, 2).flatten(2) @ out
@@ -65,8 +64,8 @@ def decode(model: TinyGPT, tokens: Tensor, new: int, fed: str) -> tuple[Tensor, 
     "newest" a step is given the newest token and the cache, with "all" everything and no cache."""
     cache, logits, counted = [], [], []
     for step in range(new):
-        given, kept = (tokens[:, -1:], cache) if fed == "newest" and step else (tokens,
-                                                                                cache if fed == "newest" else [])
+        given = tokens[:, -1:] if fed == "newest" and step else tokens
+        kept = cache if fed == "newest" else []
         counted.append(flops(lambda t=given, c=list(kept): model(t, c)))
         logits.append(model(given, kept))
         tokens = torch.cat([tokens, logits[-1].argmax(-1, keepdim=True)], 1)
@@ -112,8 +111,8 @@ def claim_cached_and_uncached_tokens_are_identical(prompt=8, new=24, width=64, l
     every = decode(model, start, new, "newest")[0]
     slow = [again(model, every[:, : prompt + t]) for t in range(new)]
     cache: list[Tensor] = []
-    fast = [model(every[:, :prompt] if t == 0 else every[:, prompt + t - 1 : prompt + t],
-                  cache) for t in range(new)]
+    fed = [every[:, :prompt], *(every[:, t - 1 : t] for t in range(prompt + 1, prompt + new))]
+    fast = [model(given, cache) for given in fed]
     gap = [(a - b).abs().max() for a, b in zip(slow, fast, strict=True)]
     show(lines("step", range(1, new + 1), {"largest difference of the logits": gap}))
     # logits of size 1, float32

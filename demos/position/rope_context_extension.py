@@ -141,6 +141,11 @@ def claim_by_parts_has_three_regions(d_head=128, base=10000.0, trained=2048, s=8
     linear = 1 / s + (1 - 1 / s) * (turns - 1) / 31                      # the paper's ramp, between
     show(lines("pair i", range(d_head // 2), {"by parts": ratio}, y_label="frequency over the trained one"),
          table({"turns in training": list(regions), "pairs": [int(r.sum()) for r in regions.values()]}))
+    llama = frequencies(128, 10000.0)
+    left = by_parts(llama, 2048, 8.0, 1.0, 32.0) / llama
+    expect("pairs kept, divided and mixed for LLaMA at 2048 tokens, s = 8",
+           [int((left == 1).sum()), int((left < 1 / 8 + 1e-12).sum()), int(((left < 1) & (left > 1 / 8 + 1e-12)).sum())],
+           equals=[17, 23, 24])
     want = torch.where(turns > 32, 1.0, torch.where(turns < 1, 1 / s, linear))
     expect("frequency over the trained one", ratio, equals=want, within=1e-12, at=("pair", range(d_head // 2)))
     expect("steps from the nearest trained angle", steps_from_trained(theta, new, trained, s), at_most=1 + 1e-6)
@@ -171,6 +176,7 @@ def claim_interpolation_blurs_neighbours(d_head=128, base=10000.0, s=8.0, distan
 
 ZH = {
     "NTK-aware": "NTK-aware", "pair i": "第 i 对", "wavelength": "波长", "trained length": "训练长度", "tokens": "token 数", "pair": "对",
+    "pairs kept, divided and mixed for LLaMA at 2048 tokens, s = 8": "LLaMA（2048 个 token，s = 8）不动、除以 s、混合的对数",
     "pairs with an unseen arc": "有未见弧的对数", "measured": "实测", "from geometry": "由几何推得",
     "radians from a trained angle": "与训练过角度之差（弧度）",
     "slow pairs, radians from the nearest trained angle": "慢的对：与最近的训练过角度之差（弧度）",

@@ -138,6 +138,10 @@ def claim_larger_base_decays_slower(
         q = k = torch.ones(1, d_head, dtype=F64)
     left = torch.stack([scores(q, k, far, base).mean() / d_head for base in bases])
     show(lines("base", bases, {"share of the score left in the far half": left}, log="x"))
+    named = torch.ones(1, 128, dtype=F64)
+    expect("share left for all ones, d = 128, distances 2048–4095, base 10000 and 500000",
+           [scores(named, named, torch.arange(2048, 4096), b).mean() / 128 for b in (10000.0, 500000.0)],
+           equals=[0.06, 0.34], within=0.005)
     # ripples of the slow pairs can lift a small base by a few per cent
     expect("share left, less that of the smallest base", left[1:] - left[0], at_least=-0.05)
     steps = torch.tensor(bases[-1] / bases[0]).log()
@@ -170,6 +174,8 @@ def claim_random_queries_can_peak_anywhere(d_head=128, base=10000.0, furthest=40
 
 ZH = {
     "distance": "距离", "base {}": "base {}", "mean |S_j|": "平均 |S_j|", "base": "base",
+    "share left for all ones, d = 128, distances 2048–4095, base 10000 and 500000":
+        "全 1、d = 128、距离 2048–4095 时剩下的比例，base 10000 与 500000",
     "largest |score| over its bound": "最大的 |得分| 与其上界之比",
     "mean |S_j|, far half over the first 64": "平均 |S_j|，远半段与前 64 个距离之比",
     "rotated score": "旋转后的得分", "q·k of all ones": "全 1 的 q·k",

@@ -1,6 +1,6 @@
 r"""RoPE beyond the trained length: far offsets break it, not late positions.
 
-RoPE 超出训练长度：破坏它的是远距离，而不是靠后的位置；把慢的维度对放慢就能恢复。
+RoPE 超出训练长度：破坏它的是远距离，而不是靠后的位置。
 
 One causal layer is trained at length 16 to name the token before (chance 1/8) and tested up to 128,
 with its weights as they are. Turn `beta` to 32, the paper's: the fastest of the toy's four pairs

@@ -90,7 +90,7 @@ def claim_llama_3_1_is_by_parts(beta=4.0):
 @breaks(ramp="turns", en="With the paper's own ramp there is no difference.", zh="用论文自己的 ramp，就没有差别。")
 def claim_released_ramp_runs_over_pairs(s=16.0, ramp="index"):
     """YaRN's paper lets the share kept grow with turns, its released code lets it fall with the pair's index:
-    middle pairs turn up to 3 times faster for Llama 2 at s = 16.
+    middle pairs turn up to 3 times as fast for Llama 2 at s = 16.
 
     YaRN 论文中保留比例随圈数增长，发布的代码让它随维度对的序号下降：Llama 2、s = 16 时，中间的对最多快到 3 倍。"""
     theta = frequencies(128, 10000.0)
@@ -100,6 +100,8 @@ def claim_released_ramp_runs_over_pairs(s=16.0, ramp="index"):
                y_label="frequency over the trained one"),
          table({"largest ratio, code over paper": [(code / paper).max()], "at pair": [int((code / paper).argmax())]}))
     expect("largest ratio, code over paper", (code / paper).max(), at_least=3)
+    at_16 = by_parts_released(theta, 10000.0, 4096, 16.0, 1.0, 32.0) / by_parts(theta, 4096, 16.0, 1.0, 32.0)
+    expect("largest ratio at s = 16", at_16.max(), equals=3.04, within=0.005)
     turns = 4096 * theta / TURN
     ends = (turns > 32 * 10000 ** (1 / 64)) | (turns < 10000 ** (-1 / 64))      # one pair inside the rounded edges
     expect("code over paper, kept and divided pairs", (code / paper)[ends], equals=1, within=1e-9)
@@ -136,6 +138,7 @@ ZH = {
     "pairs kept, mixed, divided": "不动、混合、除以 s 的对数",
     "reach of the slowest pair over its old reach": "最慢的对转到的角度与原来之比", "paper": "论文",
     "released code": "发布的代码", "frequency over the trained one": "频率与训练时之比",
+    "largest ratio at s = 16": "s = 16 时的最大比值",
     "largest ratio, code over paper": "代码与论文之比的最大值", "at pair": "位于第几对",
     "code over paper, kept and divided pairs": "不动与除以 s 的对：代码与论文之比", "context": "上下文",
     "cached rotated": "旋转后缓存", "cached unrotated": "旋转前缓存", "largest error of a score": "得分的最大误差",
