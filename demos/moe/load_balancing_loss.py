@@ -12,8 +12,17 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, bars, between, breaks, exercise, expect, lines, main, one_of, show,
-)  # fmt: skip
+    Drill,
+    bars,
+    between,
+    breaks,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
+)
 from studyapp.evidence.tools import finite_difference
 
 F64 = torch.float64

@@ -11,8 +11,17 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, between, breaks, each, exercise, expect, lines, main, one_of, show,
-)  # fmt: skip
+    Drill,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
+)
 
 F64 = torch.float64
 

@@ -13,8 +13,17 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import (
-    bars, between, breaks, each, exercise, expect, lines, main, one_of, show,
-)  # fmt: skip
+    bars,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
+)
 from studyapp.evidence.tools import flops
 
 F64, WIDTH, D_FF = torch.float64, 8, 16

@@ -12,8 +12,18 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show,
-)  # fmt: skip
+    Drill,
+    bars,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
+)
 from studyapp.evidence.tools import flops
 
 F64, WIDTH, D_FF = torch.float64, 8, 32      # 32 units are never all zero behind the ReLU

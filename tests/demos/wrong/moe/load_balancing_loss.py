@@ -1,5 +1,4 @@
 """What a learner might write instead."""
-# ruff: noqa: F821
 
 def balance_loss__forgets_the_experts(p, chosen):
     f = chosen.flatten().bincount(minlength=p.shape[-1]).to(p) / chosen.numel()
