@@ -2,7 +2,7 @@ r"""A repetition penalty must lower every logit it touches: divide the positive 
 
 重复惩罚必须使它碰到的 logit 都变小：正的除，负的乘。
 
-Keskar et al. 2019 (CTRL), §4.1, divides all. Turn `negative` to "divided": a seen token with a negative logit
+Keskar et al. 2019 (CTRL) divides all. Turn `negative` to "divided": a seen token with a negative logit
 becomes more likely.
 把 `negative` 改为 "divided"：logit 为负的、已出现的 token 反而更可能。
 """

@@ -2,7 +2,7 @@ r"""Top-p keeps the smallest set of tokens that holds the given mass: few where 
 
 top-p 保留累计概率达到给定值的最小集合：模型有把握时少，没把握时多。
 
-Holtzman et al. 2019, §3.1; min-p: Nguyen et al. 2024. Turn `cut` to "before": the token that crosses the
+Holtzman et al. 2019; min-p: Nguyen et al. 2024. Turn `cut` to "before": the token that crosses the
 mass is left out, and the set holds less than was asked for, at times nothing.
 把 `cut` 改为 "before"：跨过阈值的那个 token 被漏掉，集合不足所要求的概率，甚至为空。
 """
