@@ -89,9 +89,10 @@ def claim_causal_determinant_is_the_diagonal_product(tokens=128, d_head=16,
         zh="只除以行和，分数的秩不变，仍是 d_head。")
 def claim_softmax_restores_full_rank(tokens=128, head_sizes=(8, 16, 32), exp=True):
     """rank(QKᵀ) is d_head, yet without any mask softmax gives full numerical rank from d_head = 8
-    on (Gaussian q and k, float64).
+    on (Gaussian q and k, float64, n = 128); the causal one falls short.
 
-    rank(QKᵀ) 等于 d_head，而不加任何掩码的 softmax，d_head 从 8 起数值秩就满了（q、k 取高斯，float64）。"""
+    rank(QKᵀ) 等于 d_head，而不加任何掩码的 softmax，d_head 从 8 起数值秩就满了（q、k 取高斯，float64，n = 128）；
+    不满的反而是因果矩阵。"""
     ranks: dict[str, list[Tensor]] = {"QKᵀ": [], "softmax": [], "causal softmax": []}
     for d in head_sizes:
         q, k = torch.randn(2, tokens, d, dtype=F64)
@@ -102,6 +103,8 @@ def claim_softmax_restores_full_rank(tokens=128, head_sizes=(8, 16, 32), exp=Tru
     expect("rank of QKᵀ", ranks["QKᵀ"], equals=[min(tokens, d) for d in head_sizes],
            at=("d_head", head_sizes))
     expect("rank of softmax, no mask", ranks["softmax"], equals=tokens, at=("d_head", head_sizes))
+    expect("rank of causal softmax that float64 counts", ranks["causal softmax"], at_most=tokens - 1,
+           at=("d_head", head_sizes))
 
 
 @breaks(exp=False, en="The scores themselves have rank 1.", zh="分数矩阵本身的秩是 1。")
@@ -179,7 +182,8 @@ ZH = {
     "log determinant less Σ log diagonal": "log 行列式减 Σ log 对角元",
     "sign of the determinant": "行列式的符号",
     "causal softmax": "因果 softmax", "numerical rank": "数值秩", "rank of {}": "{} 的秩", "scores": "分数",
-    "rank of softmax, no mask": "不加掩码的 softmax 的秩", "matrix": "矩阵", "arithmetic": "算术",
+    "rank of softmax, no mask": "不加掩码的 softmax 的秩",
+    "rank of causal softmax that float64 counts": "因果 softmax 在 float64 下的数值秩", "matrix": "矩阵", "arithmetic": "算术",
     "exact": "精确",
     "rank": "秩", "rank of the scores": "分数矩阵的秩",
     "exact determinant over the Vandermonde product": "精确行列式与 Vandermonde 乘积之比",
