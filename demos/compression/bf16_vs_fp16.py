@@ -137,6 +137,7 @@ ZH = {
     "largest relative error of fp16, in units of 2⁻¹¹": "fp16 的最大相对误差，以 2⁻¹¹ 为单位",
     "largest relative error of bf16, in units of 2⁻⁸": "bf16 的最大相对误差，以 2⁻⁸ 为单位",
     "number": "数",
+    "inf": "无穷",
     "{} over the number": "{} 与原数之比",
 }
 
