@@ -66,7 +66,7 @@ def error_of_the_others(x: Tensor) -> float:
 
 RANGES = {
     "outlier": between(20.0, 200.0),
-    "strength": between(0.4, 0.6),
+    "strength": between(0.5, 0.6),
     "scales": one_of("by token", "by channel"),
     "moved": one_of("to the weights", "away"),
     "smoothed": one_of("yes", "no"),
@@ -118,7 +118,7 @@ def claim_migration_lets_int8_see_the_other_channels(outlier=60.0, strength=0.5,
     after = error_of_the_others(migrate(x, w, strength)[0] if smoothed == "yes" else x)
     # |outlier| of a token is half-normal with root mean square `outlier`; where it is small another channel sets the step
     expect("error before, over outlier/127/√12", before / (outlier / 127 / 12**0.5), equals=1, within=0.25)
-    expect("error after over before", after / before, at_most=0.4)
+    expect("error after over before", after / before, at_most=0.2 if outlier >= 50 else 0.4)
 
 
 ZH = {
