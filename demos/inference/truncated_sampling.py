@@ -136,6 +136,8 @@ def claim_order_matters_for_mass_not_for_count(words=1000, temperature=2.0, mass
     counts = {name: [int((out[name] > 0).sum()) for out in (first, last)] for name in rules}
     show(bars(list(rules), {"temperature first": [c[0] for c in counts.values()], "temperature last": [c[1] for c in counts.values()]},
               log="y", y_label="tokens kept"))
+    kept = first["top-k"] > 0
+    expect("least logit that top-k keeps, less the largest that it drops", z[kept].min() - z[~kept].max(), at_least=0)
     expect("top-k: first less last, chance of a token", first["top-k"] - last["top-k"], equals=0, within=1e-12)
     reach = [int((z >= z.max() + scale * math.log(share)).sum()) for scale in (temperature, 1.0)]       # by the logits alone
     expect("tokens that min-p keeps, first and last", counts["min-p"], equals=reach)
@@ -173,6 +175,7 @@ ZH = {
     "tokens kept, less the closed form": "保留的 token 数减去闭式解",
     "temperature first": "先用温度",
     "temperature last": "后用温度",
+    "least logit that top-k keeps, less the largest that it drops": "top-k 保留的最小 logit 减去丢弃的最大 logit",
     "top-k: first less last, chance of a token": "top-k：先与后，token 概率之差",
     "tokens that min-p keeps, first and last": "min-p 保留的 token 数，先与后",
     "tokens that top-p keeps, first over last": "top-p 保留的 token 数，先与后之比",
