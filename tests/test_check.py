@@ -7,7 +7,7 @@ import pytest
 
 from studyapp.bank.load import load_bank
 from studyapp.bank.model import Text
-from studyapp.check import check_bank, proofs, question, references
+from studyapp.check import check_bank, proofs
 from studyapp.check.wording import numbers, text_problems
 from studyapp.errors import StudyError
 from studyapp.evidence.types import Check, Outcome
@@ -221,24 +221,20 @@ def test_a_number_of_a_model_that_its_row_denies_is_a_warning(content):
     assert "42 layers" in str(findings[0]) and "row has 32" in str(findings[0])
 
 
-def test_what_is_not_yet_of_the_form_warns_and_is_counted_apart(content, monkeypatch):
-    """A brief that is too long is of the group «mend»; once forms are findings, it fails the check."""
+def test_what_is_not_of_the_form_fails_the_check(content):
+    """A brief that is too long to be said is a finding, and no warning."""
     content.write("questions/attention/first.yaml", GOOD, *RULES["a long brief"][:2])
-    assert [(f.warning, f.group) for f in content.findings()] == [(True, "mend")]
-    monkeypatch.setattr(question, "FORMS_ARE_FINDINGS", True)
     assert [(f.warning, f.group) for f in content.findings()] == [(False, "")]
 
 
-def test_a_place_in_a_paper_wants_the_version_that_was_read(content, monkeypatch):
-    """§ of a paper without a version, or of which only the abstract was read, is to be mended; a paper as a whole is not."""
+def test_a_place_in_a_paper_wants_the_version_that_was_read(content):
+    """§ of a paper without a version, or of which only the abstract was read, is a finding; a paper as a whole is not."""
     row = "vaswani2017: {authors: 'V', year: 2017, title: 'A', id: 'arXiv:1706.03762'%s}\n"
     for more, said in (("", "names no version"), (", version: v7", "was read"), (", version: v7, read: abstract", "only its abstract")):
         content.write("questions/papers.yaml", row % more)
         [finding] = content.findings()
-        assert (finding.key, finding.group, finding.warning) == ("points[2].cite[0]", "mend", True)
+        assert (finding.key, finding.group, finding.warning) == ("points[2].cite[0]", "", False)
         assert said in finding.problem
-    monkeypatch.setattr(references, "FORMS_ARE_FINDINGS", True)
-    assert [f.warning for f in content.findings()] == [False]
     content.write("questions/attention/first.yaml", GOOD, "vaswani2017 §3.2.1", "vaswani2017")
     assert content.findings() == []
 

@@ -177,7 +177,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Finding:
     """Something wrong with a file: where, what, and how to mend it.
 
-    A `warning` fails nothing; its `group` is "mend" where a question is not yet of the form, "backlog" where something is planned.
+    A `warning` fails nothing; its `group` is "backlog" where something is planned.
     """
 
     path: Path

@@ -1,7 +1,6 @@
 """The rules across files, and those on wording: everything that is wrong with the bank, as findings.
 
-A finding that is a warning is listed and fails nothing. Its `group` says whose it is: "mend" is a question that is not yet of the
-form of docs/questions.md, "backlog" what is planned and not yet written.
+A finding that is a warning is listed and fails nothing. Its `group` is "backlog" where something is planned and not yet written.
 """
 
 from collections.abc import Callable

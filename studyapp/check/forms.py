@@ -1,8 +1,4 @@
-"""The form of a question (docs/questions.md): a brief that can be spoken, an answer that does not age, beliefs that somebody holds.
-
-As long as the shipped questions are being brought to this form, what breaks it is a warning of the group «mend», counted
-apart. Turn FORMS_ARE_FINDINGS on and it fails the check.
-"""
+"""The form of a question (docs/questions.md): a brief that can be spoken, an answer that does not age, beliefs that somebody holds."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +7,6 @@ from datetime import date
 from studyapp.bank.model import Question, Text
 from studyapp.check.wording import HAN
 
-FORMS_ARE_FINDINGS = False
 BRIEF_WORDS, BRIEF_CHARACTERS = 75, 135
 MONTHS_FRESH = 12
 YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from studyapp.bank import yaml_nodes
 from studyapp.bank.model import Bank, Finding, Question, Text
-from studyapp.check.forms import FORMS_ARE_FINDINGS, form_problems, old
+from studyapp.check.forms import form_problems, old
 from studyapp.check.named_models import by_hand, contradictions, mentions, unknown
 from studyapp.check.references import reference_problems
 from studyapp.check.shared_files import ID
@@ -52,11 +52,6 @@ class QuestionChecker:
         line = node.line + (offset or 0) + 1 if node and node.block else yaml_nodes.line_of(self.tree, key)
         self.findings.append(Finding(self.question.path, line, key, problem, hint, warning, group))
 
-    def mend(self, key: str, problem: str, hint: str, offset: int | None = None) -> None:
-        """Keep a finding on the form: a warning of its own group as long as the shipped bank is brought to it."""
-        group = "" if FORMS_ARE_FINDINGS else "mend"
-        self.find(key, problem, hint, offset=offset, warning=not FORMS_ARE_FINDINGS, group=group)
-
     def check(self) -> None:
         """Apply every rule."""
         self.identity()
@@ -69,7 +64,7 @@ class QuestionChecker:
                 self.models(key, text)
         if not self.own:
             for key, offset, problem, hint in form_problems(self.question):
-                self.mend(key, problem, hint, offset)
+                self.find(key, problem, hint, offset=offset)
 
     def identity(self) -> None:
         """The id is a slug that topics.yaml lists under the topic of its folder."""
@@ -124,7 +119,7 @@ class QuestionChecker:
                 for offset, said, row in contradictions(text[language], rows):
                     self.find(where, f"says «{said}», and {row}", "look it up, then mend one", offset=offset, warning=True)
         if key == "answer" and len(tabled := by_hand(text.en, rows)) > 1:
-            self.mend("answer.en", f"has a table of facts of {', '.join(tabled)}", "name them in today.models: the table is made")
+            self.find("answer.en", f"has a table of facts of {', '.join(tabled)}", "name them in today.models: the table is made")
 
     def wording(self, key: str, text: Text) -> None:
         """What is wrong with a text. Of a personal one only what cannot be shown, as a warning."""

@@ -6,7 +6,6 @@ from typing import Literal
 
 from studyapp.bank.model import Bank, Question, Support
 from studyapp.bank.refs import demo_and_claim
-from studyapp.check.forms import FORMS_ARE_FINDINGS
 from studyapp.errors import did_you_mean
 from studyapp.lab.catalog import Catalog
 
@@ -15,8 +14,8 @@ PLACE = re.compile(r"§|\b(?:Table|Fig|Figure|App|Appendix|Eq|Equation|Section|S
 VERSION = re.compile(r"v[1-9]\d*")
 READ_FAR = ("full", "section", "code@")
 
-Problem = tuple[str, str, str, Literal["finding", "mend", "backlog"]]
-"""Key, problem, hint, and whether it fails the check, is a form to be mended, or is planned."""
+Problem = tuple[str, str, str, Literal["finding", "backlog"]]
+"""Key, problem, hint, and whether it fails the check or is planned."""
 
 
 def reference_problems(question: Question, bank: Bank, catalog: Catalog, *, own: bool) -> Iterator[Problem]:
@@ -76,12 +75,11 @@ def _cited(key: str, cites: Sequence[str], bank: Bank, own: bool, start: int = 0
 
 
 def _pinned(key: str, cite: str, id: str, version: str, read: str) -> Iterator[Problem]:
-    kind: Literal["finding", "mend"] = "finding" if FORMS_ARE_FINDINGS else "mend"
     lacks = [] if version or not id.startswith("arXiv:") else ["names no version"]
     if not read.startswith(READ_FAR):
         lacks.append("does not say that the place was read" if not read else f"says that only its {read} was read")
     if lacks:
-        yield key, f"«{cite}» names a place, and papers.yaml {' and '.join(lacks)}", "look it up, then pin it there", kind
+        yield key, f"«{cite}» names a place, and papers.yaml {' and '.join(lacks)}", "look it up, then pin it there", "finding"
 
 
 def _heard(key: str, places: Sequence[str], bank: Bank, own: bool) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ class TopicRow:
     long_briefs: int = 0
     today: int = 0
     old: int = 0
-    mend: int = 0
+    findings: int = 0
 
     def __add__(self, other: "TopicRow") -> "TopicRow":
         return TopicRow(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
@@ -42,17 +42,17 @@ def topic_rows(bank: Bank, catalog: Catalog, findings: Iterable[Finding], today:
     names = [t.id for t in bank.topics]
     names += sorted({*(q.topic for q in bank.questions.values()), *(d.topic for d in catalog.demos.values())} - set(names))
     listed = {t.id: t.questions for t in bank.topics}
-    mend: dict[str, int] = {}
+    wrong: dict[str, int] = {}
     paths = {q.path: q.topic for q in bank.questions.values()}
     for finding in findings:
-        if finding.group == "mend" and finding.path in paths:
-            mend[paths[finding.path]] = mend.get(paths[finding.path], 0) + 1
+        if not finding.warning and finding.path in paths:
+            wrong[paths[finding.path]] = wrong.get(paths[finding.path], 0) + 1
     rows = {}
     for name in names:
         row = sum((_question(q, today) for q in bank.questions.values() if q.topic == name), TopicRow())
         row += sum((_demo(d) for d in catalog.demos.values() if d.topic == name), TopicRow())
         planned = sum(i not in bank.questions for i in listed.get(name, ()))
-        rows[name] = row + TopicRow(planned=planned, mend=mend.get(name, 0))
+        rows[name] = row + TopicRow(planned=planned, findings=wrong.get(name, 0))
     return rows
 
 

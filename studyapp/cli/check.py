@@ -49,14 +49,13 @@ def _findings(context: AppContext, findings: Sequence[Any], backlog: bool, as_js
     t = context.t
     shown = findings if backlog else [f for f in findings if f in mine]
     for finding in sorted(shown, key=lambda f: (f in mine, not f.warning)):  # the last lines are the ones that are read
-        label = t("cli.to_mend") if finding.group == "mend" else t("cli.warning") if finding.warning else ""
+        label = t("cli.warning") if finding.warning else ""
         click.echo(f"{label}{finding.said(t.message)}")
     counts = {"findings": sum(not f.warning for f in findings), "warnings": sum(f.warning for f in shown)}
     click.echo(t("cli.check", questions=len(context.bank.questions), demos=len(context.catalog.demos), **counts))
     if rest := [] if backlog else [f for f in findings if f not in mine]:
-        groups = {g: sum(f.group == g for f in rest) for g in ("mend", "backlog", "")}
-        files = len({f.path for f in rest if f.group == "mend"})
-        click.echo(t("cli.backlog", planned=groups["backlog"], mend=groups["mend"], files=files, warnings=groups[""]))
+        planned = sum(f.group == "backlog" for f in rest)
+        click.echo(t("cli.backlog", planned=planned, warnings=len(rest) - planned))
 
 
 def _finding(finding: Any, mine: bool) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 
 from studyapp.bank.model import Finding, Term
 from studyapp.evidence.labels import Labels
-from studyapp.lab.declarations import CONTRACT_IS_WARNING
 from studyapp.lab.demo import Demo
 from studyapp.lab.recordings import Recordings
 
@@ -22,5 +21,4 @@ def missing_labels(demo: Demo, terms: Iterable[Term], recordings: Recordings) ->
     if lacking := known.missing(items):
         some = ", ".join(f"«{label}»" for label in lacking[:3]) + (" …" if len(lacking) > 3 else "")
         problem = f"has no Chinese for {len(lacking)} labels: {some}"
-        group = "mend" if CONTRACT_IS_WARNING else ""
-        yield Finding(demo.path, 1, "ZH", problem, "add them to ZH at the end of the file", CONTRACT_IS_WARNING, group)
+        yield Finding(demo.path, 1, "ZH", problem, "add them to ZH at the end of the file")

@@ -19,7 +19,6 @@ from studyapp.lab.demo import Break, Claim, DrillSource, Exercise, like
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 BLANK_LINE = re.compile(r"\n\s*\n")
 JOINED = re.compile(r"(?<=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])\s+(?=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])")
-CONTRACT_IS_WARNING = True  # until every demo that ships names its wrong ways, ranges and Chinese labels: then False
 
 
 
@@ -38,10 +37,9 @@ class Reader:
             if isinstance(value, ast.Call) and called(value) == "breaks":
                 self._shared[name] = value
 
-    def find(self, node: ast.AST | None, key: str, problem: str, hint: str = "", *, warning: bool = False) -> None:
+    def find(self, node: ast.AST | None, key: str, problem: str, hint: str = "") -> None:
         """Note a finding on a node's line."""
-        line, group = getattr(node, "lineno", 1), "mend" if warning else ""
-        self.findings.append(Finding(self.path, line, key, problem, hint, warning, group))
+        self.findings.append(Finding(self.path, getattr(node, "lineno", 1), key, problem, hint))
 
     def texts(self, node: ast.Module | ast.FunctionDef, what: str) -> tuple[Text, str]:
         """The English and the Chinese of a docstring, and what it says after them."""

@@ -13,7 +13,7 @@ from studyapp.errors import did_you_mean
 from studyapp.evidence.claims import CLAIM_SECONDS, MOST_SECONDS, PREFIX
 from studyapp.evidence.ranges import Range, effective, refusal
 from studyapp.i18n import Translations
-from studyapp.lab.declarations import BLANK_LINE, CHINESE, CONTRACT_IS_WARNING, JOINED, Reader, called
+from studyapp.lab.declarations import BLANK_LINE, CHINESE, JOINED, Reader, called
 from studyapp.lab.demo import Claim, Demo
 
 ASSERT = re.compile(r"\bassert\b")
@@ -80,11 +80,11 @@ def check_contract(reader: Reader, claims: Mapping[str, Claim], ranges: Mapping[
     """Whether wrong ways are named, and every parameter has a range that its defaults and wrong values lie in."""
     if claims and not any(claim.breaks for claim in claims.values()):
         hint = "put @breaks(name=value, en=…, zh=…) on the claims that a known wrong way refutes"
-        reader.find(None, "", "names no wrong way", hint, warning=CONTRACT_IS_WARNING)
+        reader.find(None, "", "names no wrong way", hint)
     wanted = {n: v for c in claims.values() for n, v in c.parameters.items() if not isinstance(v, bool) and v is not None}
     if lacking := [name for name in wanted if name not in ranges]:
         hint = 'add it to RANGES: "width": between(1, 4096)'
-        reader.find(None, "RANGES", f"has nothing on {', '.join(lacking)}", hint, warning=CONTRACT_IS_WARNING)
+        reader.find(None, "RANGES", f"has nothing on {', '.join(lacking)}", hint)
     for name, one in ranges.items():
         if name not in wanted:
             reader.find(None, f"RANGES[{name}]", "is no parameter of a claim", did_you_mean(name, wanted) or "remove it")

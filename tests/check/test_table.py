@@ -41,11 +41,11 @@ def demos(tmp_path: Path) -> Catalog:
 
 def test_what_a_topic_holds_is_counted(tmp_path):
     """Written and planned, points by what carries them, corrections, demos and claims, briefs too long, today past a year."""
-    mend = [Finding(Path("attention/full.yaml"), 1, "", "x", warning=True, group="mend")] * 2
-    other = [Finding(Path("attention/full.yaml"), 1, "", "x", warning=True), Finding(Path("topics.yaml"), 1, "", "x", group="mend")]
-    rows = topic_rows(bank(), demos(tmp_path), [*mend, *other], DAY)
+    wrong = [Finding(Path("attention/full.yaml"), 1, "", "x")] * 2
+    other = [Finding(Path("attention/full.yaml"), 1, "", "x", warning=True), Finding(Path("topics.yaml"), 1, "", "x")]
+    rows = topic_rows(bank(), demos(tmp_path), [*wrong, *other], DAY)
     assert rows["attention"] == TopicRow(
-        questions=2, planned=1, proven=4, cited=2, corrections=2, demos=1, claims=2, long_briefs=1, today=1, old=1, mend=2
+        questions=2, planned=1, proven=4, cited=2, corrections=2, demos=1, claims=2, long_briefs=1, today=1, old=1, findings=2
     )
     assert rows["position"] == TopicRow(questions=1, toy=1)
 
