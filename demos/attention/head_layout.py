@@ -50,6 +50,9 @@ RANGES = {
     "lengths": each(between(2, 512), at_most=6, rising=True),
     "sources": each(between(1, 64), at_most=4),
     "layout": one_of("transpose", "view"),
+    "stored": one_of("as a view", "contiguous"),
+    "first": one_of("scores", "state"),
+    "over": one_of("keys", "queries"),
 }
 VIEW = breaks(layout="view",
               en="Memory runs token by token, so a head then holds whole runs of tokens.",
@@ -92,7 +95,10 @@ def claim_view_without_transpose_mixes_tokens(tokens=8, heads=4, d_head=6, layou
            at_most=-(-tokens // heads) + (tokens % heads > 0), at=("head", range(heads)))
 
 
-def claim_splitting_is_free_and_matmul_copies(batches=(1, 2), tokens=8, heads=4, d_head=6):
+@breaks(stored="contiguous", en="Made contiguous, the split itself copies q, k and v.",
+        zh="若要求连续存放，分头这一步就要复制 q、k、v。")
+def claim_splitting_is_free_and_matmul_copies(batches=(1, 2), tokens=8, heads=4, d_head=6,
+                                              stored="as a view"):
     """Splitting copies nothing. With B > 1 eager matmul copies q, k and v once each, and merging
     copies the output; PyTorch's fused CPU kernel needs neither.
 
@@ -102,7 +108,7 @@ def claim_splitting_is_free_and_matmul_copies(batches=(1, 2), tokens=8, heads=4,
     for batch in batches:
         x = torch.randn(3, batch, tokens, heads * d_head)
         with operations() as splitting:
-            q, k, v = (split(t, heads) for t in x)
+            q, k, v = (split(t, heads) if stored == "as a view" else split(t, heads).contiguous() for t in x)
         with operations() as multiplying:
             out = (q @ k.transpose(-1, -2)).softmax(-1) @ v
         with operations() as merging:
@@ -117,20 +123,24 @@ def claim_splitting_is_free_and_matmul_copies(batches=(1, 2), tokens=8, heads=4,
     expect("copies", rows, equals=[[0, 3 * (b > 1), 1, 0] for b in batches])
 
 
-def claim_scores_outgrow_q_by_t_over_d_head(lengths=(32, 128, 512), heads=4, d_head=32):
+@breaks(first="state", en="Without the softmax kᵀv may come first: d_head × d_head, whatever T is.",
+        zh="没有 softmax 就可以先算 kᵀv：无论 T 多大都是 d_head × d_head。")
+def claim_scores_outgrow_q_by_t_over_d_head(lengths=(32, 128, 512), heads=4, d_head=32, first="scores"):
     """The scores (B, H, T, T) hold T/d_head times as many numbers as q.
 
     分数 (B, H, T, T) 的元素个数是 q 的 T/d_head 倍。"""
     q = [split(torch.randn(1, n, heads * d_head), heads) for n in lengths]
-    scores = [(t @ t.transpose(-1, -2)).numel() for t in q]
+    scores = [(t @ t.mT if first == "scores" else t.mT @ t).numel() for t in q]
     show(lines("T", lengths, {"q": [t.numel() for t in q], "scores": scores}, log="xy",
                y_label="numbers"))
     expect("scores over q", [s / t.numel() for s, t in zip(scores, q, strict=True)],
            equals=[n / d_head for n in lengths], at=("T", lengths))
 
 
+@breaks(over="queries", en="Normalised over the queries the shapes are the same and the numbers wrong.",
+        zh="沿 query 方向归一化，形状相同，数值却是错的。")
 def claim_attention_sums_away_keys_and_d_head(tokens=3, sources=(1, 7, 50), heads=4, d_head=8,
-                                              width=5):
+                                              width=5, over="keys"):
     """Weights are (B, H, n_q, n_k) and the output (B, H, n_q, d_v): n_k and d_k are summed away,
     so cross-attention and d_v ≠ d_k are free.
 
@@ -139,7 +149,7 @@ def claim_attention_sums_away_keys_and_d_head(tokens=3, sources=(1, 7, 50), head
     q = split(torch.randn(1, tokens, heads * d_head), heads)
     kv = [(split(torch.randn(1, n, heads * d_head), heads),
            split(torch.randn(1, n, heads * width), heads)) for n in sources]
-    weights = [(q @ k.transpose(-1, -2)).softmax(-1) for k, _ in kv]
+    weights = [(q @ k.transpose(-1, -2)).softmax(-1 if over == "keys" else -2) for k, _ in kv]
     outs = [p @ v for p, (_, v) in zip(weights, kv, strict=True)]
     show(table({"n_k": sources, "weights": [tuple(p.shape) for p in weights],
                 "output": [tuple(o.shape) for o in outs]}))

@@ -3,7 +3,7 @@ r"""Fewer KV heads: attention itself costs the same; projections and the bytes o
 减少 KV 头：注意力本身的计算量不变，缩小的是投影，以及解码每步读取的字节。
 
 MQA: Shazeer 2019; GQA: Ainslie et al. 2023. h query heads share n KV heads: n = h is MHA, n = 1 is MQA. FLOPs count a
-multiply-add as 2, all s × s scores and no mask. Turn `order` to "interleaved": repeated so, it is another function.
+multiply-add as 2, all s × s scores and no mask. Turn `order` to "interleaved": repeated that way, it is another function.
 把 `order` 改为 "interleaved"：按交错的次序重复，就成了另一个函数。
 """
 
@@ -56,6 +56,7 @@ RANGES = {
     "tokens": between(1, 512),
     "order": one_of("in a row", "interleaved"),
     "cached": one_of("KV heads", "query heads"),
+    "projected": one_of("KV heads", "query heads"),
 }
 INTERLEAVED = breaks(order="interleaved",
                      en="Repeated as 0, 1, 0, 1 instead of 0, 0, 1, 1, a query head reads the wrong KV head.",
@@ -102,12 +103,15 @@ def claim_extremes_are_mha_and_mqa(heads=8, width=64, tokens=32, order="in a row
     expect("n = h less nn.MultiheadAttention, n = 1 less a loop over heads", gaps, equals=0, within=1e-5)
 
 
-def claim_flops_formula_is_exact(heads=8, kv_heads=(8, 4, 2, 1), width=64, tokens=64):
+@breaks(projected="query heads", en="If every query head had a K and V of its own, the projections would not shrink.",
+        zh="若每个 query 头各有自己的 K、V，投影就不会缩小。")
+def claim_flops_formula_is_exact(heads=8, kv_heads=(8, 4, 2, 1), width=64, tokens=64, projected="KV heads"):
     """The four projections hold 2D²(1 + n/h) weights and cost 4sD²(1 + n/h) FLOPs; QKᵀ and PV cost 4s²D
     with any n.
 
     四个投影共有 2D²(1 + n/h) 个权重，计算量 4sD²(1 + n/h) FLOPs；QKᵀ 与 PV 无论 n 取多少都是 4s²D。"""
-    x, layers = torch.randn(1, tokens, width), [Attention(width, heads, n) for n in kv_heads]
+    x = torch.randn(1, tokens, width)
+    layers = [Attention(width, heads, n if projected == "KV heads" else heads) for n in kv_heads]
     core = [flops(grouped_attention, *layer.projected(x)) for layer in layers]
     maps = [flops(layer, x) - c for layer, c in zip(layers, core, strict=True)]
     show(bars([f"n = {n}" for n in kv_heads], {"projections": maps, "scores and values": core}, y_label="FLOPs"))

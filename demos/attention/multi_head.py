@@ -47,6 +47,7 @@ RANGES = {
     "width": one_of(16, 32),
     "head_counts": each(one_of(1, 2, 4, 8, 16), at_least=2, at_most=5, rising=True),
     "patterns": one_of("own", "shared"),
+    "size": one_of("D/h", "D"),
     "head_sizes": each(between(2, 256), rising=True),
     "formula": one_of("4·D·h·d_head", "4D²"),
 }
@@ -97,23 +98,29 @@ def claim_the_layer_is_a_sum_of_h_patterns(head_counts=(1, 2, 4, 8, 16), width=1
     expect("rank", ranks, equals=[min(h, most) for h in head_counts], at=("heads", head_counts))
 
 
+@breaks(size="D", en="Heads that are each as wide as the model cost h times as much.",
+        zh="每个头都与模型同宽，代价就是 h 倍。")
 def claim_parameters_and_matmul_flops_do_not_depend_on_heads(head_counts=(1, 2, 4, 8, 16), width=16,
-                                                             tokens=6):
+                                                             tokens=6, size="D/h"):
     """At a fixed width D any number of heads has 4D² weights and 8nD² + 4n²D matmul FLOPs; what
     grows with h is the hn² attention weights that softmax goes through.
 
     宽度 D 固定时，无论多少个头，权重都是 4D² 个，matmul 都是 8nD² + 4n²D 次 FLOP；随 h 增长的是 softmax 要处理的
     hn² 个注意力权重。"""
-    x, w = torch.randn(tokens, width), torch.randn(4, width, width)
+    x = torch.randn(tokens, width)
+    wide = {h: width if size == "D/h" else h * width for h in head_counts}           # all heads together
+    matrices = {h: [*torch.randn(3, width, d), torch.randn(d, width)] for h, d in wide.items()}
+    held = [sum(m.numel() for m in w) for w in matrices.values()]
+    work = [flops(multi_head, x, w, h) for h, w in matrices.items()]
+    elements = [patterns_of(x, w, h).numel() for h, w in matrices.items()]
     modules = [nn.MultiheadAttention(width, h, bias=False) for h in head_counts]
-    held = [sum(p.numel() for p in module.parameters()) for module in modules]
-    work = [flops(multi_head, x, w, h) for h in head_counts]
-    elements = [patterns_of(x, w, h).numel() for h in head_counts]
     show(lines("heads", head_counts, {"matmul FLOPs": work, "attention weights": elements},
                log="xy"),
          table({"heads": head_counts, "parameters": held, "matmul FLOPs": work,
                 "attention weights": elements}))
     expect("parameters", held, equals=4 * width**2, at=("heads", head_counts))
+    expect("parameters of nn.MultiheadAttention", [sum(p.numel() for p in m.parameters()) for m in modules],
+           equals=held, at=("heads", head_counts))
     expect("matmul FLOPs", work, equals=8 * tokens * width**2 + 4 * tokens**2 * width,
            at=("heads", head_counts))
     expect("attention weights", elements, equals=[h * tokens**2 for h in head_counts],
@@ -163,6 +170,7 @@ ZH = {
     "heads": "头数", "largest difference": "最大差异", "singular value": "奇异值序号", "relative size": "相对大小",
     "layer with its own weights held, less the layer, h = {}": "固定自身权重的层与原层之差，h = {}", "rank": "秩",
     "matmul FLOPs": "matmul 的 FLOPs", "attention weights": "注意力权重数", "parameters": "参数",
+    "parameters of nn.MultiheadAttention": "nn.MultiheadAttention 的参数",
     "weights": "权重数",
     "width after W_O": "W_O 之后的宽度",
 }

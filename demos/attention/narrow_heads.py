@@ -10,7 +10,7 @@ Bhojanapalli 等（2020）称之为低秩瓶颈。把 `d_head` 改为 2：圆上
 import torch
 from torch import Tensor
 
-from studyapp.evidence import between, breaks, each, expect, heatmap, lines, main, show
+from studyapp.evidence import between, breaks, each, expect, heatmap, lines, main, one_of, show
 
 F64 = torch.float64
 
@@ -25,6 +25,7 @@ RANGES = {
     "queries": between(2048, 8192),
     "d_head": between(1, 16),
     "head_sizes": each(between(1, 32), at_least=2, at_most=6, rising=True),
+    "of": one_of("scores", "exp of the scores"),
 }
 
 
@@ -43,14 +44,18 @@ def claim_a_head_of_width_one_has_two_winners(keys=64, queries=4096, d_head=1):
     expect("keys that come first for some query", winners(q, k), equals=2)
 
 
-def claim_narrow_heads_single_out_few_keys(head_sizes=(1, 2, 4, 8, 16), keys=64, queries=4096):
+@breaks(of="exp of the scores", en="exp acts entry by entry: after it the rank is bounded no longer.",
+        zh="exp 是逐元素的：取了 exp，秩就不再受限。")
+def claim_narrow_heads_single_out_few_keys(head_sizes=(1, 2, 4, 8, 16), keys=64, queries=4096,
+                                           of="scores"):
     """A head's scores have rank at most d_head; of 64 random keys the more can come first, the
     wider the head.
 
     一个头的分数矩阵秩不超过 d_head；64 个随机 key 中，头越宽，能排第一的越多。"""
     # The same numbers, cut to d: what wins in d dimensions is a matter of d alone.
     q, k = torch.randn(queries, max(head_sizes), dtype=F64), torch.randn(keys, max(head_sizes), dtype=F64)
-    ranks = [torch.linalg.matrix_rank(q[:, :d] @ k[:, :d].T) for d in head_sizes]
+    found = [q[:, :d] @ k[:, :d].T for d in head_sizes]
+    ranks = [torch.linalg.matrix_rank(s if of == "scores" else s.exp()) for s in found]
     first = [winners(q[:, :d], k[:, :d]) for d in head_sizes]
     show(lines("d_head", head_sizes, {"keys that come first": first, "rank of the scores": ranks},
                log="x"))

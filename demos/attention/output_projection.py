@@ -44,6 +44,7 @@ RANGES = {
     "w_o": one_of("full", "none", "scalars", "block diagonal"),
     "positions": between(128, 256),
     "between_them": one_of("invertible", "singular"),
+    "rows_of_a_head": one_of("adjacent", "every h-th"),
 }
 
 
@@ -52,7 +53,9 @@ def drawn(tokens: int, width: int) -> tuple[Tensor, Tensor]:
     return torch.randn(tokens, width, dtype=F64), torch.randn(4, width, width, dtype=F64) / width**0.5
 
 
-def claim_output_is_a_sum_over_head_blocks(heads=4, width=16, tokens=6):
+@breaks(rows_of_a_head="every h-th", en="A head's block is D/h adjacent rows of W_O, as its columns are in W_V.",
+        zh="一个头的块是 W_O 中相邻的 D/h 行，正如它在 W_V 中占相邻的列。")
+def claim_output_is_a_sum_over_head_blocks(heads=4, width=16, tokens=6, rows_of_a_head="adjacent"):
     """nn.MultiheadAttention's output is Σ headᵢ·W_Oⁱ, each head with its own (D/h, D) block; to
     prune a head is to leave its term out.
 
@@ -68,11 +71,13 @@ def claim_output_is_a_sum_over_head_blocks(heads=4, width=16, tokens=6):
         smaller = concatenated(heads_of(x, torch.stack([m[:, kept] for m in w[:3]]),
                                         heads - 1)) @ w[3][kept]
         pruned = project(per_head[1:], w[3][width // heads :])
-    terms = per_head @ w[3].unflatten(0, (heads, -1))                    # (h, n, D)
+    rows = torch.arange(width).view(heads, -1)                           # (h, D/h)
+    rows = rows if rows_of_a_head == "adjacent" else rows.view(-1, heads).T
+    terms = per_head @ w[3][rows]                                        # (h, n, D)
     show(bars([f"head {i}" for i in range(heads)], {"size of its term": terms.norm(dim=(1, 2))}))
     # float64 keeps 1e-16 of outputs of size 1
-    expect("sum over heads less nn.MultiheadAttention", project(per_head, w[3]) - whole, equals=0,
-           within=1e-12)
+    expect("sum over heads less nn.MultiheadAttention", project(per_head, w[3][rows.flatten()]) - whole,
+           equals=0, within=1e-12)
     expect("without head 0, less a layer that has no head 0", pruned - smaller, equals=0,
            within=1e-12)
 
