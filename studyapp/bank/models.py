@@ -33,6 +33,7 @@ class Attention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     `ratio` "3:1" is three layers of the `other` kind to one of full attention. `full_layers` hold a cache that grows with
     the context, `window_layers` one of at most `window` tokens. For MLA: `latent` and `d_rope` numbers are cached a layer
     and token; queries come from `q_latent`; a head has `d_nope` + `d_rope` for scores and `d_value` for values.
+    `state` numbers are what each layer of the `other` kind keeps of a sequence, however long.
     """
 
     kind: Kind
@@ -47,6 +48,7 @@ class Attention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     d_nope: int | None = None
     d_rope: int | None = None
     d_value: int | None = None
+    state: int | None = None
     bias: bool = False
     sink: bool = False
     gate: bool = False
