@@ -150,7 +150,7 @@ ZH = {
     "full": "全注意力", "window": "窗口", "linear state": "线性状态", "tokens": "token 数", "bytes": "字节",
     "bytes of the layer, full": "全注意力层的字节", "bytes of the layer, window": "窗口层的字节",
     "bytes of the layer, linear state": "线性层的字节",
-    "model": "模型", "bytes per token": "每 token 字节数", "share of all-full": "与全部全注意力之比",
+    "gpt-oss-120b": "gpt-oss-120b", "model": "模型", "bytes per token": "每 token 字节数", "share of all-full": "与全部全注意力之比",
     "3 of 4 layers linear": "四层中三层线性", "all full": "全部全注意力",
     "MiB of state in a layer": "每层状态的 MiB",
     "tokens from which the hybrid keeps no more": "混合架构不再更大的起始 token 数",
