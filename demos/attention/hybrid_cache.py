@@ -11,7 +11,17 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, between, breaks, each, exercise, expect, lines, main, one_of, show, table,
+    Drill,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
+    table,
 )  # fmt: skip
 from studyapp.evidence.tools import named_model, tensor_bytes
 

@@ -12,7 +12,16 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, between, breaks, each, exercise, expect, lines, main, one_of, show,
+    Drill,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
 )  # fmt: skip
 
 F64 = torch.float64
