@@ -172,6 +172,7 @@ def drill_pairs(rng) -> Drill:
 
 
 ZH = {
+    "encoder": "encoder", "decoder": "decoder",
     "input, encoder | causal | prefix": "输入：encoder | 因果 | 前缀", "output": "输出",
     "which input reaches which output": "哪个输入能到达哪个输出",
     "entries that differ from the rule": "与规则不符的格数", "model": "模型",
