@@ -68,9 +68,10 @@ PROBABILITIES = breaks(counts="probabilities", en="E·Σ P² looks at probabilit
 @breaks(counts="tokens", en="Counted per token, as in transformers, f sums to k and so does the value.",
         zh="像 transformers 那样按 token 计数，f 之和为 k，损失值也就乘了 k。")
 def claim_one_when_even_and_e_over_k_at_collapse(experts=8, k=2, counts="choices"):
-    """The loss is 1 at an even load, and E/k where all tokens go to the same k experts.
+    """The loss is 1 at an even load, E/k where all tokens go to the same k experts, and k times that if f
+    is a share of the tokens and not of the choices.
 
-    负载均匀时损失为 1；所有 token 都去同样的 k 个专家时为 E/k。"""
+    负载均匀时损失为 1；所有 token 都去同样的 k 个专家时为 E/k；若 f 按 token 而不是按选择计数，则都乘 k。"""
     turns = torch.arange(experts)[:, None] + torch.arange(k)                     # each expert k times
     even = COUNTS[counts](torch.full((experts, experts), 1 / experts, dtype=F64), turns % experts)
     sure = torch.zeros(experts, experts, dtype=F64).index_fill(1, torch.arange(k), 1 / k)
@@ -78,6 +79,8 @@ def claim_one_when_even_and_e_over_k_at_collapse(experts=8, k=2, counts="choices
     show(bars(["even", "collapsed"], {"loss": [even, collapsed]}))
     expect("loss at an even load", even, equals=1, within=1e-12)
     expect("loss at collapse", collapsed, equals=experts / k, within=1e-12)
+    expect("with f counted per token, over k", per_token(sure, torch.arange(k).expand(experts, k)) / k,
+           equals=experts / k, within=1e-12)
 
 
 @PROBABILITIES
@@ -162,6 +165,7 @@ ZH = {
     "collapsed": "坍缩",
     "loss at an even load": "负载均匀时的损失",
     "loss at collapse": "坍缩时的损失",
+    "with f counted per token, over k": "按 token 计 f 时的值除以 k",
     "loss": "损失",
     "share of the busier expert": "较忙专家的占比",
     "share": "占比",
