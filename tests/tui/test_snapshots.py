@@ -4,22 +4,23 @@ from typing import Any
 
 import pytest
 
-ROOMS = {"home": [], "browse": ["b", "down"], "stats": ["enter", "space", "4", "escape", "s"], "help": ["question_mark"]}
-SCREENS = {
-    f"{room}-{size}-{language}": keys
-    for room, keys in ROOMS.items()
-    for size in ("80x24", "120x40", "140x45")
-    for language in ("en", "zh")
-} | {
-    "home-60x20-en": [],
-    "home-60x20-zh": [],
-    "new_cards-80x24-en": ["n"],
-    "question-80x24-zh": ["enter"],
-    "brief-80x24-en": ["enter", "space", "x"],
-    "answer-140x45-en": ["enter", "space", "down", "x", "space"],
-    "answer-80x24-zh": ["enter", "space", "space"],
-    "lab-120x36-en": ["l"],
+PHASES = {
+    "home": [],
+    "new_cards": ["n"],
+    "question": ["enter"],
+    "brief": ["enter", "space", "x"],
+    "answer": ["enter", "space", "down", "x", "space"],
+    "end": ["enter", "space", "3", "space", "1", "space", "3", "space", "3"],
+    "lab": ["l"],
+    "browse": ["b", "down"],
+    "models": ["m"],
+    "stats": ["enter", "space", "4", "escape", "s"],
+    "help": ["question_mark"],
 }
+SIZES = ("80x24", "120x40", "140x45")
+SCREENS = {
+    f"{phase}-{size}-{language}": keys for phase, keys in PHASES.items() for size in SIZES for language in ("en", "zh")
+} | {"home-60x20-en": [], "home-60x20-zh": []}
 SETTLED_SECONDS = 0.4
 """Browse draws an answer once the cursor rests."""
 
