@@ -83,6 +83,7 @@ class Browse(Annotating):
         questions = self.context.bank.questions.values()
         self._rows = {q.id: Row(q.id, q.ask[language], f"{self._signs(q)}{self._state(q, today)} · {q.id}") for q in questions}
         self._list()
+        self.query_one(RowList).draw_ahead(self._rows.values())
         self._read_soon(now=True)
         self.footer()
 

@@ -1,7 +1,8 @@
 """A list of any length whose rows are all of one height: only what is in sight is drawn, so that filling it costs nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -11,12 +12,16 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.visual import Visual
 
 from studyapp.tui.widgets.layout import SizeKnown
 
 REMEMBERED = 1000
 """Rows drawn are kept up to so many."""
+
+AHEAD_SECONDS, PAUSE_SECONDS = 0.004, 0.03
+"""Rows are drawn ahead for so long at a stretch, with so long between: a key never waits for them."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ class RowList(SizeKnown, ScrollView, can_focus=True):
         self.rows: Sequence[Row] = ()
         self.cursor = 0
         self._drawn: dict[tuple[Row, bool], list[Strip]] = {}
+        self._ahead: list[Row] = []
+        self._drawing: Timer | None = None
 
     @property
     def row_height(self) -> int:
@@ -87,6 +94,20 @@ class RowList(SizeKnown, ScrollView, can_focus=True):
         self._lay_out()
         if self.current != before:
             self.post_message(self.Highlighted(self.current))
+
+    def draw_ahead(self, rows: Iterable[Row]) -> None:
+        """Draw these rows while nothing else is to do, so that a search only puts together what is drawn."""
+        self._ahead = list(rows)[:REMEMBERED]
+        if self._drawing is None:
+            self._drawing = self.set_interval(PAUSE_SECONDS, self._draw_some)
+        self._drawing.resume()
+
+    def _draw_some(self) -> None:
+        until = monotonic() + AHEAD_SECONDS
+        while self._ahead and monotonic() < until:
+            self._strips(self._ahead.pop(), False, self.scrollable_content_region.width)
+        if not self._ahead and self._drawing is not None:
+            self._drawing.pause()
 
     def on_resize(self, event: Resize) -> None:
         """Rows are as wide as the list."""
