@@ -120,6 +120,7 @@ def drill_grows_by(rng) -> Drill:
 
 
 ZH = {
+    "gpt-oss": "gpt-oss",
     "activation": "激活",
     "degree": "次数",
     "largest difference": "最大差异",
