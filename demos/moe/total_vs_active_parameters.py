@@ -79,6 +79,7 @@ def claim_mixtral_total_is_46_7_billion(shared=True):
     total, common = sum(parts.values()), sum(dense.values()) - dense["experts"]
     expect("total less torch's modules", total - built("mixtral-8x7b", 8), equals=0)
     expect("total, billions", total / 1e9, equals=named_model("mixtral-8x7b")["total"] / 1e9, within=0.05)
+    expect("GB in 16 bit", 2 * total / 1e9, equals=93.4, within=0.05)
     expect("total less 8·M − 7·S + router", total - 8 * sum(dense.values()) + 7 * common - parts["router"],
            equals=0)
     expect("share of the experts", parts["experts"] / total, equals=0.966, within=0.001)
