@@ -54,7 +54,7 @@ def masked(x: Tensor, up: Tensor, down: Tensor, weights: Tensor, experts: Tensor
 
 
 def layer(x: Tensor, router: Tensor, up: Tensor, down: Tensor, k: int, way: str) -> Tensor:
-    """Router, top-k, experts; way "soft" mixes all of them, as in 1991."""
+    """Router, top-k, experts; way "soft" mixes all of them."""
     weights, experts = (x @ router).softmax(-1).topk(len(up) if way == "soft" else k, -1)
     return (sparse if way == "sparse" else masked)(x, up, down, weights, experts)
 
@@ -71,8 +71,8 @@ RANGES = {
     "counts": each(between(3, 64), at_least=2, at_most=8, rising=True),
     "way": one_of("sparse", "masked", "soft"),
 }  # fmt: skip
-SOFT = breaks(way="soft", en="With all experts mixed in, as in 1991, nothing is sparse.",
-              zh="像 1991 年那样混合全部专家，就没有稀疏可言。")
+SOFT = breaks(way="soft", en="With all experts mixed in by their probabilities, nothing is sparse.",
+              zh="按概率混合全部专家，就没有稀疏可言。")
 
 
 @SOFT
