@@ -95,6 +95,20 @@ async def test_checks_are_folded_until_asked_for_and_open_where_they_broke(make_
         assert "Var/d is 1.01 at d = 16, as expected: 1 ± 0.2" in evidence(app)
 
 
+async def test_v_brings_what_it_unfolds_into_sight(make_app: Any) -> None:
+    """Below a picture that fills the pane, the checks that v unfolds are seen without another key."""
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await pilot.press("enter", "space", "tab")
+        await pilot.pause()
+        panel = app.screen.query_one(EvidencePanel)
+        assert panel.pane.max_scroll_y and panel.pane.scroll_y == 0
+        await pilot.press("v")
+        await settle(app, pilot)
+        line = next(i for i, text in enumerate(panel.text.plain().splitlines()) if "Var/d is 1.01" in text)
+        assert panel.pane.content_region.contains(panel.text.region.x, panel.text.region.y + line)
+
+
 async def test_where_it_comes_from_is_said_once(make_app: Any) -> None:
     """Machine, torch and date stand under the evidence one time, however many claims a point has."""
     app = make_app()
@@ -210,6 +224,19 @@ async def test_parameters_stand_beside_the_evidence_and_reach_the_lab_typed(make
         assert not form.display and isinstance(app.screen, Study)
 
 
+async def test_p_brings_the_form_into_sight(make_app: Any) -> None:
+    """Scrolled to the end of the evidence, p shows the field that takes what is typed."""
+    app = make_app()
+    async with app.run_test(size=(80, 20)) as pilot:
+        await pilot.press("enter", "space", "tab", "v", *["pagedown"] * 5)
+        await settle(app, pilot)
+        pane = app.screen.query_one(EvidencePanel).pane
+        assert pane.scroll_y == pane.max_scroll_y > 0
+        await pilot.press("p")
+        await settle(app, pilot)
+        assert pane.content_region.contains_region(app.focused.region)
+
+
 async def test_a_claim_without_the_turned_parameter_is_not_run_again(make_app: Any, lab: Any) -> None:
     """Turning widths runs the claim that has widths; the other keeps what was recorded and no label of a run."""
     app = make_app()
@@ -251,6 +278,9 @@ async def test_t_tries_the_known_wrong_ways_one_after_the_other(make_app: Any, l
         await settle(app, pilot)
         assert lab.asked[-1] == ("attention/score_scaling", ("variance_is_dk",), {"widths": (1, 1)})
         assert "widths = 1,1 ✗" in evidence(app) and "One component [d] leaves nothing to sum." in evidence(app)
+        lines = evidence(app).splitlines()
+        label = next(i for i, line in enumerate(lines) if "just now" in line)
+        assert "One component [d]" in lines[label + 1], "why it breaks stands above the picture of it"
         assert app.screen.query_one(Points).rows[0].mark == "✓", "a wrong way says nothing against the claim"
         await pilot.press("t")
         await settle(app, pilot)
@@ -264,6 +294,29 @@ async def test_evidence_speaks_chinese_where_the_interface_does(make_app: Any) -
         await pilot.press("enter", "space", "v")
         await pilot.pause()
         assert "方差" in evidence(app) and "方差与 d 之比" in evidence(app) and "Var" not in evidence(app).replace("Var(q·k)", "")
+
+
+async def test_how_a_run_ended_is_said_in_the_language_of_now(make_app: Any, lab: Any) -> None:
+    """After ctrl+l the line above the evidence says in Chinese what it had said in English."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "r")
+        await settle(app, pilot)
+        assert app.context.t("lab.done") in head(app)
+        await pilot.press("ctrl+l")
+        await settle(app, pilot)
+        assert app.context.language == "zh" and app.context.t("lab.done") in head(app)
+
+
+async def test_a_long_value_is_read_in_its_field(make_app: Any) -> None:
+    """A value longer than its field shows its end where it is typed, and no scrollbar in place of it."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter", "space", "tab", "p", *"16,64,16,64,16,64,16,64,16,64,1024")
+        await settle(app, pilot)
+        field = app.focused
+        assert field.virtual_size.width > field.size.width and field.size.height == 1
+        assert "1024" in "".join(segment.text for segment in field.render_line(0))
 
 
 async def test_code_opens_and_closes(make_app: Any) -> None:

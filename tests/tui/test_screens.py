@@ -6,7 +6,7 @@ import pytest
 from textual.widgets import Static
 
 from studyapp.i18n import Translations
-from studyapp.tui.commands import COMMANDS, SCOPES, key_table, of_scope
+from studyapp.tui.commands import COMMANDS, SCOPES, key_table, of_scope, sign
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
@@ -45,6 +45,19 @@ async def test_every_room_opens_from_home_and_speaks_both_languages(
         assert isinstance(app.screen, Home)
 
 
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_help_names_every_key_whole(make_app: Any, size: Any) -> None:
+    """No key and no second key of a command is cut short in Help, however narrow it is."""
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        lines = [line.strip() for line in text(app, "#numbers").splitlines()]
+        for command in COMMANDS:
+            keys = " ".join(sign(key) for key in command.keys.split(","))
+            assert any(line.startswith(f"{keys} ") for line in lines), command.id
 
 
 async def test_light_and_dark_switch_and_are_kept(make_app: Any) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from textual.worker import Worker
 
 from studyapp.bank.refs import demo_and_claim
 from studyapp.context import AppContext
+from studyapp.i18n import Translations
 from studyapp.lab.collect import RunFold
 from studyapp.lab.demo import Demo
 from studyapp.lab.protocol import Ended, Finished, Output, RunEvent, Started
@@ -28,6 +30,10 @@ from studyapp.tui.widgets.parameter_form import ParameterForm
 PAINT_SECONDS = 0.05
 STEP = 3
 BACK = {"keys.study_pane": "keys.study_pane_back", "keys.lab_pane": "keys.lab_pane_back"}
+
+
+def _running(claim: str, t: Translations) -> str:
+    return t("lab.running", claim=claim)
 
 
 class DemoScreen(BaseScreen):
@@ -155,6 +161,7 @@ class DemoScreen(BaseScreen):
         form = self.panel.form
         await form.open(demo)
         form.enter()
+        self.call_after_refresh(self.panel.pane.scroll_to_widget, form, top=True, animate=False)
         self.footer()
 
     @on(Input.Submitted)
@@ -240,7 +247,7 @@ class DemoScreen(BaseScreen):
                 wanted.setdefault(demo, []).append(claim)
         if wanted:
             self.lab_run = self._run(wanted, dict(parameters))
-            self.panel.head.state = self.t("lab.queued")
+            self.panel.head.tell(self.context.t, lambda t: t("lab.queued"))
             self.call_after_refresh(self.panel.bring_low)
             self.footer()
 
@@ -271,13 +278,13 @@ class DemoScreen(BaseScreen):
         self.context.history.take(demo, event, parameters)
         match event:
             case Started():
-                panel.head.state = self.t("lab.running", claim=event.claim)
+                panel.head.tell(self.context.t, partial(_running, event.claim))
             case Finished():
                 self.context.live.note(demo, event, parameters)
             case Output():
                 panel.text.output = event.text.strip()
             case Ended():
-                panel.head.state = event.why(self.context.t)
+                panel.head.tell(self.context.t, event.why)
         if not self._painting:  # events come faster than a screen need be drawn
             self._painting = True
             self.set_timer(PAINT_SECONDS, self._paint)
@@ -307,7 +314,7 @@ class DemoScreen(BaseScreen):
         if not self.stop_run():
             return False
         self.context.history.end()
-        self.panel.head.state = self.t("lab.cancelled")
+        self.panel.head.tell(self.context.t, lambda t: t("lab.cancelled"))
         self.panel.text.redraw()
         self.footer()
         return True

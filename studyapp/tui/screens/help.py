@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.content import Content
 
@@ -15,8 +16,8 @@ from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.layout import Static, VerticalScroll
 
 NUMBERS = ("due", "known", "recalled", "suggested")
-KEYS, NAME = 10, 18
-"""Cells for the keys and for a command's name, before what it does."""
+NAME = 18
+"""Cells for a command's name, before what it does."""
 ROOM_FOR_IDS = 110
 MOST = 100
 """A line to read is no longer than so many cells."""
@@ -54,16 +55,17 @@ class Help(BaseScreen):
         parts += [Content(""), self._heading("help.numbers")]
         parts += [hanging(Content("  "), Content(self.t(f"help.number_{k}")), width, 2) for k in NUMBERS]
         chosen = keymap(self.context.settings.keys)
-        for scope in SCOPES:
+        scopes = {scope: [(c, " ".join(map(sign, c.keys.split(",")))) for c in with_keys(of_scope(scope), chosen)] for scope in SCOPES}
+        room = max(cell_len(keys) for commands in scopes.values() for _, keys in commands) + 1
+        for scope, commands in scopes.items():
             parts += [Content(""), self._heading(f"keys.scope_{scope}")]
-            for command in with_keys(of_scope(scope), chosen):
-                keys = pad(" ".join(map(sign, command.keys.split(","))), KEYS)
+            for command, keys in commands:
                 name = pad(self.t(command.text_key), NAME)
-                head = Content.assemble("  ", Content.styled(keys, "bold"), name, " ")
+                head = Content.assemble("  ", Content.styled(pad(keys, room), "bold"), name, " ")
                 about = Content(self.t(command.about_key))
                 if self.size.width >= ROOM_FOR_IDS:  # what settings.toml calls it
                     about = Content.assemble(about, Content.styled(f"  {command.id}", "$foreground-muted"))
-                parts.append(hanging(head, about, width, 3 + KEYS + NAME))
+                parts.append(hanging(head, about, width, 3 + room + NAME))
         parts += [Content(""), hanging(Content("  "), Content(self.t("help.own_keys")), width, 2)]
         self.query_one("#numbers", Static).update(Content("\n").join(parts))
 

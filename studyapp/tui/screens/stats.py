@@ -71,6 +71,8 @@ class Stats(BaseScreen):
                     Content.assemble(pad(self.t("stats.days", n=days), 16), bar, f" {kept.share:4.0%}  {of}")
                 )
         if days_of:
+            if not lines:
+                lines.append(Content(self.t("stats.none_in_review")))
             answers = sum(day.reviews for day in days_of.values())
             lines.append(Content.styled(self.count("stats.answers", answers), "$foreground-muted"))
         else:

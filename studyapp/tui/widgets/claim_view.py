@@ -72,6 +72,8 @@ def claim_lines(
         if label:
             sign = Content.styled(*STATES[run.state]) if run.state in STATES and not place else Content()
             yield from hang("", sign + Content.styled(label, "$foreground-muted"), width, INDENT)
+        for why in (one.sentence for one in page.tries if one.sentence and not place):
+            yield from hang("", Content(why), width, INDENT)
         yield from _run_lines(run, t, width, unfolded, translated)
         if not place:
             yield from _try_lines(page.tries, t, width)
@@ -96,7 +98,7 @@ def _run_lines(run: ClaimRun, t: Translations, width: int, unfolded: bool, trans
 
 
 def _try_lines(tries: tuple[Try, ...], t: Translations, width: int) -> Iterator[Content]:
-    """The wrong ways in a line, each marked with how it ended where it ran, and why the one on show breaks."""
+    """The wrong ways in a line, each marked with how it ended where it ran."""
     if not tries:
         return
     parts = [
@@ -107,9 +109,6 @@ def _try_lines(tries: tuple[Try, ...], t: Translations, width: int) -> Iterator[
     ]
     head = Content.styled(t("lab.try"), "$text-accent")
     yield from hang("", Content.assemble(head, " ", Content("  ").join(parts)), width, INDENT)
-    for one in tries:
-        if one.sentence:
-            yield from hang("", Content.styled(one.sentence, "$foreground-muted"), width, INDENT)
 
 
 def _progress(run: ClaimRun, t: Translations) -> str:

@@ -1,9 +1,15 @@
 """The line above the evidence: which claim of how many, whose it is, and what the lab is doing."""
 
+from collections.abc import Callable
+
 from textual.content import Content
 
 from studyapp.i18n import Translations
 from studyapp.tui.widgets.drawn import DrawnText, joined
+
+
+def _nothing(t: Translations) -> str:
+    return ""
 
 
 class EvidenceHead(DrawnText):
@@ -12,17 +18,17 @@ class EvidenceHead(DrawnText):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self.line: tuple[str, str] = ("", "")
-        self._state = ""
+        self.state = ""
+        self._words: Callable[[Translations], str] = _nothing
 
-    @property
-    def state(self) -> str:
-        """What the lab is doing, or how the last run ended."""
-        return self._state
+    def tell(self, t: Translations, words: Callable[[Translations], str] | None = None) -> None:
+        """Say what the lab is doing, or how the last run ended: `words` in whatever language there is; none say nothing."""
+        self._words = words or _nothing
+        self._put(self._words(t))
 
-    @state.setter
-    def state(self, text: str) -> None:
-        if text != self._state:
-            self._state = text
+    def _put(self, text: str) -> None:
+        if text != self.state:
+            self.state = text
             self.redraw()
 
     def fill(self, t: Translations, place: int, total: int, name: str) -> None:
@@ -32,6 +38,7 @@ class EvidenceHead(DrawnText):
         if line != self.line:
             self.line = line
             self.redraw()
+        self._put(self._words(t))
 
     def draw(self, width: int) -> Content:
         """Heading left, place right, a rule between; the state under it."""
@@ -42,6 +49,6 @@ class EvidenceHead(DrawnText):
         rule, place = Content.styled("─" * gap, "$foreground 25%"), f" {place}" if place else ""
         line = Content.assemble(Content.styled(heading, "bold $accent"), " ", rule, Content.styled(place, "$foreground-muted"))
         lines = [line.truncate(width)]
-        if self._state:
-            lines += Content.styled(self._state, "$warning").wrap(width)
+        if self.state:
+            lines += Content.styled(self.state, "$warning").wrap(width)
         return joined(lines)

@@ -69,7 +69,7 @@ class EvidencePanel(Column):
             self.show()
             return
         self.text.output = ""
-        self.head.state = ""
+        self.head.tell(self.context.t)
         self.form.close()
         self.go(0)
 
@@ -115,9 +115,8 @@ class EvidencePanel(Column):
         self.head.fill(self.context.t, place, len(refs), group.name)
 
     def fold(self) -> None:
-        """Unfold the checks that hold, or fold them."""
-        self.text.unfolded = not self.text.unfolded
-        self.text.redraw()
+        """Unfold the checks that hold, or fold them; those of the current claim are in sight then."""
+        self.text.fold()
 
     @property
     def demo(self) -> Demo | None:

@@ -62,6 +62,20 @@ class EvidenceText(DrawnText):
             ends = sorted(top for top in (*self.tops.values(), self.size.height) if top > self.tops[ref])
             self.reveal(self.tops[ref], (ends or [self.tops[ref] + 1])[0] - self.tops[ref])
 
+    def fold(self) -> None:
+        """Unfold the checks that hold, or fold them; the first of the current claim that this touches is in sight then."""
+        before = self._lines_of_current()
+        self.unfolded = not self.unfolded
+        self.redraw()
+        after = self._lines_of_current()
+        same = next((i for i, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), None)
+        if same is not None:
+            self.call_after_refresh(self.reveal, self.tops.get(self.current, 0) + same, 1 + max(0, len(after) - len(before)))
+
+    def _lines_of_current(self) -> list[str]:
+        lines, top = self.plain().splitlines(), self.tops.get(self.current, 0)
+        return lines[top : min((t for t in self.tops.values() if t > top), default=len(lines))]
+
     def page(self, ref: str) -> ClaimPage:
         """What is shown of a claim now."""
         claim, t = self.context.claim(ref), self.context.t
