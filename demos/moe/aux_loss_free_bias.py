@@ -25,7 +25,7 @@ from studyapp.evidence.tools import Adam
 
 
 @exercise(claims=("two_experts_meet_at_the_median", "a_skewed_router_is_balanced"),
-          wrong=("pushes_towards_the_busy", "compares_with_the_last_expert"))
+          wrong=("pushes_towards_the_busy", "moves_by_the_count"))
 def update(bias: Tensor, loads: Tensor, speed: float) -> Tensor:
     """The biases after a batch: up by `speed` for experts below the mean load, down for those above;
     bias and loads (tokens per expert) are (…, experts).
