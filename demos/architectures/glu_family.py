@@ -33,7 +33,7 @@ ACTIVATIONS = {"GLU": torch.sigmoid, "bilinear": lambda z: z, "ReGLU": torch.rel
 @exercise(
     claims=("swiglu_equals_a_loop", "fits_a_product_that_relu_cannot"),
     wrong=("gates_with_sigmoid", "activates_the_product", "activates_both", "adds_the_gate",
-           "stops_before_down"),
+           "activates_up"),
 )
 def swiglu(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     """The SwiGLU feed-forward block without biases: the gate's path goes through SiLU. x and the output

@@ -18,5 +18,5 @@ def swiglu__adds_the_gate(x, gate, up, down):
     return (F.silu(x @ gate.mT) + (x @ up.mT)) @ down.mT
 
 
-def swiglu__stops_before_down(x, gate, up, down):
-    return F.silu(x @ gate.mT) * (x @ up.mT)
+def swiglu__activates_up(x, gate, up, down):
+    return ((x @ gate.mT) * F.silu(x @ up.mT)) @ down.mT
