@@ -83,6 +83,10 @@ def claim_scales_by_token_leave_the_product(outlier=60.0, scales="by token"):
     exact = x @ w
     errors = {way: ((product(x, w, way) - exact).norm() / exact.norm()).item() for way in ("by token", "by channel")}
     show(bars(list(errors), list(errors.values()), log="y", y_label="relative error of the product"))
+    (qw, sw), (qx, sx) = quantize(w, 0), quantize(x, 1 if scales == "by token" else 0)
+    # float64 sums of 512 terms of size up to 60
+    expect("integer product scaled back, less the product of the restored numbers",
+           product(x, w, scales) - (qx * sx) @ (qw * sw), equals=0, within=1e-10)
     # int8 over a range set by one outlier: steps of outlier/127 against channels of size 1, in 512 of them
     expect("relative error of the product", errors[scales], at_most=0.15)
 
@@ -125,6 +129,7 @@ ZH = {
     "by token": "按 token",
     "by channel": "按通道",
     "relative error of the product": "乘积的相对误差",
+    "integer product scaled back, less the product of the restored numbers": "整数乘积乘回尺度，与还原后的数的乘积之差",
     "channel": "通道",
     "largest activation before": "迁移前的最大激活",
     "after": "迁移后",

@@ -101,13 +101,17 @@ def claim_fp16_is_eight_times_finer_within_its_range(smallest=-4.0, largest=4.8,
         zh="fp16 装不下 70,000，也装不下 1e-8：一个变为无穷，一个变为 0。")
 def claim_bf16_has_the_range_of_fp32(format="bf16"):
     """bf16 keeps numbers from 1e-38 to 3e38 to under one percent, as fp32's exponent reaches; 70,000 becomes 70,144.
+    fp16 makes 0 of 1e-8 and infinity of 70,000.
 
-    bf16 的指数位数与 fp32 相同，从 1e-38 到 3e38 的数误差都不到百分之一；70,000 变为 70,144。"""
+    bf16 的指数位数与 fp32 相同，从 1e-38 到 3e38 的数误差都不到百分之一；70,000 变为 70,144。fp16 则把 1e-8 变成 0，
+    70,000 变成无穷。"""
     x = torch.tensor([1e-37, 1e-20, 1e-8, 1e-4, 1.0, 70_000.0, 1e20, 1e38])
     cast = x.to(FORMATS[format][2])
     show(table({"number": x.tolist(), "fp16": x.half().tolist(), "bf16": x.bfloat16().tolist()}))
     expect(f"{format} over the number", cast.double() / x.double(), equals=1, within=2**-8)
     expect("70,000", cast[5].item(), equals=70_144)
+    expect("fp16: 1e-37 to 1e-8 become 0", x[:3].half(), equals=0)
+    expect("fp16: numbers of 70,000 and more that become infinite", int(x.half().isinf().sum()), equals=3)
 
 
 def drill_spacing(rng) -> Drill:
@@ -137,6 +141,8 @@ ZH = {
     "largest relative error of fp16, in units of 2⁻¹¹": "fp16 的最大相对误差，以 2⁻¹¹ 为单位",
     "largest relative error of bf16, in units of 2⁻⁸": "bf16 的最大相对误差，以 2⁻⁸ 为单位",
     "number": "数",
+    "fp16: 1e-37 to 1e-8 become 0": "fp16：1e-37 到 1e-8 变为 0",
+    "fp16: numbers of 70,000 and more that become infinite": "fp16：70,000 及以上变为无穷的个数",
     "inf": "无穷",
     "{} over the number": "{} 与原数之比",
 }

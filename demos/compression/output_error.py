@@ -95,9 +95,9 @@ RANGES = {
         zh="输入互不相关时，别的权重无从弥补：两者相同。")
 def claim_gptq_makes_errors_good_elsewhere(bits=3, width=96, correlation=0.9):
     """Where inputs are correlated, shifting the weights still to come by the inverse Hessian cuts the output error of
-    3 bits to less than three quarters of rounding to the nearest.
+    3 bits to less than three quarters of rounding to the nearest; with unrelated inputs it gains nothing.
 
-    输入相关时，用逆 Hessian 调整后面的权重，3 位的输出误差降到就近舍入的四分之三以下。"""
+    输入相关时，用逆 Hessian 调整后面的权重，3 位的输出误差降到就近舍入的四分之三以下；输入互不相关则没有收益。"""
     w, x, fresh = (randn(64, width, seed=1, dtype=torch.float64), inputs(1000, width, correlation, 2), inputs(1000, width, correlation, 3))
     grid = (0.0, 0.5, 0.8, 0.9, 0.95)
     ratio = []
@@ -108,6 +108,8 @@ def claim_gptq_makes_errors_good_elsewhere(bits=3, width=96, correlation=0.9):
     rounded = nearest(w, step_of(w, bits), bits)
     got = output_error(w, gptq(w, x, bits), fresh) / output_error(w, rounded, fresh)     # on inputs not calibrated with
     expect("output error, GPTQ over nearest", got, at_most=0.75)
+    # the damping costs unrelated inputs two or three percent
+    expect("the same for unrelated inputs", ratio[0], equals=1, within=0.1)
     codes = gptq(w, x, bits) / step_of(w, bits)
     expect("distance of GPTQ's weights from the grid, in steps", (codes - codes.round()).abs().max(), equals=0, within=1e-9)
 
@@ -151,6 +153,7 @@ ZH = {
     "correlation of neighbouring inputs": "相邻输入的相关系数",
     "output error, GPTQ over nearest": "输出误差，GPTQ 与就近舍入之比",
     "distance of GPTQ's weights from the grid, in steps": "GPTQ 权重与网格的距离，以步长计",
+    "the same for unrelated inputs": "输入互不相关时的同一个比",
     "nearest": "就近舍入",
     "GPTQ": "GPTQ",
     "error of the weights": "权重的误差",

@@ -1,6 +1,6 @@
-r"""In bf16 a weight of 1 ignores updates below 1/256: it stands still for ever, unless a copy in fp32 collects them.
+r"""In bf16 a weight of 1 ignores increases below 1/256: it stands still for ever, unless a copy in fp32 collects them.
 
-bf16 里，权重 1 会忽略小于 1/256 的更新：永远不动，除非有一份 fp32 的副本来累积。
+bf16 里，权重 1 会忽略小于 1/256 的增量：永远不动，除非有一份 fp32 的副本来累积。
 
 Micikevicius et al. 2017, §3.1. Turn `kept` to "bf16": after a thousand updates of 0.001 the weight is still 1.
 把 `kept` 改为 "bf16"：加了一千次 0.001，权重仍是 1。
@@ -65,21 +65,24 @@ RANGES = {
         zh="只用 bf16 保存，权重从不移动：1 + 0.001 舍入后仍是 1。")
 def claim_the_copy_in_fp32_collects(updates=1000, size=0.001, kept="fp32"):
     """Updates too small for the weight's own format add up in a master copy in fp32, and reach the 16-bit weight
-    once they are large enough.
+    once they are large enough; in bf16 alone the weight stays at 1.
 
-    对权重自身格式来说太小的更新，会在 fp32 主副本里累积，够大时才反映到 16 位权重上。"""
+    对权重自身格式来说太小的更新，会在 fp32 主副本里累积，够大时才反映到 16 位权重上；
+    只用 bf16 则停在 1。"""
     ways = {k: train(updates, size, k) for k in ("fp32", "bf16, stochastic", "bf16")}
     every = max(1, updates // 60)
     show(lines("updates", range(1, updates + 1)[::every], {f"kept in {k}": w[::every] for k, w in ways.items()}, y_label="weight"))
     # the model sees bf16: half a step of 1/64 between 2 and 4; fp32 itself adds 2000 roundings of 6e-8
     expect("weight at the end, less 1 + all updates", ways[kept][-1] - 1 - updates * size, equals=0, within=1 / 64)
+    expect("weight kept in bf16 alone, at the end", ways["bf16"][-1], equals=1)
 
 
 @breaks(format="fp32", en="In fp32 the step near 1 is 2⁻²³: updates of 1e-5 count.", zh="fp32 在 1 附近的步长是 2⁻²³：1e-5 的更新也算数。")
-def claim_half_a_step_is_the_least_update(sizes=(1e-4, 1e-3, 3e-3, 3.8e-3, 4e-3, 8e-3, 1e-2), format="bf16"):
-    """In bf16 a weight of 1 moves only for updates above half a step, 2⁻⁸ = 0.0039; in fp16 above 2⁻¹¹ = 0.0005.
+def claim_half_a_step_is_the_least_update(sizes=(1e-4, 4e-4, 6e-4, 1e-3, 1.8e-3, 2.2e-3, 3.8e-3, 4e-3, 1e-2), format="bf16"):
+    """In bf16 a weight of 1 grows only by updates above half a step, 2⁻⁸ = 0.0039, in fp16 above 2⁻¹¹ = 0.0005; downwards
+    half as much suffices, as the steps below 1 are half as large.
 
-    bf16 里，权重 1 只对大于半步（2⁻⁸ = 0.0039）的更新有反应；fp16 是 2⁻¹¹ = 0.0005。"""
+    bf16 里，权重 1 只有更新大于半步（2⁻⁸ = 0.0039）才会增大，fp16 是 2⁻¹¹ = 0.0005；向下只需一半，因为 1 以下的步长减半。"""
     moved = {}
     for name, dtype in (("bf16", torch.bfloat16), ("fp16", torch.float16), ("fp32", torch.float32)):
         one = torch.ones(len(sizes), dtype=dtype)
@@ -87,6 +90,10 @@ def claim_half_a_step_is_the_least_update(sizes=(1e-4, 1e-3, 3e-3, 3.8e-3, 4e-3,
     show(lines("update", sizes, {name: m for name, m in moved.items()}, log="x", y_label="change of a weight of 1"))
     expect("updates that move the weight", [float(m > 0) for m in moved[format]], equals=[float(s > 2**-8) for s in sizes],
            at=("update", sizes))
+    expect("updates that move it in fp16", [float(m > 0) for m in moved["fp16"]], equals=[float(s > 2**-11) for s in sizes],
+           at=("update", sizes))
+    down = [float((torch.tensor(1 - s).bfloat16() < 1).item()) for s in sizes]
+    expect("updates that move it downwards in bf16", down, equals=[float(s > 2**-9) for s in sizes], at=("update", sizes))
 
 
 @breaks(rounding="nearest", en="Rounded to the nearest, a number goes to the same side every time: the mean is off by up to half a step.",
@@ -114,8 +121,8 @@ def drill_least_update(rng) -> Drill:
     half = weight * 2.0 ** -(mantissa + 1)
     return Drill(
         en=f"A weight of {weight:g} is kept in {name} ({mantissa} bits of mantissa), rounding to nearest. Above which size does an "
-           f"update move it?",
-        zh=f"权重 {weight:g} 用 {name}（尾数 {mantissa} 位）保存，取最近舍入。更新大于多少才会改变它？",
+           f"increase move it?",
+        zh=f"权重 {weight:g} 用 {name}（尾数 {mantissa} 位）保存，取最近舍入。增量大于多少才会改变它？",
         answer=half,
         steps=[(f"the step above {weight:g} is {weight:g} · 2^-{mantissa} = {2 * half:g}",
                 f"{weight:g} 之上的步长是 {weight:g} · 2^-{mantissa} = {2 * half:g}"),
@@ -132,6 +139,9 @@ ZH = {
     "update": "更新",
     "change of a weight of 1": "权重 1 的变化",
     "updates that move the weight": "使权重变化的更新",
+    "updates that move it in fp16": "fp16 里使权重变化的更新",
+    "updates that move it downwards in bf16": "bf16 里使权重减小的更新",
+    "weight kept in bf16 alone, at the end": "只用 bf16 保存的最终权重",
     "number": "数",
     "mean of the rounded, less the number, in steps": "舍入后的平均值减去原数，以步为单位",
     "mean less the number, in steps of bf16": "平均值减去原数，以 bf16 的步为单位",
