@@ -92,10 +92,10 @@ def claim_without_activation_it_is_one_matrix(width=8, hidden=32, tokens=16, bet
 
 @NO_ACTIVATION
 def claim_each_unit_bends_once(width=8, hidden=32, activation="relu"):
-    """Along a line through the inputs the output is straight but for one bend per hidden unit, as large
-    as its two weights say.
+    """Along a line through the inputs the output bends once per hidden unit, by as much as its two weights
+    say; these bends are all that changes its slope from end to end.
 
-    沿输入空间的一条直线，输出是折线，每个隐藏单元贡献一个弯折，大小由它的两个权重决定。"""
+    沿输入空间的一条直线，每个隐藏单元使输出弯折一次，大小由它的两个权重决定；从一端到另一端，斜率的变化全在这些弯折里。"""
     w1, b1, w2 = (torch.randn(*s, dtype=torch.float64) for s in ((width, hidden), (1, hidden), (hidden, 1)))
     start, way = torch.randn(2, width, dtype=torch.float64)
 
@@ -109,9 +109,11 @@ def claim_each_unit_bends_once(width=8, hidden=32, activation="relu"):
     near = (bends[:, None] - bends).abs().fill_diagonal_(torch.inf).amin(1).clamp(max=1) / 3
     found = slope(bends + near) - slope(bends - near)
     show(table({"unit": range(min(hidden, 8)), "at": bends[:8], "slope changes by": found[:8]}))
+    ends = slope(torch.stack((bends.min() - 1, bends.max() + 1)))
     told = w2[:, 0] * steep.abs()
     # float64: slopes are sums of up to 128 terms of size up to 100
     expect("change of slope less w₂·|w₁·direction|", found - told, equals=0, within=1e-10)
+    expect("slope at the far ends, less all bends", ends[1] - ends[0] - told.sum(), equals=0, within=1e-10)
 
 
 @NO_ACTIVATION
@@ -164,6 +166,7 @@ ZH = {
     "at": "位置",
     "slope changes by": "斜率改变",
     "change of slope less w₂·|w₁·direction|": "斜率改变与 w₂·|w₁·方向| 之差",
+    "slope at the far ends, less all bends": "两端斜率之差减去全部弯折",
     "best linear map": "最好的线性映射",
     "four ReLUs": "四个 ReLU",
     "mean squared error": "均方误差",
