@@ -75,15 +75,17 @@ def claim_the_choice_is_the_same(tokens=1024, experts=256, k=8, bias=0.0):
 
 @AS_THEY_ARE
 def claim_weights_of_the_chosen_sum_to_one(tokens=512, experts=64, k=4, renormalised="yes"):
-    """Sigmoid scores need the division: eight of them may sum to anything up to 8, softmax scores
-    to less than 1.
+    """Left as they are, the chosen sigmoid scores sum to more than 1 on average, softmax scores to less;
+    the division makes weights of either.
 
-    sigmoid 分数需要归一化：八个之和最大可到 8；softmax 的则小于 1。"""
+    所选专家的 sigmoid 分数之和平均大于 1，softmax 的小于 1；除以其和之后才都成为权重。"""
     z = torch.randn(tokens, experts, dtype=torch.float64)
     sums = {n: top_k_by(f(z), k, renormalised)[0].sum(1) for n, f in SCORES.items()}
     raw = {n: f(z).topk(k).values.sum(1).mean() for n, f in SCORES.items()}
     show(bars(list(SCORES), {"chosen scores, summed": list(raw.values()),
                              "weights, summed": [s.mean() for s in sums.values()]}))
+    expect("chosen sigmoid scores, summed, mean", raw["sigmoid"], at_least=1)
+    expect("chosen softmax scores, summed, mean", raw["softmax"], at_most=1)
     for name, total in sums.items():
         expect(f"weights of a token, summed: {name}", total, equals=1, within=1e-13)
 
@@ -148,6 +150,8 @@ ZH = {
     "score": "打分函数",
     "chosen scores, summed": "所选分数之和",
     "weights, summed": "权重之和",
+    "chosen sigmoid scores, summed, mean": "所选 sigmoid 分数之和，均值",
+    "chosen softmax scores, summed, mean": "所选 softmax 分数之和，均值",
     "weights of a token, summed: {}": "一个 token 的权重之和：{}",
     "low": "低",
     "middle": "中",
