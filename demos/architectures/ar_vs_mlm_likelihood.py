@@ -166,21 +166,6 @@ def drill_masked_sum(rng) -> Drill:
         proved_by="masked_product_is_no_distribution")
 
 
-def drill_targets(rng) -> Drill:
-    """Predictions trained per sequence, causal against masked."""
-    n, share = rng.choice([128, 256, 512, 1024, 2048]), rng.choice([0.15, 0.3])
-    ratio = (n - 1) / (share * n)
-    return Drill(
-        en=f"A sequence of {n} tokens. How many times as many predictions does a causal language "
-           f"model train in one pass as a masked one with {share:.0%} masked?",
-        zh=f"一条 {n} 个 token 的序列，因果语言模型一次前向训练的预测数，是掩码率 {share:.0%} 的掩码语言模型的多少倍？",
-        answer=ratio, within=0.1,
-        steps=[(f"causal {n} − 1 = {n - 1}, masked {share:g} · {n} = {share * n:g}",
-                f"因果 {n} − 1 = {n - 1}，掩码 {share:g} · {n} = {share * n:g}"),
-               (f"{n - 1} / {share * n:g} = {ratio:.1f}", f"{n - 1} / {share * n:g} = {ratio:.1f}")],
-        proved_by="left_to_right_factors_sum_to_one")
-
-
 ZH = {
     "second token": "第二个 token", "first token": "第一个 token", "product": "乘积",
     "sum over all texts": "对全部文本求和", "noise": "噪声",

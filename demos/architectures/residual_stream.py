@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studyapp.evidence import between, breaks, exercise, expect, heatmap, lines, main, one_of, show
+from studyapp.evidence import between, breaks, exercise, expect, lines, main, one_of, show
 
 F64 = torch.float64
 Layer = nn.TransformerEncoderLayer
@@ -67,13 +67,15 @@ def claim_the_block_is_pytorchs(tokens=8, width=32, layers=3, norm="pre"):
     """The blocks written out are nn.TransformerEncoderLayer with norm_first true and false.
 
     写出的两种块就是 norm_first 为真与为假的 nn.TransformerEncoderLayer。"""
-    x, gaps = torch.randn(tokens, width, dtype=F64), []
+    x, gaps, curves = torch.randn(tokens, width, dtype=F64), [], {}
     for kind in dict.fromkeys((norm, *BLOCKS)):
         ours = theirs = x
+        curves[f"{kind}-norm"] = [x.norm(dim=1).mean()]
         for layer in stack(width, layers, kind):
             ours, theirs = BLOCKS[kind](ours, layer), layer(theirs)
+            curves[f"{kind}-norm"].append(ours.norm(dim=1).mean().detach())
         gaps.append((ours - theirs).abs().amax(0).detach())
-    show(heatmap(torch.stack(gaps), x_label="channel", y_label="block", title="difference"))
+    show(lines("layers", range(layers + 1), curves, y_label="mean norm of a token"))
     expect("output less PyTorch's", torch.stack(gaps), equals=0, within=1e-11)   # 1e-16 of size 10
 
 
@@ -114,11 +116,10 @@ def claim_silent_sublayers_leave_the_identity(tokens=8, width=32, layers=4, norm
 
 
 ZH = {
-    "channel": "通道", "block": "块", "output less PyTorch's": "输出与 PyTorch 之差",
+    "pre-norm": "pre-norm", "post-norm": "post-norm", "output less PyTorch's": "输出与 PyTorch 之差",
     "sub-layer": "子层", "norm of what is written": "所写向量的模长",
     "output less input and all that was written": "输出减去输入及全部所写之和",
     "layers": "层数", "mean norm of a token": "token 的平均模长", "output less input": "输出减输入",
-    "difference": "差",
 }
 
 if __name__ == "__main__":

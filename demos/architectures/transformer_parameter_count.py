@@ -124,12 +124,12 @@ def claim_published_sizes_share_one_table(vocabulary=37000, tables=1, attentions
 def drill_layer(rng) -> Drill:
     """The weights of an encoder or decoder layer from its width."""
     d, decoder = rng.choice([512, 1024, 2048, 4096]), rng.choice([False, True])
-    factor, name = (16, "decoder") if decoder else (12, "encoder")
+    factor, name = (16, "a decoder") if decoder else (12, "an encoder")
     exact = layer_parameters(d, 4 * d, 2 if decoder else 1)
     return Drill(
-        en=f"About how many parameters, in millions, has a {name} layer of the 2017 Transformer with "
+        en=f"About how many parameters, in millions, has {name} layer of the 2017 Transformer with "
            f"width {d} and an FFN of four widths? Within 2%; leave out biases and norms.",
-        zh=f"宽度 {d}、FFN 为四倍宽的 2017 年 Transformer 的一个 {name} 层约有多少百万参数？误差 2% 以内，"
+        zh=f"宽度 {d}、FFN 为四倍宽的 2017 年 Transformer 的一个 {name.split()[1]} 层约有多少百万参数？误差 2% 以内，"
            "偏置与归一化可忽略。",
         answer=exact / 1e6, within=0.02 * exact / 1e6,
         steps=[(f"each attention 4d² {'(two of them) ' if decoder else ''}and the FFN 8d²: {factor}d²",
