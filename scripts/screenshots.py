@@ -58,9 +58,10 @@ async def pictures() -> None:
         async with lesson.run_test(size=(132, 44)) as pilot:
             lesson.screen.post_message(type(lesson.screen).Go("browse"))  # type: ignore[attr-defined]
             await pilot.pause()
-            await pilot.press("slash", *"attention-scaling", "enter", "y")
-            await pilot.pause()
+            await pilot.press("slash", *"attention-scaling", "enter", "enter")
+            await pilot.pause(0.5)
             await pilot.press("space", "x", "down", "x", "space")
+            await pilot.app.workers.wait_for_complete()
             await pilot.pause(0.5)
             lesson.save_screenshot("study.svg", str(DOCS))
         store.close()
