@@ -176,10 +176,10 @@ def drill_ffn_weights(rng) -> Drill:
     width, matrices = rng.choice((500, 1000, 2000, 4000)), rng.choice((2, 3))
     hidden = width * rng.choice((2, 3, 4))
     held = matrices * torch.empty(hidden, width, device="meta").numel()
-    kind = ("a gated FFN without biases", "无偏置的门控 FFN") if matrices == 3 else (
-        "an FFN of two matrices without biases", "无偏置、两个矩阵的 FFN")
+    kind = ("A gated FFN without biases", "无偏置的门控 FFN") if matrices == 3 else (
+        "An FFN of two matrices without biases", "无偏置、两个矩阵的 FFN")
     return Drill(
-        en=f"{kind[0].capitalize()} has width {width} and {hidden} hidden units. How many million weights?",
+        en=f"{kind[0]} has width {width} and {hidden} hidden units. How many million weights?",
         zh=f"{kind[1]}，宽 {width}，隐藏单元 {hidden} 个。共有多少百万（M）个权重？",
         answer=held / 1e6, unit="M",
         steps=[(f"{matrices} · {width} · {hidden} = {held / 1e6:g} M",) * 2],

@@ -169,9 +169,9 @@ def drill_gated_scalar(rng) -> Drill:
         en=f"One channel of a {kind} layer: the gate's path gives {g}, the value's path {v}. What is the product? "
            f"(σ(1) = 0.731, σ(2) = 0.881)",
         zh=f"{kind} 层的一个通道：门这一路为 {g}，value 这一路为 {v}。乘积是多少？（σ(1) = 0.731，σ(2) = 0.881）",
-        answer=opened * v, within=0.01,
+        answer=opened * v + 0.0, within=0.01,
         steps=[(f"the activation of {g} is {opened:.3f}", f"{g} 过激活得 {opened:.3f}"),
-               (f"{opened:.3f} · {v} = {opened * v:.3f}",) * 2],
+               (f"{opened:.3f} · {v} = {opened * v + 0.0:.3f}",) * 2],
         proved_by="the_gate_scales_the_value",
     )
 
