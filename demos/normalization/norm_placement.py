@@ -20,7 +20,8 @@ def norm(h: Tensor) -> Tensor:
 
 
 @exercise(claims=("norms_at_the_output_bound_each_update", "post_norm_halves_the_skip_path"),
-          wrong=("normalises_the_skip", "post_without_the_skip", "sandwich_without_its_output_norm"))
+          wrong=("normalises_the_skip", "post_without_the_skip", "sandwich_without_its_output_norm",
+                 "sandwich_reads_the_raw_stream"))
 def sublayer(h: Tensor, branch, norm, place: str) -> Tensor:
     """One residual sublayer on the stream h (tokens, width); branch and norm are functions of such a tensor. place:
     "post" (original Transformer, BERT), "pre" (GPT-2, LLaMA), "inside" (OLMo 2: the branch's output alone is normalised)
@@ -91,10 +92,17 @@ def claim_norms_at_the_output_bound_each_update(sublayers=16, width=128, gains=(
                log="y", y_label="variance of the stream"))
     s = torch.arange(sublayers + 1)
     # The update is orthogonal to the stream up to 1/√(tokens·width), the same for all branches: six of those.
-    for g, variance, pre in zip(gains, found[place], found["pre"], strict=True):
-        expect(f"variance over 1 + s, gain {g:g}", variance / (1 + s), equals=1, within=0.15, at=("sublayers", s))
-        expect(f"pre-norm variance over 1 + g²s, gain {g:g}", pre / (1 + g**2 * s), equals=1, within=0.15,
+    for i, g in enumerate(gains):
+        for name in sorted({place, "inside"}):
+            expect(f"{name}: variance over 1 + s, gain {g:g}", found[name][i] / (1 + s), equals=1, within=0.15,
+                   at=("sublayers", s))
+        expect(f"pre-norm variance over 1 + g²s, gain {g:g}", found["pre"][i] / (1 + g**2 * s), equals=1, within=0.15,
                at=("sublayers", s))
+    read = {}
+    for p in ("pre", "post", "inside", "sandwich"):                       # a branch that notes the size of what it reads
+        sublayer(3 * norm(x), lambda u, p=p: read.update({p: u.square().mean().sqrt().item()}) or u, norm, p)
+    expect("RMS of what a branch reads of a stream of RMS 3", list(read.values()), equals=[1, 3, 3, 1], within=1e-9,
+           at=("place", list(read)))
 
 
 @breaks(place="pre", en="Nothing stands on the skip path of a pre-norm stack: its gradient arrives whole.",
@@ -196,7 +204,8 @@ ZH = {
     "sublayers": "子层数",
     "{}, branch gain {}": "{}，分支增益 {}",
     "variance of the stream": "残差流的方差",
-    "variance over 1 + s, gain {}": "方差与 1 + s 之比，增益 {}",
+    "{}: variance over 1 + s, gain {}": "{}：方差与 1 + s 之比，增益 {}",
+    "RMS of what a branch reads of a stream of RMS 3": "残差流的 RMS 为 3 时分支所读的 RMS",
     "pre-norm variance over 1 + g²s, gain {}": "pre-norm 的方差与 1 + g²s 之比，增益 {}",
     "sublayers to the output": "到输出的子层数",
     "pre-norm": "pre-norm",

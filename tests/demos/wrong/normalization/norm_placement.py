@@ -23,3 +23,11 @@ def sublayer__sandwich_without_its_output_norm(h, branch, norm, place):
         return norm(h + branch(h))
     update = branch(norm(h) if place in ("pre", "sandwich") else h)
     return h + (norm(update) if place == "inside" else update)
+
+
+def sublayer__sandwich_reads_the_raw_stream(h, branch, norm, place):
+    """A sandwich that normalises the branch's output alone."""
+    if place == "post":
+        return norm(h + branch(h))
+    update = branch(norm(h) if place == "pre" else h)
+    return h + (norm(update) if place in ("inside", "sandwich") else update)
