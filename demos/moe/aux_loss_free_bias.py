@@ -128,6 +128,10 @@ def claim_a_skewed_router_is_balanced(tokens=2048, experts=16, k=2, speed=0.01, 
     scores = (torch.randn(tokens, experts) + skew).sigmoid()
     _, seen = settle(scores, k, 150, speed, sign)
     show(lines("step", range(len(seen)), {"MaxVio": seen}))
+    first = loads_of(scores, torch.zeros(experts), k)[1]
+    moved = update(torch.zeros(experts), first, sign * speed)
+    expect("first step of the busiest and the idlest, over the speed",
+           moved[[int(first.argmax()), int(first.argmin())]] / speed, equals=[-1, 1], within=1e-6)
     expect("MaxVio before", seen[0], at_least=1 if experts >= 8 else 0)
     # One step of the bias moves at most the tokens whose score lies within two steps of the cut: a
     # density of scores up to 4 (at 0 or 1 of a sigmoid), times experts / k of the mean load.
@@ -179,6 +183,7 @@ def drill_step(rng) -> Drill:
 ZH = {
     "step": "步",
     "bias of 2 less bias of 1, less the median": "偏置之差减去分数差的中位数",
+    "first step of the busiest and the idlest, over the speed": "最忙与最闲专家的第一步，除以步长",
     "MaxVio before": "之前的 MaxVio",
     "MaxVio at the end": "最后的 MaxVio",
     "none": "不均衡",

@@ -92,6 +92,8 @@ def claim_reversals_are_predicted(tokens=8000, width=128, experts=256, k=8, prec
     changed = {n: (lambda one: (one[0] | one[1]).double().mean())(
         reversed_and_tied(logits(h[:1000], w, n).double(), exact[:1000], k)) for n in ways}
     show(table(["precision", "tokens with other experts or a tie"], [[n, float(v)] for n, v in changed.items()]))
+    expect("changed or tied, bf16 over bf16 weights", changed["bf16"] / max(changed["bf16 weights"], 1e-3),
+           at_least=1.5 if experts >= 128 and k >= 4 else 0)
     error = (h @ w.bfloat16().float()).double() - exact             # of one logit
     predicted = error.std() * 2**0.5 / gap / math.sqrt(2 * math.pi)  # E[(error of a gap)⁺] · density
     swapped = reversed_and_tied(logits(h, w, precision).double(), exact, k)[0].double().mean()
@@ -160,6 +162,7 @@ ZH = {
     "tied at the largest offset over at the largest scale": "最大偏移与最大倍数下的平局之比",
     "precision": "精度",
     "tokens with other experts or a tie": "专家改变或出现平局的 token",
+    "changed or tied, bf16 over bf16 weights": "改变或平局，bf16 与仅权重 bf16 之比",
     "share reversed over predicted": "颠倒占比与预测之比",
     "layers": "层数",
     "measured": "实测",
