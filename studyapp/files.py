@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from studyapp.errors import StudyError
+from studyapp.errors import Message, StudyError
 
 PART_SECONDS = 3600
 """A part file older than this was left by a process that was killed: no writing takes an hour."""
@@ -44,11 +44,11 @@ def atomic_write(path: Path, failure: Callable[[OSError], StudyError], *, parent
                     shutil.copyfileobj(source, sink)
             return
         if existing is not None and not existing.st_mode & 0o222:
-            raise PermissionError(errno.EACCES, f"is write-protected (mode {stat.S_IMODE(existing.st_mode):03o})")
+            raise PermissionError(errno.EACCES, Message("is write-protected (mode {mode})", mode=f"{stat.S_IMODE(existing.st_mode):03o}"))
         if parents:
             target.parent.mkdir(parents=True, exist_ok=True)
         elif not target.parent.is_dir():
-            raise FileNotFoundError(errno.ENOENT, f"there is no folder {target.parent}")
+            raise FileNotFoundError(errno.ENOENT, Message("there is no folder {folder}", folder=target.parent))
         _clear_parts(target)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)

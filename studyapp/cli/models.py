@@ -22,12 +22,15 @@ from studyapp.errors import BankError, Message, did_you_mean
 def models(context: AppContext, names: tuple[str, ...], columns: str | None, topic: str | None, as_json: bool) -> None:
     """List named models, newest first; with one NAME all that is known of it, and where it was read."""
     from studyapp.bank.models import by_date
+    from studyapp.export.selection import require_topics
     from studyapp.render.model_table import COLUMNS, DEFAULT, columns_of
 
     if columns == "help":
         for name in COLUMNS:
             click.echo(f"{name:<12}{context.t(f'models.column_{name}')}")
         return
+    if topic:
+        require_topics([topic], context.bank, context.t)
     chosen = _chosen(context, names) if names else by_date(context.bank.models)
     wanted = _columns(columns) if columns else columns_of(topic) if topic else DEFAULT
     if as_json:

@@ -28,7 +28,7 @@ COLOURS: dict[Style, str | None] = {"success": "green", "warning": "yellow", "er
 def write(context: AppContext, target: str, file: IO[str] | None, solution: bool, as_json: bool) -> None:
     """Print the head of a function to write; with FILE (or -) judge the function in it by the demo's claims.
 
-    FILE holds the head as it was printed with your body below it, or the body alone. Leaves with 1 unless every claim holds.
+    FILE holds the function with its head, or the body alone. Leaves with 1 unless every claim holds.
     """
     name, function = demo_and_claim(target)
     demo = known_demo(context, name)

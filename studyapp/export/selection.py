@@ -1,11 +1,12 @@
 """Which questions an export holds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from studyapp.bank.model import Question
+from studyapp.bank.model import Bank, Question
 from studyapp.bank.refs import CardId
 from studyapp.errors import CallError, ExportError, did_you_mean
 from studyapp.export.options import ExportOptions
+from studyapp.i18n import Translations
 from studyapp.reviews.cards import CardState
 
 MATURE_DAYS = 21
@@ -19,14 +20,8 @@ def select_questions(options: ExportOptions) -> list[Question]:
         CallError: for a topic or a question that does not exist.
         ExportError: where nothing is left.
     """
-    bank = options.bank
-    known = [t.id for t in bank.topics]
-    known += sorted({q.topic for q in bank.questions.values()} - set(known))
-    t = options.words
-    for topic in options.topics:
-        if topic not in known:
-            hint = did_you_mean(topic, known) or t("errors.topics_are", names=", ".join(known))
-            raise CallError(t("errors.no_topic", topic=topic), hint)
+    bank, t = options.bank, options.words
+    require_topics(options.topics, bank, t)
     for name in options.ids:
         if name not in bank.questions:
             hint = did_you_mean(name, bank.questions, most=3) or t("errors.search_finds")
@@ -36,6 +31,20 @@ def select_questions(options: ExportOptions) -> list[Question]:
     if not found:
         raise ExportError(t("export.nothing"), t("export.nothing_hint"))
     return found
+
+
+def require_topics(topics: Iterable[str], bank: Bank, t: Translations) -> None:
+    """Nothing where the bank has all these topics.
+
+    Raises:
+        CallError: for the first that it has not, with the nearest of those it has.
+    """
+    known = [topic.id for topic in bank.topics]
+    known += sorted({q.topic for q in bank.questions.values()} - set(known))
+    for topic in topics:
+        if topic not in known:
+            hint = did_you_mean(topic, known) or t("errors.topics_are", names=", ".join(known))
+            raise CallError(t("errors.no_topic", topic=topic), hint)
 
 
 def weak(cards: Mapping[str, CardState]) -> list[str]:

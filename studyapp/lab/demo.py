@@ -16,6 +16,7 @@ from studyapp.i18n import Translations
 from studyapp.lab.source import source_hash
 
 FEW = 12
+ENDED, WIDE_END, APART = re.compile(r"[.:!?。：！？]$"), re.compile(r"[\u3000-\u9fff\uff00-\uffef]$"), re.compile(r"\s|[-*•] ")
 HAN = re.compile(r"[\u4e00-\u9fff]")
 BETWEEN = re.compile(r"(?<=[.!?]) (?=[\u4e00-\u9fff])")
 """Where English goes over into Chinese on one line."""
@@ -101,16 +102,17 @@ class Demo:
     def about(self, language: str) -> str:
         """What it says after its summary, in a language.
 
-        Its docstring has sources first, then what to turn, in English and after that in Chinese.
+        Its docstring has sources first, then what to turn, in English and after that in Chinese. A sentence that is broken in the
+        file is one line; lines that are indented or items of a list stay lines.
         """
         lines = BETWEEN.sub("\n", self.doc).split("\n")
         chinese = [number for number, line in enumerate(lines) if HAN.search(line)]
         if not chinese:
-            return self.doc
+            return _reflowed(self.doc.split("\n"))
         if language != "zh":
-            return "\n".join(line for line in lines if not HAN.search(line)).strip()
+            return _reflowed(line for line in lines if not HAN.search(line))
         sources = TURN.split("\n".join(lines[: chinese[0]]), maxsplit=1)[0].strip()
-        return "\n".join(filter(None, [sources, *lines[chinese[0] :]])).strip()
+        return "\n".join(filter(None, [_reflowed(sources.split("\n")), _reflowed(lines[chinese[0] :])]))
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -196,6 +198,17 @@ class Demo:
             if values != claim.parameters and (problem := refusal(self.ranges, values, t or Translations.load("en"))):
                 raise DemoError(problem)
         return settled
+
+
+def _reflowed(lines: Iterable[str]) -> str:
+    """Lines of a docstring with each sentence in one line, so that it can be laid out for any width."""
+    found: list[str] = []
+    for line in lines:
+        if found and found[-1] and line and not ENDED.search(found[-1]) and not APART.match(line):
+            found[-1] += ("" if WIDE_END.search(found[-1]) else " ") + line
+        else:
+            found.append(line)
+    return "\n".join(found).strip()
 
 
 def nearest(word: str, known: Iterable[str]) -> Message:

@@ -4,6 +4,7 @@ import ast
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from textwrap import dedent
 from typing import Any
 
 from studyapp.errors import DemoError
@@ -57,11 +58,13 @@ def draws(demo: Demo, count: int, seed: int = 0) -> Iterator[Trial]:
 
 
 def written(exercise: Exercise, body: str) -> str:
-    """A function's source from the head that was shown and a body that was typed below it.
+    """A function's source from the head that was shown and a body that was typed below it, or from a whole function of that name.
 
     Raises:
         DemoError: where together they are not one function of Python; the message names the line of the body.
     """
+    if whole := _whole(exercise, body):
+        return whole
     lines = body.strip("\n").splitlines() or ["pass"]
     if not lines[0].startswith((" ", "\t")):
         lines = [f"    {line}" for line in lines]
@@ -72,12 +75,26 @@ def written(exercise: Exercise, body: str) -> str:
         line = (error.lineno or 1) - len(exercise.head.splitlines())
         raise DemoError("line {line} is not Python: {reason}", line=max(line, 1), reason=error.msg) from error
     if len(tree.body) != 1:
-        raise DemoError(
-            "there is more than {function} here",
-            "indent the whole body below its head",
-            function=exercise.name,
-        )
+        raise _more_than(exercise)
     return source
+
+
+def _whole(exercise: Exercise, text: str) -> str:
+    """The text, where it is the function with a head of its own; a body alone gives nothing."""
+    try:
+        top = ast.parse(dedent(text)).body
+    except SyntaxError:
+        return ""
+    if not any(isinstance(node, ast.FunctionDef) and node.name == exercise.name for node in top):
+        return ""
+    if len(top) != 1:
+        raise _more_than(exercise)
+    return dedent(text).strip("\n") + "\n"
+
+
+def _more_than(exercise: Exercise) -> DemoError:
+    hint = "indent the whole body below its head"
+    return DemoError("there is more than {function} here", hint, function=exercise.name)
 
 
 def replaced(tree: ast.Module, functions: Mapping[str, str]) -> ast.Module:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
+from textual.command import CommandPalette
 from textual.screen import Screen
 from textual.theme import Theme
 
@@ -63,6 +64,11 @@ class StudyApp(App[None]):
         self.call_after_refresh(self._load_screens)
         if self.context.in_background:
             self.call_after_refresh(self._maintain)
+
+    def action_command_palette(self) -> None:
+        """The palette, its field in the language of now."""
+        if self.use_command_palette and not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette(placeholder=self.context.t("palette.search"), id="--command-palette"))
 
     def push_screen(self, screen: Any, *args: Any, **kwargs: Any) -> Any:
         """Tell a screen how wide it will be before it is first styled: learning it later styles and lays out all of it again."""

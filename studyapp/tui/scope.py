@@ -28,7 +28,10 @@ def scope_line(context: AppContext) -> str:
     whole = [s for s in scopes if s.planned and s.written == s.planned]
     begun = [s for s in scopes if 0 < s.written < s.planned]
     ahead = sum(s.planned > 0 and not s.written for s in scopes)
-    parts = [context.t.count("home.questions", len(context.bank.questions))]
+    questions = context.bank.questions.values()
+    parts = [context.t.count("home.questions", len(questions))]
+    if reference := sum(q.level == "reference" for q in questions):  # else the topics' cards would not add up to the questions
+        parts[0] = context.t("home.with_reference", questions=parts[0], n=reference)
     if whole:
         names = [f"{context.title(s.topic, short=True)} {s.written}" for s in whole]
         parts.append(context.t("home.whole", topics=context.t("home.list").join(names)))

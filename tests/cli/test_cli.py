@@ -56,6 +56,14 @@ def test_due_counts_every_scheduled_question(run) -> None:
     assert {"foundations", "attention", "position", "inference"} <= {t["topic"] for t in said["topics"]}
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_due_sets_numbers_apart_from_titles(run, language: str) -> None:
+    """No topic's title runs into the words after it, the longest neither."""
+    lines = run("--lang", language, "due").output.splitlines()
+    titles = [line for line in lines if line.startswith("  ")]
+    assert titles and all("  " in line.strip() for line in titles)
+
+
 def test_search_finds_chinese_words_of_two_characters(run) -> None:
     """`search 溢出` finds the question on overflow."""
     assert QUESTION in [q["id"] for q in json.loads(run("search", "溢出", "--json").output)]

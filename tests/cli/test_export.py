@@ -90,6 +90,8 @@ def test_a_missing_folder_is_named_and_not_made(run, tmp_path: Path) -> None:
     said = run("export", "csv", "-o", tmp_path / "nope" / "x.csv", "--id", "mla")
     assert said.exit_code == 1 and f"there is no folder {tmp_path / 'nope'}" in said.stderr
     assert not (tmp_path / "nope").exists()
+    said = run("--lang", "zh", "export", "csv", "-o", tmp_path / "nope" / "x.csv", "--id", "mla")
+    assert f"没有文件夹 {tmp_path / 'nope'}" in said.stderr
 
 
 def test_the_same_bank_gives_the_same_package_with_its_charts(run, tmp_path: Path) -> None:

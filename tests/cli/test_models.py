@@ -86,3 +86,9 @@ def test_a_topic_chooses_its_columns(run) -> None:
     """`--topic moe` shows experts, `--topic position` shows positions."""
     assert "256 top-8 + 1" in run("models", "deepseek-v3", "deepseek-v2", "--topic", "moe").stdout
     assert "yarn ×40" in run("models", "deepseek-v3", "deepseek-v2", "--topic", "position").stdout
+
+
+def test_a_topic_that_does_not_exist_is_refused(run) -> None:
+    """`--topic` with a wrong name is a wrong call, in Chinese too, with the right names as a hint."""
+    refused = run("--lang", "zh", "models", "--topic", "attentoin")
+    assert refused.exit_code == 2 and not refused.stdout and "没有主题 attentoin" in refused.stderr and "attention" in refused.stderr

@@ -267,9 +267,9 @@ def test_a_demo_is_described_in_one_language():
     def demo(doc):
         return Demo("a/b", "a", Path("a/b.py"), Text("One.", "一。"), doc, (), "")
 
-    both = demo("DeepSeek-AI 2024, §2.\nTurn `x` to 1: y,\nthen z.\n把 `x` 改为 1：y，\n然后 z。")
-    assert both.about("en") == "DeepSeek-AI 2024, §2.\nTurn `x` to 1: y,\nthen z."
-    assert both.about("zh") == "DeepSeek-AI 2024, §2.\n把 `x` 改为 1：y，\n然后 z。"
+    both = demo("DeepSeek-AI 2024, §2.\nTurn `x` to 1: y,\nthen z.\n把 `x` 改为 1：y，然后 z。")
+    assert both.about("en") == "DeepSeek-AI 2024, §2.\nTurn `x` to 1: y, then z."
+    assert both.about("zh") == "DeepSeek-AI 2024, §2.\n把 `x` 改为 1：y，然后 z。"
     joined = demo("Turn `x` to 1: y. 把 `x` 改为 1：y。")
     assert (joined.about("en"), joined.about("zh")) == ("Turn `x` to 1: y.", "把 `x` 改为 1：y。")
     english = demo("A source. Turn `x`.")

@@ -123,6 +123,15 @@ def test_the_source_of_a_written_function_can_be_read(write: Callable[..., Demo]
     assert module.double.__code__.co_firstlineno == 1
 
 
+def test_a_function_may_come_with_a_head_of_its_own(write: Callable[..., Demo]) -> None:
+    """A whole function, its head without types or docstring, is taken as it stands; one with something beside it is refused."""
+    exercise = write(SOURCE).exercise("double")
+    (node,) = ast.parse(written(exercise, "def double(x):\n    return x + x\n")).body
+    assert isinstance(node, ast.FunctionDef) and ast.unparse(node.body[0]) == "return x + x"
+    with pytest.raises(DemoError, match="more than double"):
+        written(exercise, "import math\n\ndef double(x):\n    return 2 * x\n")
+
+
 @pytest.mark.parametrize(
     ("body", "problem"),
     [("y = (\nreturn y", "line 1 is not Python"), ("a = 1\n return a", "line 2 is not Python"), ("return 1\ndef other():\n    pass", "")],

@@ -116,15 +116,15 @@ def test_html_escapes_all_but_its_own_tags() -> None:
 @pytest.mark.parametrize(
     ("span", "en", "zh"),
     [
-        (timedelta(seconds=5), "<1m", "<1 分"),
-        (timedelta(minutes=10), "10m", "10 分"),
+        (timedelta(seconds=5), "<1m", "<1 分钟"),
+        (timedelta(minutes=10), "10m", "10 分钟"),
         (timedelta(hours=3), "3h", "3 小时"),
         (timedelta(days=5), "5d", "5 天"),
         (timedelta(days=70), "2.3mo", "2.3 个月"),
         (timedelta(days=731), "2y", "2 年"),
         (timedelta(minutes=59.9), "1h", "1 小时"),
         (timedelta(hours=23.9), "1d", "1 天"),
-        (timedelta(-1), "<1m", "<1 分"),
+        (timedelta(-1), "<1m", "<1 分钟"),
     ],
 )
 def test_a_duration_is_short_in_both_languages(span: timedelta, en: str, zh: str) -> None:

@@ -95,7 +95,8 @@ async def test_home_says_what_the_bank_holds_and_lists_no_plan_as_if_it_were_the
         ("attention", 3, 3), ("position", 1, 3), ("rag", 0, 2),
     ]  # fmt: skip
     line = scope_line(app.context)
-    assert "4 questions" in line and "whole: Attention 3" in line and "begun: Position 1 of 3" in line and "1 topic" in line
+    assert "4 questions (1 for reference, not asked)" in line, "three are asked, as the rows above say"
+    assert "whole: Attention 3" in line and "begun: Position 1 of 3" in line and "1 topic" in line
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.pause()
         assert text(app, "#scope") == line

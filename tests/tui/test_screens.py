@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from studyapp.i18n import Translations
 from studyapp.tui.commands import COMMANDS, SCOPES, key_table, of_scope, sign
@@ -77,6 +77,16 @@ async def test_the_palette_offers_the_commands_of_the_room(make_app: Any) -> Non
         await pilot.pause()
         titles = {c.title for c in app.get_system_commands(app.screen)}
         assert {app.context.t(c.text_key) for c in of_scope("home")} <= titles
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_the_palette_asks_in_the_language_of_now(make_app: Any, language: str) -> None:
+    """Its field says in the language of the app what may be typed."""
+    app = make_app(language=language)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        assert app.screen.query_one(Input).placeholder == {"en": "A command, or words of a question…", "zh": "命令，或题目中的词……"}[language]
 
 
 async def test_a_footer_key_can_be_clicked(make_app: Any) -> None:

@@ -164,9 +164,10 @@ class Study(CardActions):
         question, counts = self.question, self.session.counts(self.context.clock())
         parts = ["studyapp"]
         if question:
-            parts = [self.context.title(question.topic, short=True), self.t(f"study.{question.level}"), question.id]
+            parts = [self.context.title(question.topic, short=True), self.t(f"study.{question.level}")]
             parts += [self.t("study.as_of", when=question.as_of)] if question.as_of else []
             parts += ["★"] if self.context.annotation(question).starred else []
+            parts.append(question.id)  # last: where there is no room for all, it is what is cut
         self.put("#title", self.title_line(*parts))
         waiting = [("new", counts.new), ("learning", counts.learning), ("due", counts.due)]
         line = (
