@@ -67,7 +67,7 @@ class StudyApp(App[None]):
 
     def action_command_palette(self) -> None:
         """The palette, its field in the language of now."""
-        if self.use_command_palette and not CommandPalette.is_open(self):
+        if not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder=self.context.t("palette.search"), id="--command-palette"))
 
     def push_screen(self, screen: Any, *args: Any, **kwargs: Any) -> Any:

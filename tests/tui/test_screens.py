@@ -86,7 +86,7 @@ async def test_the_palette_asks_in_the_language_of_now(make_app: Any, language: 
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("ctrl+p")
         await pilot.pause()
-        assert app.screen.query_one(Input).placeholder == {"en": "A command, or words of a question…", "zh": "命令，或题目中的词……"}[language]
+        assert app.screen.query_one(Input).placeholder .startswith({"en": "A command", "zh": "命令"}[language])
 
 
 async def test_a_footer_key_can_be_clicked(make_app: Any) -> None:
