@@ -209,6 +209,8 @@ ZH = {
     "pre-norm variance over 1 + g²s, gain {}": "pre-norm 的方差与 1 + g²s 之比，增益 {}",
     "sublayers to the output": "到输出的子层数",
     "pre-norm": "pre-norm",
+    "post": "post",
+    "place": "位置",
     "post-norm": "post-norm",
     "gradient kept by the skip path": "skip 通路保留的梯度",
     "factor per sublayer, times √2": "每个子层的倍数乘 √2",
