@@ -36,6 +36,14 @@ def parameters(name: str, experts: str = "all") -> dict[str, int]:
     }
 
 
+def fp8_bytes(name: str, experts: str = "all") -> float:
+    """Bytes of the weights in FP8: embedding, head and router in 16 bit, one fp32 scale per block of 128 × 128."""
+    parts = parameters(name, experts)
+    wide = parts["embedding and head"] + parts["router"]
+    narrow = sum(parts.values()) - wide
+    return narrow + 2 * wide + 4 * narrow / 128**2
+
+
 def cache_per_token(name: str) -> int:
     """Bytes of MLA's cache in 16 bit."""
     m = named_model(name)
@@ -82,10 +90,7 @@ def claim_eight_bit_weights_fit_eight_h200(gpus=8, gpu_gb=141):
     of 80 GB do not.
 
     FP8 权重占 673 GB（627 GiB）：八张 141 GB 的卡放得下，还余 400 GB 以上；八张 80 GB 的卡放不下。"""
-    parts = parameters("deepseek-v3")
-    wide = parts["embedding and head"] + parts["router"]                # kept in 16 bit
-    scales = 4 * (sum(parts.values()) - wide) / 128**2                  # one fp32 a block of 128 × 128
-    weights = (sum(parts.values()) + wide + scales) / 1e9
+    weights = fp8_bytes("deepseek-v3") / 1e9
     show(bars(["weights in FP8", "left on all cards"], {"GB": [weights, gpus * gpu_gb - weights]}))
     expect("weights, GB", weights, equals=673, within=1)
     expect("weights, GiB", weights * 1e9 / 2**30, equals=627, within=1)
@@ -123,7 +128,7 @@ def claim_replication_costs_a_factor_of_six(resident="all"):
     TP 8, and five to seven times as many with attention data-parallel.
 
     八张 H200 放下 FP8 权重、再留一成给其他开销后：TP 8 只容得下不到 70 万 token；注意力数据并行则是其五到七倍。"""
-    weights, attention = sum(parameters("deepseek-v3", resident).values()), parameters("deepseek-v3")["attention"]
+    weights, attention = fp8_bytes("deepseek-v3", resident), parameters("deepseek-v3")["attention"]
     room = 8 * 141e9 * 0.9
     shared = (room - weights) / 8 / cache_per_token("deepseek-v3")             # the same tokens on each card
     own = (room - weights - 7 * attention) / cache_per_token("deepseek-v3")    # attention weights eight times

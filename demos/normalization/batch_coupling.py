@@ -2,7 +2,7 @@ r"""BatchNorm ties every token to its batch mates and, in training, to the futur
 
 BatchNorm 把每个 token 与同批的其他样本、训练时还与未来的 token 绑在一起；LayerNorm 谁也不绑。
 
-Ioffe & Szegedy 2015, §3; Ba, Kiros & Hinton 2016. Turn `mode` to "eval": with stored statistics the leak is gone,
+Ioffe & Szegedy 2015; Ba, Kiros & Hinton 2016. Turn `mode` to "eval": with stored statistics the leak is gone,
 so a causal model is trained with a leak and decodes without it. 把 `mode` 改为 "eval"：用存下的统计量，泄漏就消失了：
 因果模型训练时有泄漏，解码时没有。
 """

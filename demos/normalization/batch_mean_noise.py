@@ -2,7 +2,7 @@ r"""A batch mean is as noisy as its number of independent samples allows, and ne
 
 batch 均值的噪声取决于独立样本的个数，而相邻的 token 并不独立。
 
-Wu & He 2018, §1 for small batches. Turn `tokens_from` to "one text": the tokens of a sequence resemble their
+Wu & He 2018 for small batches. Turn `tokens_from` to "one text": the tokens of a sequence resemble their
 neighbours, and σ/√n is far too small. 把 `tokens_from` 改为 "one text"：同一序列的 token 与邻居相似，σ/√n 就小得太多。
 """
 

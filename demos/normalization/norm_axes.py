@@ -2,7 +2,7 @@ r"""The norms differ in one thing: which axes share a mean and a variance.
 
 各种归一化只有一处不同：哪些轴共用一个均值和方差。
 
-Wu & He 2018, §3. For x (batch, tokens, width): BatchNorm pools batch and tokens per feature, LayerNorm the
+Wu & He 2018. For x (batch, tokens, width): BatchNorm pools batch and tokens per feature, LayerNorm the
 features of one token. Turn `batch_group` to "position", the grouping that some notes give for BatchNorm.
 对 x (batch, tokens, width)：BatchNorm 逐特征对 batch 与 token 统计，LayerNorm 对单个 token 的特征统计。把
 `batch_group` 改为 "position"，就是有的笔记对 BatchNorm 的说法。
@@ -174,8 +174,8 @@ ZH = {
     "layer norm less torch's": "layer norm 与 torch 之差",
     "instance norm less torch's": "instance norm 与 torch 之差",
     "group norm less torch's": "group norm 与 torch 之差",
-    "pairs of statistics": "统计量对数",
-    "pairs of mean and variance": "均值、方差的对数",
+    "pairs of statistics": "统计量共几对",
+    "pairs of mean and variance": "均值与方差共几对",
     "norm": "归一化",
     "feature": "特征",
     "GN with one group, less LN per token": "分 1 组的 GN 与逐 token LN 之差",

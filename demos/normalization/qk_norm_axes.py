@@ -35,10 +35,10 @@ RANGES = {
 @breaks(pooled="projection", en="Over all heads one head may hold all of the mean square: its bound is h times as wide.",
         zh="对全部头一起归一化，一个头可以占去全部均方：它的上界放宽到 h 倍。")
 def claim_per_head_norm_bounds_every_head(tokens=16, heads=8, d_head=16, grown=(1.0, 10.0, 1000.0), pooled="head"):
-    """Normalised per head no logit exceeds √d_head, however large one head grew; over the whole projection
+    """Normalised per head no logit, divided by √d_head, exceeds √d_head, however large one head grew; over the whole projection
     the bound is h·√d_head, and a grown head reaches it.
 
-    逐头归一化，无论某个头变得多大，logit 都不超过 √d_head；对整个投影归一化，上界是 h·√d_head，变大的那个头会达到它。"""
+    逐头归一化，无论某个头变得多大，除以 √d_head 之后的 logit 都不超过 √d_head；对整个投影归一化，上界是 h·√d_head，变大的那个头会达到它。"""
     q = torch.randn(tokens, heads, d_head, dtype=torch.float64)
     tops = {"head": [], "projection": []}
     others = {"head": [], "projection": []}

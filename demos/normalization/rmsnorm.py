@@ -2,7 +2,7 @@ r"""RMSNorm divides a token by the root of its mean square: LayerNorm without th
 
 RMSNorm 把 token 除以其均方根：去掉均值与 bias 的 LayerNorm。
 
-Zhang & Sennrich 2019, §3. Turn `divisor` to "deviation": dividing by the standard deviation, a formula that
+Zhang & Sennrich 2019. Turn `divisor` to "deviation": dividing by the standard deviation, a formula that
 is often written down, is no RMSNorm unless the mean is 0. 把 `divisor` 改为 "deviation"：常被写错的公式，除以标准差；
 只有均值为 0 时才是 RMSNorm。
 """

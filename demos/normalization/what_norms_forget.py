@@ -2,7 +2,7 @@ r"""LayerNorm forgets the mean and the size of a token; BatchNorm those of a fea
 
 LayerNorm 丢掉一个 token 的均值与大小；BatchNorm 丢掉一个特征的均值与大小，而且只在训练时。
 
-Ba, Kiros & Hinton 2016, Table 1. Turn `mode` to "eval": BatchNorm then uses stored numbers, an invertible map
+Ba, Kiros & Hinton 2016. Turn `mode` to "eval": BatchNorm then uses stored numbers, an invertible map
 that forgets nothing. 把 `mode` 改为 "eval"：此时 BatchNorm 用存下的数，是可逆映射，什么也不丢。
 """
 

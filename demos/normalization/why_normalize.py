@@ -50,9 +50,9 @@ RANGES = {
         zh="原始的身高、年龄加上截距列，条件数高达千万。")
 def claim_centring_matters_more_than_units(samples=2000, features="standardised"):
     """For height in cm and age in years beside an intercept the condition number is over ten million; centring
-    brings it to hundreds, scaling alone leaves over a hundred thousand, both give nearly 1.
+    brings it to about 144, scaling alone leaves over a hundred thousand, both give nearly 1.
 
-    以厘米计的身高、以岁计的年龄，再加截距，条件数超过一千万；去均值后降到几百，只缩放仍超过十万，两者都做则接近 1。"""
+    以厘米计的身高、以岁计的年龄，再加截距，条件数超过一千万；去均值后降到约 144，只缩放仍超过十万，两者都做则接近 1。"""
     x = torch.stack((170 + 8 * torch.randn(samples), 35 + 12 * torch.randn(samples)), 1).double()
     kappa = {way: float(torch.linalg.cond(prepared(x, way)) ** 2) for way in WAYS}
     show(bars(WAYS, {"condition number of XᵀX": list(kappa.values())}, log="y"))
@@ -67,7 +67,7 @@ def claim_centring_matters_more_than_units(samples=2000, features="standardised"
 @breaks(step=0.5, en="With half the best step the slowest direction takes twice as long.",
         zh="步长只有最优的一半，最慢的方向就要两倍的时间。")
 def claim_rate_follows_the_condition_number(conditions=(2.0, 10.0, 100.0), steps=60, step=1.0):
-    """At the best constant step, 2/(λ_min + λ_max), the distance shrinks by (κ − 1)/(κ + 1) a step: after ten
+    """At the best constant step, 2/(λ_min + λ_max), the distance is multiplied by (κ − 1)/(κ + 1) per step: after ten
     times the condition number about ten times the steps.
 
     取最优的固定步长 2/(λ_min + λ_max)，每步距离乘以 (κ − 1)/(κ + 1)：条件数增至十倍，步数也约为十倍。"""
