@@ -38,7 +38,8 @@ def claim_per_head_norm_bounds_every_head(tokens=16, heads=8, d_head=16, grown=(
     """Normalised per head no logit, divided by √d_head, exceeds √d_head, however large one head grew; over the whole projection
     the bound is h·√d_head, and a grown head reaches it.
 
-    逐头归一化，无论某个头变得多大，除以 √d_head 之后的 logit 都不超过 √d_head；对整个投影归一化，上界是 h·√d_head，变大的那个头会达到它。"""
+    逐头归一化，无论某个头变得多大，除以 √d_head 之后的 logit 都不超过 √d_head；
+    对整个投影归一化，上界是 h·√d_head，变大的那个头会达到它。"""
     q = torch.randn(tokens, heads, d_head, dtype=torch.float64)
     tops = {"head": [], "projection": []}
     others = {"head": [], "projection": []}
