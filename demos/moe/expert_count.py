@@ -69,10 +69,10 @@ def claim_loads_scatter_like_chance(counts=(16, 64, 256), tokens=4096, k=8, skew
 
 @breaks(grows="chosen", en="What each token sends grows with k.", zh="每个 token 的发送量随 k 增长。")
 def claim_traffic_follows_k(counts=(32, 64, 128, 256), tokens=4096, grows="experts"):
-    """With k = 4 on 8 devices a token sends 3.5 vectors to others, whether there are 32 or 256
-    experts; sent once per device, they are 2.9.
+    """A token sends k(D − 1)/D vectors to other devices, however many experts there are: 3.5 for k = 4 and
+    D = 8; sent once per device, they are 2.9.
 
-    k = 4、8 台设备时，无论专家是 32 个还是 256 个，每个 token 都向其他设备发 3.5 个向量；每台设备只发一次则约 2.9 个。"""
+    无论专家有多少，每个 token 都向其他设备发 k(D − 1)/D 个向量：k = 4、D = 8 时为 3.5 个；每台设备只发一次则约 2.9 个。"""
     ks = [4 if grows == "experts" else max(1, 4 * e // counts[0]) for e in counts]
     sent = torch.tensor([copies_sent(route(tokens, e, k), e, 8) for e, k in zip(counts, ks, strict=True)])
     once = [7 * (1 - math.comb(e - e // 8, 4) / math.comb(e, 4)) for e in counts]
@@ -83,6 +83,11 @@ def claim_traffic_follows_k(counts=(32, 64, 128, 256), tokens=4096, grows="exper
            at=("experts", counts))
     expect("vectors sent, one per device, over the formula", sent[:, 1] / torch.tensor(once), equals=1,
            within=5 / tokens**0.5, at=("experts", counts))
+    # One token's number scatters less than a binomial, √(k·(D − 1))/D: six sigma of the mean.
+    for k, devices in ((1, 8), (8, 8), (4, 2)):
+        got = copies_sent(route(tokens, 64, k if grows == "experts" else 2 * k, 0.0), 64, devices)[0]
+        expect(f"vectors sent with k = {k} on {devices} devices", got, equals=k * (devices - 1) / devices,
+               within=6 * (k * (devices - 1)) ** 0.5 / devices / tokens**0.5)
 
 
 @breaks(grows="chosen", en="If k grows as well, every expert keeps its rows.", zh="若 k 同步增长，每个专家的行数不变。")
@@ -144,6 +149,7 @@ ZH = {
     "one per device": "每台设备一份",
     "vectors sent per token": "每 token 发送的向量数",
     "vectors sent, one per expert": "发送的向量数，每个专家一份",
+    "vectors sent with k = {} on {} devices": "k = {}、{} 台设备时发送的向量数",
     "vectors sent, one per device, over the formula": "发送的向量数，每台设备一份，与公式之比",
     "tokens per expert that has any": "用到的专家平均分到的 token 数",
     "tokens per touched expert, over the formula": "用到的专家的 token 数与公式之比",

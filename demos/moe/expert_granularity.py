@@ -25,6 +25,7 @@ from studyapp.evidence import (
     one_of,
     show,
 )
+from studyapp.evidence.tools import flops
 
 
 @exercise(claims=("slices_sum_to_the_expert", "cut_layers_cost_the_same"),
@@ -86,12 +87,12 @@ def claim_slices_sum_to_the_expert(slices=(1, 2, 4, 8), tokens=32, width=16, inn
     outputs = {m: gated(x, cut(up, down, m), 1 if gates == "unit" else 1 / m) for m in slices}
     show(bars([f"m = {m}" for m in slices],
               {"size over the expert's": [o.norm() / whole.norm() for o in outputs.values()]}))
-    quarters = gated(x, cut(up, down, 4), 1 / 4)
     # float64: sums of `inner` terms of size √width · √inner
     for m, out in outputs.items():
         expect(f"{m} slices less the expert", (out - whole).abs().amax(1), equals=0, within=1e-10)
-    expect("4 slices at 1/4, less a quarter of the expert", (quarters - whole / 4).abs().amax(1), equals=0,
-           within=1e-10)
+        part = gated(x, cut(up, down, m), 1 / m)
+        expect(f"{m} slices at 1/{m}, less that part of the expert", (part - whole / m).abs().amax(1), equals=0,
+               within=1e-10)
 
 
 @breaks(inner_of_a_slice="inner", en="More experts of the same width are another model: m times the weights and FLOPs.",
@@ -108,11 +109,13 @@ def claim_cut_layers_cost_the_same(width=16, inner=64, m=4, experts=4, k=1, inne
         fine = [piece for one in coarse for piece in cut(*one, m)]
     router = [torch.randn(width, len(one)) for one in (coarse, fine)]
     weights = [sum(a.numel() + b.numel() for a, b in one) for one in (coarse, fine)]
-    active = [2 * sum(a.numel() + b.numel() for a, b in one) for one in (coarse[:k], fine[: k * m])]
+    token = torch.randn(1, width)
+    active = [flops(gated, token, one, 1.0) for one in (coarse[:k], fine[: k * m])]
     show(bars(["whole", f"cut in {m}"], {"expert weights": weights, "FLOPs of a token": active,
                                          "router weights": [r.numel() for r in router]}))
     expect("expert weights, cut over whole", weights[1] / weights[0], equals=1)
     expect("FLOPs of a token in experts, cut over whole", active[1] / active[0], equals=1)
+    expect("FLOPs of a token per active weight", active[0] / (k * weights[0] / experts), equals=2)
     expect("router weights, cut over whole", router[1].numel() / router[0].numel(), equals=m)
 
 
@@ -147,6 +150,7 @@ def claim_mixed_needs_want_fine_experts(needs=2):
     # Two skills lie in one coarse expert with chance 1/7; else one of the two is missing.
     expect("unserved by 4 experts, top-1", left["4 experts, top-1"], equals=3 / 7, within=1e-12)
     expect("unserved by 8 experts, top-2", left["8 experts, top-2"], equals=0)
+    expect("unserved by either where one skill is needed", [unserved(8, 1, 2, 1), unserved(8, 1, 1, 2)], equals=0)
 
 
 def drill_sets(rng) -> Drill:
@@ -168,7 +172,7 @@ def drill_sets(rng) -> Drill:
 ZH = {
     "size over the expert's": "大小与原专家之比",
     "{} slices less the expert": "{} 片之和与原专家之差",
-    "4 slices at 1/4, less a quarter of the expert": "4 片各 1/4，与原专家的四分之一之差",
+    "{} slices at 1/{}, less that part of the expert": "{} 片各 1/{}，与原专家的同一份额之差",
     "whole": "整块",
     "cut in {}": "切成 {} 片",
     "cut in": "切成几片",
@@ -176,6 +180,7 @@ ZH = {
     "FLOPs of a token": "每 token 的 FLOPs",
     "router weights": "路由器参数",
     "expert weights, cut over whole": "专家参数，切后与切前之比",
+    "FLOPs of a token per active weight": "每个激活参数的 FLOPs",
     "FLOPs of a token in experts, cut over whole": "每 token 专家 FLOPs，切后与切前之比",
     "router weights, cut over whole": "路由器参数，切后与切前之比",
     "sets of 16 experts, top-2": "16 个专家选 2 的组合数",
@@ -188,6 +193,7 @@ ZH = {
     "share of needed skills not served": "未满足的技能占比",
     "unserved by 4 experts, top-1": "4 选 1 未满足的占比",
     "unserved by 8 experts, top-2": "8 选 2 未满足的占比",
+    "unserved by either where one skill is needed": "只需一种技能时两者未满足的占比",
 }
 
 if __name__ == "__main__":
