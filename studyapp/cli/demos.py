@@ -200,9 +200,9 @@ def wrong_way(context: AppContext, demo: Demo, claim: str, number: int) -> dict[
     ways = demo.claim(claim).breaks
     if number > len(ways):
         raise DemoError(
-            "{demo}.{claim} has {count} wrong ways",
+            "{demo}.{claim} has no wrong way {number}; how many it has: {count}",
             "`studyapp demos` lists them",
-            demo=demo.name, claim=claim, count=len(ways),
+            demo=demo.name, claim=claim, number=number, count=len(ways),
         )
     way = ways[number - 1]
     typed = " ".join(f"{k}={v!r}" for k, v in way.parameters.items())

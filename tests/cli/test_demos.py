@@ -34,7 +34,8 @@ def test_a_wrong_way_is_tried_by_number(call) -> None:
     result = call("run", CLAIM, "--break", "1")
     assert result.exit_code == 0, result.output
     assert "rotary_key='left out'" in result.stdout and "✗ MLA over one KV head is 2, not 2.25" in result.stdout
-    assert call("run", CLAIM, "--break", "9").exit_code == 1
+    refused = call("run", CLAIM, "--break", "9")
+    assert refused.exit_code == 1 and "has no wrong way 9" in refused.output
     assert call("run", CLAIM.partition(".")[0], "--break", "1").exit_code == 1
 
 
