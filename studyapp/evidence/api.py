@@ -149,12 +149,14 @@ def expect(
         raise CannotJudgeError(f"nothing to judge for «{what}»: give a parameter with which there is something")
     wants, slacks = _spread(to_plain(wanted), len(gots)), _spread(to_plain(within), len(gots))
     places = _spread(to_plain(at[1]), len(gots)) if at else [None] * len(gots)
-    checks = [
-        _judge(what, relation, g, w, s, (at[0], p) if at else None)
-        for g, w, s, p in zip(gots, wants, slacks, places, strict=True)
-    ]
+    rows = list(zip(gots, wants, slacks, places, strict=True))
+    failed = None
+    if all(type(g) is float for g in gots) and {type(n) for n in (*wants, *slacks)} <= {int, float}:
+        margins = [_margin(relation, g, _number(w), _number(s)) for g, w, s, _ in rows]  # of many numbers only the worst becomes a Check
+        rows, failed = [rows[min(range(len(rows)), key=margins.__getitem__)]], sum(not held for held, _ in margins)
+    checks = [_judge(what, relation, g, w, s, (at[0], p) if at else None) for g, w, s, p in rows]
     worst = min(checks, key=lambda c: (c.held, _number(c.margin)))
-    worst = replace(worst, count=len(checks), failed=sum(not c.held for c in checks))
+    worst = replace(worst, count=len(gots), failed=sum(not c.held for c in checks) if failed is None else failed)
     listener = _listener.get()
     if listener is not None:
         listener.checked(worst)
@@ -179,6 +181,14 @@ def _progressed(done: int, total: int) -> None:
     listener = _listener.get()
     if listener is not None:
         listener.progressed(done, total)
+
+
+def _margin(relation: str, got: float, want: float, within: float) -> tuple[bool, float]:
+    """Whether it holds and by how much, of finite numbers; one below any other where the tolerance is none."""
+    if within < 0:
+        return False, float("-inf")
+    room = 0.0 if got == want else {"equals": -abs(got - want), "at_least": got - want, "at_most": want - got}[relation]
+    return got == want or within + room >= 0, within + room
 
 
 def _judge(what: str, relation: str, got: Any, want: Any, within: Any, place: tuple[str, Any] | None) -> Check:
@@ -218,6 +228,8 @@ def _number(value: Any) -> float:
 
 
 def _flat(value: Any) -> list[Any]:
+    if isinstance(value, tuple) and not any(isinstance(v, tuple) for v in value):
+        return list(value)
     return [leaf for v in value for leaf in _flat(v)] if isinstance(value, tuple) else [value]
 
 

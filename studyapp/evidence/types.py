@@ -139,6 +139,8 @@ def to_plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
+    if isinstance(value, list) and all(type(v) is float for v in value) and all(map(math.isfinite, value)):
+        return tuple(value)
     if isinstance(value, Sequence) or hasattr(value, "__iter__"):
         return tuple(to_plain(v) for v in value)
     raise TypeError(f"evidence takes numbers, strings and sequences of them, not {type(value).__name__}")
