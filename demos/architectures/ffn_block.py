@@ -156,19 +156,19 @@ def claim_share_of_the_layer(attention="as configured"):
     Mixtral 8x7B.
 
     MHA 加 4d 时，FFN 占一层矩阵的三分之二；Llama-3-8B 是 81%，Mixtral 8x7B 是 97%。"""
-    shares = {"GPT-2 small": 8 / 12}
-    for name in ("llama-3-8b", "mixtral-8x7b"):
+    shares = {}
+    for name in ("gpt-2", "llama-3-8b", "mixtral-8x7b"):
         row, experts = named_model(name), named_model(name).get("experts")
         kv = row["heads"] if attention == "MHA" else row["kv_heads"]
         mixing = 2 * row["width"] * row["d_head"] * (row["heads"] + kv)
         copies, hidden = (experts["total"], experts["d_expert"]) if experts else (1, row["ffn"]["d_ff"])
-        feeding = copies * 3 * row["width"] * hidden
+        feeding = copies * (2 if row["ffn"]["kind"] == "gelu" else 3) * row["width"] * hidden
         shares[row["name"]] = feeding / (mixing + feeding)
     show(bars(list(shares), {"percent of a layer's matrices": [100 * s for s in shares.values()]}))
     row = named_model("gpt-2")
     expect("GPT-2's inner width over its width", row["ffn"]["d_ff"] / row["width"], equals=4)
-    expect("percent, Llama-3-8B and Mixtral", [100 * s for s in list(shares.values())[1:]],
-           equals=[81, 97], within=0.5)
+    percent = [100 * s for s in shares.values()]
+    expect("percent, GPT-2, Llama-3-8B and Mixtral", percent, equals=[200 / 3, 81, 97], within=0.5)
 
 
 def drill_ffn_weights(rng) -> Drill:
@@ -208,7 +208,7 @@ ZH = {
     "GPT-2 small": "GPT-2 small",
     "percent of a layer's matrices": "占一层矩阵的百分比",
     "GPT-2's inner width over its width": "GPT-2 的内层宽度与宽度之比",
-    "percent, Llama-3-8B and Mixtral": "Llama-3-8B 与 Mixtral 的百分比",
+    "percent, GPT-2, Llama-3-8B and Mixtral": "GPT-2、Llama-3-8B 与 Mixtral 的百分比",
 }
 
 if __name__ == "__main__":

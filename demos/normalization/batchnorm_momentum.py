@@ -105,7 +105,7 @@ def claim_training_does_not_depend_on_it(batch=16, momenta=(0.05, 0.3), mode="tr
     leaves stale numbers for eval.
 
     训练模式下，任何 momentum 的输出与梯度都逐位相同：momentum 太慢不是欠拟合，只是给推理留下了过时的数。"""
-    x = 3 + torch.randn(batch, 8)
+    x = (3 + torch.randn(batch, 8)).requires_grad_()
     found = []
     for a in (0.01, *momenta):
         module = torch.nn.BatchNorm1d(8, momentum=a)
@@ -113,13 +113,14 @@ def claim_training_does_not_depend_on_it(batch=16, momenta=(0.05, 0.3), mode="tr
         if mode == "eval":
             module.eval()
         y = module(x)
-        (slope,) = torch.autograd.grad(y.square().sum() + y.pow(3).sum(), [module.weight])
+        slopes = torch.autograd.grad(y.square().sum() + y.pow(3).sum(), [x, module.weight, module.bias])
+        slope = torch.cat([s.flatten() for s in slopes])
         module.eval()
         found.append((y.detach(), slope, module(x).detach()))
     show(lines("feature", range(8), {f"momentum {a:g}, eval": f[2].mean(0) for a, f in zip((0.01, *momenta), found, strict=True)},
                y_label="mean of the output"))
     expect("outputs less those of momentum 0.01", torch.stack([y - found[0][0] for y, _, _ in found]), equals=0)
-    expect("gradients by γ less those of momentum 0.01", torch.stack([g - found[0][1] for _, g, _ in found]), equals=0)
+    expect("gradients by x, γ, β less those of momentum 0.01", torch.stack([g - found[0][1] for _, g, _ in found]), equals=0)
 
 
 @breaks(counted="steps", en="Counted by optimizer steps the statistics would be far staler than they are.",
@@ -172,7 +173,7 @@ ZH = {
     "momentum {}, eval": "momentum {}，推理",
     "mean of the output": "输出的均值",
     "outputs less those of momentum 0.01": "输出与 momentum 0.01 时之差",
-    "gradients by γ less those of momentum 0.01": "对 γ 的梯度与 momentum 0.01 时之差",
+    "gradients by x, γ, β less those of momentum 0.01": "对 x、γ、β 的梯度与 momentum 0.01 时之差",
     "micro-batches": "micro-batch 数",
     "old value left": "旧值剩余",
     "share of the old mean that is left": "旧均值剩余的份额",

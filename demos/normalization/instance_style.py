@@ -100,6 +100,7 @@ def claim_groups_are_of_channels_not_of_samples(batch=4, channels=8, side=8, kin
     change = {k: (normalise(others, k) - normalise(x, k))[0].abs().max() for k in ("instance", "group", "batch")}
     show(bars(list(change), {"largest change": list(change.values())}))
     expect("change of the first image's output", change[kind], equals=0, within=1e-12)
+    expect("change of the first image's output by InstanceNorm", change["instance"], equals=0, within=1e-12)
     expect("change of BatchNorm's output", change["batch"], at_least=0.05)
 
 
@@ -128,6 +129,7 @@ ZH = {
     "batch": "BatchNorm",
     "largest change": "最大变化",
     "change of the output": "输出的变化",
+    "change of the first image's output by InstanceNorm": "第一张图的 InstanceNorm 输出的改变",
     "change of the first image's output": "第一张图输出的变化",
     "change of BatchNorm's output": "BatchNorm 输出的变化",
     "channel": "通道",
