@@ -71,6 +71,10 @@ def claim_fusing_saves_more_than_leaving_out_the_mean(tokens=256, width=512, nor
     expect("RMSNorm in separate operators", found["rms by hand"], equals=5, within=slack)
     expect("F.rms_norm on a CPU", passes(lambda x: F.rms_norm(x, x.shape[-1:], eps=1e-5), x), equals=5, within=slack)
     expect("LayerNorm in separate operators", found["layer by hand"], equals=6, within=slack)
+    z = x.clone().requires_grad_()
+    y = fused_layer(z)
+    backward = passes(lambda slope: torch.autograd.grad(y, z, slope), torch.randn_like(x))
+    expect("LayerNorm's backward in one operator", backward, equals=3, within=slack)
     expect("by hand less in one", layer_by_hand(x) - fused_layer(x), equals=0, within=1e-4)
 
 
@@ -162,6 +166,7 @@ ZH = {
     "RMSNorm in separate operators": "多个算子的 RMSNorm",
     "F.rms_norm on a CPU": "CPU 上的 F.rms_norm",
     "LayerNorm in separate operators": "多个算子的 LayerNorm",
+    "LayerNorm's backward in one operator": "一个算子的 LayerNorm 反向",
     "by hand less in one": "多个算子与一个算子之差",
     "addition": "相加",
     "norm": "归一化",
