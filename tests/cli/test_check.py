@@ -47,19 +47,6 @@ def test_a_warning_of_your_own_bank_is_shown_and_stands_last(run, tmp_path: Path
     assert "cannot be drawn" in run("--bank", str(own), "check", "--backlog").stdout.splitlines()[-2]
 
 
-def test_a_changed_file_brings_its_warnings(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a contributor touched is shown with its warnings: here a follow-up that is planned."""
-    from studyapp.paths import questions_dir
-
-    touched = questions_dir() / "sources.yaml"
-    path = next(f for f in json.loads(run("check", "--json").stdout) if f["group"] == "backlog" and f["path"].endswith(".yaml"))["path"]
-    monkeypatch.setattr("studyapp.check.changed.changed_files", lambda folders: {touched.resolve(), Path(path).resolve()})
-    lines = run("check").stdout.splitlines()[:-2]
-    shown = [line for line in lines if path in line]
-    assert shown and shown[0].startswith(Translations.load("en")("cli.warning"))
-    assert all(path in line or str(touched) in line for line in lines)
-
-
 def test_what_fails_leaves_with_1(run, tmp_path: Path) -> None:
     """A reference that leads nowhere is a finding wherever it stands."""
     own = tmp_path / "mine"
