@@ -12,7 +12,7 @@ from studyapp.context import AppContext
 
 @cli.command()
 @click.option("--proofs", is_flag=True, help="Print each point beside its claim's sentence and recorded numbers.")
-@click.option("--backlog", is_flag=True, help="Print all warnings: what is planned, and what is to be mended in any file.")
+@click.option("--backlog", is_flag=True, help="Print all warnings, of what is planned and of every file.")
 @click.option("--table", is_flag=True, help="Print what the bank holds, topic by topic.")
 @as_json
 @with_context

@@ -118,7 +118,9 @@ class StudyApp(App[None]):
             self.context.lab.kill()
 
     async def on_unmount(self) -> None:
-        """Leave no process behind, and no thread that asyncio would wait for."""
+        """Leave no process behind, no thread that asyncio would wait for, and the collector as it was found."""
+        gc.enable()
+        gc.unfreeze()
         if "store" in self.context.__dict__:
             self.context.store.stop_maintenance()
         if "lab" in self.context.__dict__:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from studyapp.bank.model import Finding
 from studyapp.cli import cli
 from studyapp.i18n import Translations
+from studyapp.paths import questions_dir
 
 JSON = Path(__file__).parents[2] / "docs/json.md"
 
@@ -45,6 +47,19 @@ def test_a_warning_of_your_own_bank_is_shown_and_stands_last(run, tmp_path: Path
     assert first and all("cannot be drawn" in line and str(own) in line for line in first)
     assert f"{len(first)} warnings" in counts and "--backlog" in rest
     assert "cannot be drawn" in run("--bank", str(own), "check", "--backlog").stdout.splitlines()[-2]
+
+
+def test_a_warning_of_a_changed_file_is_shown(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning is counted until git calls its file changed; then it is printed, and what is planned is not."""
+    changed = questions_dir().resolve() / "attention" / "a.yaml"
+    warns = Finding(changed, 3, "", "reads badly", warning=True)
+    planned = Finding(changed, 4, "", "is planned", warning=True, group="backlog")
+    monkeypatch.setattr("studyapp.check.check_bank", lambda *args, **kwargs: [warns, planned])
+    counts, rest = run("check").stdout.splitlines()
+    assert "0 warnings" in counts and "--backlog" in rest
+    monkeypatch.setattr("studyapp.check.changed.changed_files", lambda folders: {changed})
+    said, counts, rest = run("check").stdout.splitlines()
+    assert said.startswith("warning: ") and "reads badly" in said and "1 warning" in counts and "--backlog" in rest
 
 
 def test_what_fails_leaves_with_1(run, tmp_path: Path) -> None:
