@@ -148,8 +148,9 @@ class AppContext:
 
     def reload_bank(self) -> None:
         """Read the bank again when it is next asked for: a file of it was edited."""
-        for part in ("bank", "search", "_scheduled"):
+        for part in ("bank", "search", "_scheduled", "decks"):
             self.__dict__.pop(part, None)
+        self._cards_of.clear()
 
     @property
     def settings_path(self) -> Path:
@@ -372,7 +373,8 @@ class AppContext:
         from studyapp.reviews.practice import PracticeSession
         from studyapp.reviews.study import StudySession
 
-        questions = self.in_new_order(topic) if only is None else [self.bank.questions[i] for i in only]
+        held = self.bank.questions  # a file that was edited may have lost its own
+        questions = self.in_new_order(topic) if only is None else [held[i] for i in only if i in held]
         order = [card for question in questions for card in self.cards_of(question)]
         if practice and not only:
             order = random.sample(order, len(order))

@@ -30,6 +30,11 @@ class LazyDemos(Mapping[str, Demo]):
             raise KeyError(name)
         return demo
 
+    def forget(self, name: str) -> None:
+        """Read a demo again when it is next asked for: its file was edited."""
+        self._read.pop(name, None)
+        self.findings = [finding for finding in self.findings if finding.path != self._paths[name]]
+
     def __iter__(self) -> Iterator[str]:
         return (name for name in self._paths if name in self)
 

@@ -68,25 +68,27 @@ class PracticeSession:
 
     def undo(self, now: datetime) -> Act | None:
         """Put the last card back, or bring back what was put away."""
-        if not self._steps:
-            return None
-        step = self._steps[-1]
-        if step.act.rating is None:
-            self._store.reverse("undo", step.act.uid, now)
-        self._undone.append(self._steps.pop())
-        self._queue = step.before
-        return step.act
+        while self._steps:
+            step = self._steps[-1]
+            turned = step.act.rating is not None or self._store.reverse("undo", step.act.uid, now)
+            self._steps.pop()  # not before it was written: a database that is locked takes it back the next time
+            self._queue = step.before
+            if turned:
+                self._undone.append(step)
+                return step.act
+        return None
 
     def redo(self, now: datetime) -> Act | None:
         """Do again what was undone last."""
-        if not self._undone:
-            return None
-        step = self._undone[-1]
-        if step.act.rating is None:
-            self._store.reverse("redo", step.act.uid, now)
-        self._steps.append(self._undone.pop())
-        self._queue = step.after
-        return step.act
+        while self._undone:
+            step = self._undone[-1]
+            turned = step.act.rating is not None or self._store.reverse("redo", step.act.uid, now)
+            self._undone.pop()
+            self._queue = step.after
+            if turned:
+                self._steps.append(step)
+                return step.act
+        return None
 
     def suspend(self, card: str, now: datetime) -> CardState:
         """Put the card away until it is unsuspended."""

@@ -95,7 +95,7 @@ class StudyApp(App[None]):
         """Check a large file and make the day's backup, beside the first question; Home says what went wrong."""
         store, now = self.context.store, self.context.clock()
         try:
-            notices = store.maintenance(now) if store.writable else []
+            notices = store.maintenance(now)
         except StudyError as error:
             notices = [text for text in (error.message, error.hint) if text]
         if notices:

@@ -8,6 +8,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from studyapp.errors import StaleCardError, StoreError
+from studyapp.reviews.acts import Acts
 from studyapp.reviews.log import Rating
 from studyapp.reviews.practice import PracticeSession
 from studyapp.reviews.sessions import Counts
@@ -93,3 +94,15 @@ def test_undo_and_redo_in_practice_walk_the_same_way(store, now, done):
     assert forward[: len(seen)] == seen[::-1] and (len(forward) > len(seen) or (sitting.next(now), sitting.counts(now)) == end)
     while sitting.undo(now):
         pass
+
+
+def test_what_another_window_took_back_is_not_taken_back_again(store, now):
+    """Undo skips a card that was brought back elsewhere meanwhile, and says what it took back: the act before."""
+    sitting = PracticeSession(store, ["a", "b", "c"], now)
+    sitting.answer(sitting.next(now), Rating.GOOD, now)
+    sitting.suspend("b", now)
+    Acts(store).unsuspend("b", now)
+    store.reverse("undo", next(e.uid for e in store.events() if e.kind == "suspend"), now)
+    act = sitting.undo(now)
+    assert act is not None and (act.kind, act.card) == ("review", "a")
+    assert sitting.counts(now) == Counts(due=3) and sitting.undo(now) is None

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -423,6 +424,88 @@ async def test_the_question_opens_in_the_editor_and_is_read_again(make_app: Any,
         await pilot.press("enter", "space", "e", "E")
         await pilot.pause()
     assert opened[1] == "reload" and opened[2].endswith("attention/score_scaling.py")
+
+
+async def test_an_edited_question_is_asked_in_its_new_words(make_app: Any, bank: Any, monkeypatch: Any) -> None:
+    """After e the question, its points and the counts of its topic are those of the file as it is now."""
+    app = make_app()
+    was = bank.questions["first"]
+    now = msgspec.structs.replace(was, ask=msgspec.structs.replace(was.ask, en="Mended?"), points=was.points[:1])
+    edited = replace(bank, questions=bank.questions | {"first": now})
+    monkeypatch.setattr("studyapp.tui.screens.demo_screen.edit", lambda *_: True)
+    monkeypatch.setattr("studyapp.bank.compiled.load_compiled", lambda *_: edited)
+    async with app.run_test(size=(80, 24)) as pilot:
+        before = app.context.decks
+        await pilot.press("enter", "space", "e")
+        await pilot.pause()
+        assert text(app, "#ask") == "Mended?" and len(app.screen.query_one(Points).rows) == 1
+        assert app.screen.asked.question is now and app.context.decks is not before
+
+
+async def test_a_question_that_was_lost_to_an_edit_is_left_out(make_app: Any, bank: Any) -> None:
+    """A sitting over chosen questions goes on without one that the bank no longer holds."""
+    context = make_app().context
+    context.bank = replace(bank, questions={k: q for k, q in bank.questions.items() if k != "second"})
+    assert context.session(only=["first", "second"]).counts(context.clock()).new == 1
+
+
+async def test_an_edited_demo_is_read_again(make_app: Any, demos: Any, monkeypatch: Any) -> None:
+    """After E the claims beside the card are those of the file as it is now, and what was recorded of it is old."""
+    file = demos / "attention/score_scaling.py"
+
+    def edit(_: Any, path: Any) -> bool:
+        path.write_text(path.read_text("utf-8").replace("Var(q·k) is d", "Var(q·k) stays d"), "utf-8")
+        return True
+
+    monkeypatch.setattr("studyapp.tui.screens.demo_screen.edit", edit)
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "p", "escape", "E")
+        await pilot.pause(0.2)
+        assert "stays" in file.read_text("utf-8")
+        assert "Var(q·k) stays d" in app.screen.panel.text.plain()
+        assert not app.screen.panel.form.display
+
+
+async def test_the_evidence_of_a_card_that_was_left_is_that_of_its_point(make_app: Any) -> None:
+    """Coming back to a card left at its second point, point and evidence are both the second."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "down", "escape")
+        await pilot.pause()
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen.query_one(Points).cursor == 1 and app.screen.panel.index == 1
+
+
+async def test_the_same_card_again_starts_afresh(make_app: Any, clock: Any) -> None:
+    """A card that comes straight back has its first point, the evidence of that, and no open form."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "down", "p", "escape", "1")
+        await pilot.pause()
+        while app.screen.question.id != "first":
+            clock.forward(minutes=10)
+            await pilot.press("space", "4")
+            await pilot.pause()
+        await pilot.press("space")
+        await pilot.pause()
+        panel = app.screen.panel
+        assert (app.screen.query_one(Points).cursor, panel.index, panel.form.display) == (0, 0, False)
+
+
+async def test_the_open_form_speaks_the_language_of_now(make_app: Any) -> None:
+    """ctrl+l turns what the fields may be into the other language; what was typed stays, and so does the keyboard."""
+    app = make_app()
+    async with app.run_test(size=(140, 45)) as pilot:
+        await pilot.press("enter", "space", "p")
+        await pilot.pause()
+        form = app.screen.panel.form
+        said = [str(s.content) for s in form.query(Static)]
+        await pilot.press("5", "ctrl+l")
+        await pilot.pause(0.2)
+        assert form.fields[0].input.value == "5" and app.focused is form.fields[0].input
+        assert [str(s.content) for s in form.query(Static)] != said
 
 
 @pytest.mark.parametrize("keys", [["space", "space", "4"], ["space", "x", "down", "x", "3"]])

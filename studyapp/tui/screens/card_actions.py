@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
+from studyapp.quiz.kinds import Asked
 from studyapp.render.acts import describe
 from studyapp.render.document import Document
 from studyapp.reviews.acts import Act
@@ -33,6 +34,7 @@ class CardActions(Annotating, SittingEnd):
 
     card: CardState | None
     question: Question | None
+    asked: Asked | None
     document: Document | None = None
     """The question as it is drawn, with the marks of now."""
 
@@ -110,7 +112,8 @@ class CardActions(Annotating, SittingEnd):
         """Open the question's file in the learner's editor."""
         if self.question and self.edited(self.question.path):
             self.context.reload_bank()
-            self.question = self.context.bank.questions.get(self.question.id, self.question)
+            if self.card and (asked := self.context.ask(self.card)):
+                self.asked, self.question = asked, asked.question
             await self.show()
 
     def noted_question(self) -> Question | None:

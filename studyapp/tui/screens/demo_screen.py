@@ -179,7 +179,11 @@ class DemoScreen(BaseScreen):
     async def action_edit_demo(self) -> None:
         """Open the demo of the claim on show in the learner's editor."""
         if demo := self.panel.demo:
-            self.edited(demo.path)
+            if self.edited(demo.path):
+                self.stop_run()
+                self.context.catalog.demos.forget(demo.name)
+                self.panel.form.close()
+                await self.show()
         else:
             self.tell(self.t("lab.no_demo"))
 

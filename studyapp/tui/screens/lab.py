@@ -31,9 +31,9 @@ class LabScreen(DemoScreen):
     BINDINGS: ClassVar = bindings("lab")
     AUTO_FOCUS = "#list"
 
-    def __init__(self, context: AppContext, demo: str | None = None) -> None:
+    def __init__(self, context: AppContext) -> None:
         super().__init__(context)
-        self.demo_name = demo
+        self.demo_name: str | None = None
         self.listed = ""
         self._rest: Timer | None = None
 

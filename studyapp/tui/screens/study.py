@@ -103,9 +103,11 @@ class Study(CardActions):
         if self.question:
             points = self.query_one(Points)
             points.missed = self.last.missed if self.last else ()
-            points.fill((), draft.ticked if draft else (), 0)
-            points.cursor = draft.cursor if draft else 0
+            points.fill((), draft.ticked if draft else (), draft.cursor if draft else 0)
+            self.panel.groups = ()  # also where the same card comes again, its evidence starts afresh
         await self.show()
+        if self.question:
+            self.panel.go(points.cursor)
         self.query_one("#left").scroll_home(animate=False)
 
     async def show(self) -> None:
@@ -120,6 +122,8 @@ class Study(CardActions):
                 self.query_one(Points).missed_word = self.t("study.missed")
                 self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
             self._phase_drawn()
+        if self.panel.form.display:
+            await self.panel.form.translate()
 
     def _fill_answer(self) -> None:
         """What is revealed of the answer."""

@@ -40,7 +40,6 @@ class EvidencePanel(Column):
         self.context = context
         self.groups: tuple[EvidenceGroup, ...] = ()
         self.index, self.current, self.single = 0, "", False
-        self._painting = False
 
     def compose(self) -> ComposeResult:
         """A line on what is shown, then what scrolls: an introduction, the form, the claims."""

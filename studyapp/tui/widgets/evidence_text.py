@@ -56,12 +56,6 @@ class EvidenceText(DrawnText):
         """What stands there, as text."""
         return "\n".join(line.rstrip() for line in self._at(self.content_size.width or 80)[1].plain.splitlines()) + "\n"
 
-    def bring(self, ref: str) -> None:
-        """Scroll a claim's first lines into sight, as many as there is room for."""
-        if ref in self.tops:
-            ends = sorted(top for top in (*self.tops.values(), self.size.height) if top > self.tops[ref])
-            self.reveal(self.tops[ref], (ends or [self.tops[ref] + 1])[0] - self.tops[ref])
-
     def fold(self) -> None:
         """Unfold the checks that hold, or fold them; the first of the current claim that this touches is in sight then."""
         before = self._lines_of_current()

@@ -59,10 +59,11 @@ class ParameterForm(Vertical):
     ParameterForm > Static { height: auto; color: $text-muted; }
     """
 
-    def __init__(self, context: AppContext, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, context: AppContext) -> None:
+        super().__init__()
         self.context = context
         self.demo: Demo | None = None
+        self.language = ""
 
     def compose(self) -> ComposeResult:
         """Whose parameters, then a field each."""
@@ -86,11 +87,26 @@ class ParameterForm(Vertical):
                 yield self.context.t("lab.default_of", value=written(default), claims=", ".join(whose))
 
     async def open(self, demo: Demo) -> None:
-        """Show the fields of a demo."""
+        """Show the fields of a demo, in the language of now."""
         if demo is not self.demo:
-            self.demo = demo
+            self.demo, self.language = demo, self.context.language
             await self.recompose()
+        else:
+            await self.translate()
         self.display = True
+
+    async def translate(self) -> None:
+        """Say in the language of now what each field may be; what was typed stays."""
+        if self.demo is None or self.language == self.context.language:
+            return
+        self.language = self.context.language
+        typed, focused = {field.parameter: field.input.value for field in self.fields}, self.screen.focused
+        here = focused.name if isinstance(focused, Input) else None
+        await self.recompose()
+        for field in self.fields:
+            field.input.value = typed[field.parameter]
+            if field.parameter == here:
+                field.input.focus()
 
     def close(self) -> None:
         """Hide it; what was typed stays until another demo's are shown."""

@@ -27,8 +27,6 @@ class Points(DrawnText):
     class Ticked(Message):
         """The ticks changed."""
 
-        ticked: tuple[int, ...]
-
     @dataclass
     class Moved(Message):
         """The cursor went to a point."""
@@ -48,7 +46,7 @@ class Points(DrawnText):
 
     def fill(self, rows: Sequence[Row], ticked: Collection[int] = (), cursor: int = 0) -> None:
         """Show the points of another card."""
-        self.rows, self.ticked, self.cursor = tuple(rows), set(ticked), max(0, min(cursor, len(rows) - 1))
+        self.rows, self.ticked, self.cursor = tuple(rows), set(ticked), cursor
         self.redraw()
 
     def mark(self, rows: Sequence[Row]) -> None:
@@ -100,7 +98,7 @@ class Points(DrawnText):
         if self.rows:
             self.ticked ^= {self.cursor}
             self.redraw()
-            self.post_message(self.Ticked(tuple(sorted(self.ticked))))
+            self.post_message(self.Ticked())
 
     def on_click(self, event: Click) -> None:
         """A click ticks the point it falls on."""
