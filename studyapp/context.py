@@ -417,9 +417,9 @@ class AppContext:
         """The moment from which a card is due, in UTC: its minute while learning, the turn of its study day in review."""
         if state.due_day is None:
             return state.due_at
-        zone = ZoneInfo(self.settings.timezone) if self.settings.timezone else None
-        day = datetime(1970, 1, 1) + timedelta(days=state.due_day, hours=self.settings.rollover_hour)  # noqa: DTZ001
-        return (day.replace(tzinfo=zone) if zone else day).astimezone(UTC)
+        from studyapp.reviews.cards import day_start
+
+        return day_start(state.due_day, self.settings).astimezone(UTC)
 
     def local(self, moment: datetime) -> datetime:
         """A moment as the learner's wall clock shows it."""

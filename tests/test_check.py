@@ -441,6 +441,15 @@ PERSONAL = {
 }
 
 
+def test_a_personal_bank_lists_its_questions_as_its_files_are_called(content):
+    """A name that a personal question may have may stand in that bank's topics too."""
+    content.write("mine/BPE_training.yaml", "ask: 'A'\nanswer: 'B'\n")
+    content.write("mine/topics.yaml", "- {id: mine, title: {en: 'M', zh: '我'}, questions: [BPE_training]}\n")
+    bank = load_bank(content.root / "questions", [content.root / "mine"])
+    assert "mine:BPE_training" in bank.questions
+    assert check_bank(bank, Catalog.load(content.root / "demos"), today=TODAY) == []
+
+
 @pytest.mark.parametrize(("more", "key", "warning"), PERSONAL.values(), ids=PERSONAL)
 def test_what_leads_nowhere_is_found_in_a_personal_bank_too(content, more, key, warning):
     """A reference that leads nowhere fails; what can only be shown as it stands warns."""

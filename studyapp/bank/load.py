@@ -84,29 +84,28 @@ class BankBuilder:
         self.take_models(shared_file(folder, "models", own))
         if not own:
             self.take_keyed(shared_file(folder, "sources", own), Source, "id", self.sources)
-        for term, _ in self.entries(shared_file(folder, "terms", own), Term):
-            self.terms.append(term)
+        terms = shared_file(folder, "terms", own)
+        if terms.exists():
+            self.terms += [term for term, _ in self.entries(terms, Term)]
         self.take_questions(folder, name)
 
     def take_questions(self, folder: Path, name: str) -> None:
         prefix = f"{name}:" if name else ""
-        read: list[Question] = []
+        read: dict[str, Question] = {}
         for path in question_files(folder, bool(name)):
             topic = path.relative_to(folder).parts[0] if path.parent != folder else name
             question = self.question(path, prefix + path.stem, topic, bool(name))
-            first = next((q for q in read if question and q.id == question.id), None)
-            if first:
-                self.find(path, 1, "", Message("has the id of {path}", path=first.path), "rename one of them")
-            elif question:
-                read.append(question)
-            else:
+            if question is None:
                 self.unread.setdefault(prefix + path.stem, path)
-        own = {q.id for q in read}
+            elif first := read.get(question.id):
+                self.find(path, 1, "", Message("has the id of {path}", path=first.path), "rename one of them")
+            else:
+                read[question.id] = question
 
         def named(ids: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(prefix + i if prefix + i in own else i for i in ids)
+            return tuple(prefix + i if prefix + i in read else i for i in ids)
 
-        for q in read:
+        for q in read.values():
             if name:
                 older = tuple(prefix + i for i in q.supersedes)
                 q = msgspec.structs.replace(q, follow_ups=named(q.follow_ups), supersedes=older)
@@ -158,8 +157,6 @@ class BankBuilder:
 
     def entries(self, path: Path, kind: type[T]) -> list[tuple[T, int]]:
         """The entries of a file that holds a list, each with its line; an entry that is wrong is left out."""
-        if kind is Term and not path.exists():
-            return []
         root = self.read(path)
         if root is None:
             return []
@@ -169,26 +166,26 @@ class BankBuilder:
         made = [(self.convert(path, node, kind), node.line) for node in root.value]
         return [(entry, line) for entry, line in made if entry is not None]
 
-    def take_keyed(self, path: Path, kind: type[T], key: str, into: dict[str, T]) -> None:
-        """Read a file that holds one mapping per key."""
+    def take_keyed(self, path: Path, kind: type[T], key: str, into: dict[str, T]) -> yaml_nodes.Node | None:
+        """Read a file that holds one mapping per key; its tree, None where there is none to take."""
         root = self.read(path) if path.exists() else None
         if root is None:
-            return
+            return None
         if not isinstance(root.value, dict):
             self.find(path, root.line, "", "is not a mapping", "begin each entry with its key")
-            return
+            return None
         for name, node in root.value.items():
             entry = self.convert(path, node, kind, {key: name})
             if entry is not None and into.setdefault(name, entry) != entry:
                 self.find(path, node.line, name, "means something else in another bank", "choose another key")
+        return root
 
     def take_models(self, path: Path) -> None:
         """Read the rows of models; one that has no source or contradicts itself is set aside with a finding."""
         rows: dict[str, Model] = {}
-        self.take_keyed(path, Model, "id", rows)
-        if not rows:
+        tree = self.take_keyed(path, Model, "id", rows)
+        if tree is None:
             return
-        tree = yaml_nodes.read(path)[0]
         for id, model in rows.items():
             wrong = list(problems(model))
             for key, problem, hint in wrong:

@@ -73,12 +73,15 @@ def _shown(options: ExportOptions) -> Callable[[str], Shown] | None:
         raise ExportError("charts are files beside the Markdown, and standard output has no beside", HINT)
     folder = options.output.with_suffix(".files")
     pictures = Pictures()
+    written: set[str] = set()  # a claim stands under several questions
 
     def picture(evidence: Evidence) -> str:
         name = pictures.name(evidence)
         if name is None:
             return table_markdown(as_table(evidence))
-        keep(folder / name, pictures.media[name])
+        if name not in written:
+            keep(folder / name, pictures.media[name])
+            written.add(name)
         return f"![{_alt(evidence)}]({_address(folder)}/{name})"
 
     return lambda language: lambda claim: [picture(item) for item in claim.evidence(language)]

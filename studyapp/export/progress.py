@@ -4,12 +4,11 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from studyapp.bank.refs import RECALL, CardId
-from studyapp.reviews.cards import CardState, study_day
+from studyapp.reviews.cards import CardState, day_start, study_day
 from studyapp.reviews.log import LogEvent, active_events
 from studyapp.reviews.scheduler import Scheduler, interval
 from studyapp.settings import Settings
@@ -38,7 +37,7 @@ def write_progress(connection: sqlite3.Connection, store: Progress, ids: Mapping
     settings = store.settings
     today = study_day(now, settings)
     conf = json.loads(connection.execute("SELECT conf FROM col").fetchone()[0])
-    created = _day_start(today - DAYS_SINCE_CREATION, settings)
+    created = day_start(today - DAYS_SINCE_CREATION, settings)
     conf |= {
         "schedVer": 2,  # else Anki takes the log for one of its first scheduler
         "rollover": settings.rollover_hour,
@@ -101,9 +100,11 @@ def _log(
     last: dict[str, int] = {}
     taken: set[int] = set()
     for event in events:
+        if event.card not in by_card:
+            continue
         before = states.get(event.card) or CardState(event.card)
         after = states[event.card] = scheduler.apply(before, event)
-        if event.kind != "review" or event.card not in by_card:
+        if event.kind != "review":
             continue
         span = interval(before, after, event.at)
         gap = span.days if after.due_day is not None else -math.ceil(span.total_seconds())
@@ -125,14 +126,6 @@ def _log(
             ),
         )
         last[event.card] = gap
-
-
-def _day_start(day: int, settings: Settings) -> datetime:
-    """The moment at which the study day `day` began, on the learner's clock of that day."""
-    date = datetime.fromtimestamp(0, UTC).date() + timedelta(days=day)
-    zone = ZoneInfo(settings.timezone) if settings.timezone else None
-    moment = datetime.combine(date, time(settings.rollover_hour), tzinfo=zone)
-    return moment if zone else moment.astimezone()  # the zone of this machine
 
 
 def seconds(at: datetime) -> int:

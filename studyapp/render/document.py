@@ -15,6 +15,7 @@ from studyapp.errors import DemoError
 from studyapp.evidence.labels import Labels
 from studyapp.evidence.types import Check, Evidence, Table
 from studyapp.lab.catalog import Catalog
+from studyapp.lab.chinese import labels
 from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
 from studyapp.lab.verdict import Mark
 from studyapp.render.markdown import with_breaks
@@ -271,15 +272,14 @@ def _models(question: Question, bank: Bank) -> list[Block]:
 def _evidence(
     question: Question, bank: Bank, judge: Judge, catalog: Catalog | None, recordings: Recordings | None
 ) -> Iterator[ClaimEvidence]:
-    toys = {claim for s in (*question.points, *question.corrections) for claim in s.toy}
-    terms = {term.en.casefold(): term.zh for term in bank.terms}
+    kinds = question.claim_kinds
     for claim in question.claims:
-        alone = Support(toy=(claim,)) if claim in toys else Support(proof=(claim,))
+        alone = Support(toy=(claim,)) if kinds[claim] == "toy" else Support(proof=(claim,))
         demo = catalog.demos.get(demo_and_claim(claim)[0]) if catalog is not None else None
-        labels = Labels(demo.zh, terms) if demo else None
+        chinese = labels(demo, bank.terms) if demo else None
         found = recordings.best_run(claim, demo) if recordings is not None else None
         run, record = found or (None, None)
-        yield ClaimEvidence(claim, _sentence(claim, catalog), judge(alone), run, record, labels)
+        yield ClaimEvidence(claim, _sentence(claim, catalog), judge(alone), run, record, chinese)
 
 
 def _sentence(claim: str, catalog: Catalog | None) -> Text | None:

@@ -9,6 +9,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from rich.cells import cell_len
 
@@ -62,9 +63,16 @@ def with_breaks(text: str) -> str:
         if token.type == "inline" and token.map:
             for number in range(token.map[0], token.map[1] - 1):
                 lines[number] += "  "
-    if tokens and tokens[-1].type == "fence" and not lines[-1].strip().startswith(tokens[-1].markup):
+    if tokens and tokens[-1].type == "fence" and not _closed(tokens[-1], lines):
         lines.append(tokens[-1].markup)  # else all that comes after it would be code
     return "\n".join(lines)
+
+
+def _closed(fence: Token, lines: list[str]) -> bool:
+    """Whether the last line of `fence` is the marker alone, and not the one that opens it."""
+    first, end = fence.map or (0, 0)
+    closer = rf" {{0,3}}{fence.markup}{fence.markup[0]}*[ \t]*"
+    return end - first > 1 and re.fullmatch(closer, lines[end - 1]) is not None
 
 
 def formulas(text: str) -> list[tuple[int, str]]:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, NamedTuple
@@ -14,7 +14,8 @@ import msgspec
 from studyapp.reviews.log import RowError
 from studyapp.settings import Settings
 
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+EPOCH = date(1970, 1, 1)
+EPOCH_ORDINAL = EPOCH.toordinal()
 Days = Annotated[int, msgspec.Meta(ge=-800_000, le=4_000_000)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Aware = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -54,6 +55,13 @@ def study_day(at: datetime, settings: Settings) -> int:
     """The day that a moment belongs to, as days since 1970: it turns at the rollover hour of the local clock."""
     local = at.astimezone(_zone(settings.timezone) if settings.timezone else None)
     return (local.replace(tzinfo=None) - timedelta(hours=settings.rollover_hour)).toordinal() - EPOCH_ORDINAL
+
+
+def day_start(day: int, settings: Settings) -> datetime:
+    """The moment at which a study day begins, on the learner's clock of that day."""
+    zone = _zone(settings.timezone) if settings.timezone else None
+    moment = datetime.combine(EPOCH + timedelta(days=day), time(settings.rollover_hour), tzinfo=zone)
+    return moment if zone else moment.astimezone()  # the zone of this machine
 
 
 class DeckRow(NamedTuple):

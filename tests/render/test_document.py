@@ -16,7 +16,7 @@ from studyapp.lab.verdict import Mark, verdict
 from studyapp.render.document import SECTIONS, Document, Models, Prose, Statement, document
 from studyapp.render.document_json import as_dict
 from studyapp.render.document_markdown import safe, to_markdown
-from studyapp.render.markdown import spans
+from studyapp.render.markdown import spans, with_breaks
 from studyapp.render.page import page
 from studyapp.reviews.annotations import Annotation
 
@@ -118,6 +118,23 @@ def test_a_note_stays_as_it_was_typed_and_within_its_bounds() -> None:
     assert "one\n\n$$e^x$$\n\ntwo\n" in to_markdown(formula, WORDS["en"])
     unclosed = document(FULL, BANK, judge, annotation=Annotation(note="```python\nx = 1"))
     assert "```python\nx = 1\n```\n\n## Often said, but wrong" in to_markdown(unclosed, WORDS["en"])
+
+
+@pytest.mark.parametrize(
+    ("note", "closed"),
+    [
+        ("text\n```", "text\n```\n```"),
+        ("text\n```python", "text\n```python\n```"),
+        ("```\nx\n```python", "```\nx\n```python\n```"),
+        ("```\nx\n    ```", "```\nx\n    ```\n```"),
+        ("```\nx\n````", "```\nx\n````"),
+        ("```\nx\n```\n  ", "```\nx\n```\n  "),
+        ("~~~\n```", "~~~\n```\n~~~"),
+    ],
+)
+def test_a_fence_is_closed_unless_it_is_closed_already(note: str, closed: str) -> None:
+    """Only a line of the marker alone, below the one that opens, closes a fence; without one, all that follows were code."""
+    assert with_breaks(note) == closed
 
 
 @pytest.mark.parametrize("form", ["markdown", "page"])
