@@ -10,9 +10,7 @@ state that does not exist. 把 `after_end` 改为 "critic at the pad"：最后�
 import torch
 from torch import Tensor
 
-from studyapp.evidence import (
-    Drill, between, breaks, exercise, expect, lines, main, one_of, show, table,
-)
+from studyapp.evidence import Drill, between, breaks, exercise, expect, lines, main, one_of, show, table
 
 F64 = torch.float64
 CLASSES, TOKENS, PROMPTS = 3, 5, 32                   # 3^5 = 243 answers of five tokens, all enumerated

@@ -10,9 +10,7 @@ Schulman 2020; Liu et al. 2025; DeepSeek-V3.2 §3.1. All means are exact sums ov
 import torch
 from torch import Tensor
 
-from studyapp.evidence import (
-    Drill, bars, between, breaks, exercise, expect, lines, main, one_of, show, table,
-)
+from studyapp.evidence import Drill, bars, between, breaks, exercise, expect, lines, main, one_of, show, table
 from studyapp.evidence.tools import finite_difference
 
 F64 = torch.float64

@@ -11,9 +11,7 @@ token that fell below the band is never raised again.
 import torch
 from torch import Tensor
 
-from studyapp.evidence import (
-    Drill, between, breaks, exercise, expect, lines, main, one_of, show, table,
-)
+from studyapp.evidence import Drill, between, breaks, exercise, expect, lines, main, one_of, show, table
 from studyapp.evidence.tools import finite_difference
 
 F64 = torch.float64
