@@ -12,7 +12,19 @@ import math
 import torch
 from torch import Tensor
 
-from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show
+from studyapp.evidence import (
+    Drill,
+    bars,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
+)
 
 
 @exercise(

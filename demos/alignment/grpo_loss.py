@@ -11,7 +11,19 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from studyapp.evidence import Drill, between, breaks, each, exercise, expect, lines, main, one_of, show, table
+from studyapp.evidence import (
+    Drill,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    one_of,
+    show,
+    table,
+)
 
 F64 = torch.float64
 
