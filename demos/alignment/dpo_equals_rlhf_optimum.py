@@ -132,7 +132,8 @@ def drill_optimum(rng) -> Drill:
     return Drill(
         en=f"The reference gives answer B {ratio} times the probability of answer A. A’s reward is {gap:g} higher, "
            f"β = {beta:g}. At the KL-regularised optimum, how many times as probable as B is A?",
-        zh=f"参考策略给答案 B 的概率是答案 A 的 {ratio} 倍。A 的奖励高 {gap:g}，β = {beta:g}。在 KL 正则的最优策略下，A 的概率是 B 的几倍？",
+        zh=f"参考策略给答案 B 的概率是答案 A 的 {ratio} 倍。"
+           f"A 的奖励高 {gap:g}，β = {beta:g}。在 KL 正则的最优策略下，A 的概率是 B 的几倍？",
         answer=odds, within=0.02 * odds,
         steps=[(f"the tilt multiplies the odds by e^(Δr/β) = e^{gap / beta:g}", f"倾斜使比值乘以 e^(Δr/β) = e^{gap / beta:g}"),
                (f"1/{ratio} · e^{gap / beta:g} = {odds:.3g}", f"1/{ratio} · e^{gap / beta:g} = {odds:.3g}")],
