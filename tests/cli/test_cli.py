@@ -228,7 +228,7 @@ def test_a_question_and_its_demo_open_in_the_editor(run, tmp_path: Path, monkeyp
         said = run("--bank", str(tmp_path / "mine"), "open", *words)
         assert said.exit_code == 0, said.output
     names = [Path(line).name for line in log.read_text().splitlines()]
-    assert names == [f"{QUESTION}.yaml", "softmax_overflow.py", "bad.yaml"]
+    assert names == [f"{QUESTION}.yaml", "exp_overflow.py", "bad.yaml"]
     assert run("--bank", str(tmp_path / "mine"), "open", "mine:own", "--demo").exit_code == 1
 
 

@@ -19,15 +19,21 @@ CALLS = {
     "due": ("due",),
     "show": ("show", "mla"),
     "answer": ("answer", "mla", "good", "--at", "2026-11-23T18:00+00:00"),
+    "star": ("star", "mla"),
+    "note": ("note", "mla", "ask about the norm"),
+    "notes": ("notes",),
     "search": ("search", "溢出"),
     "check": ("check",),
     "demos": ("demos",),
     "drill": ("drill", "inference/kv_cache_of_models.cache_in_gib"),
+    "write": ("write", "attention/mla_absorption.absorbed", "-"),
     "verify": ("verify", "foundations/softmax_overflow"),
     "stats": ("stats",),
     "models": ("models", "deepseek-v3"),
     "doctor": ("doctor",),
 }
+WRITTEN = "def absorbed(q, q_r, c, k_r, w_uk, w_uv):\n    return q\n"  # wrong, and judged
+BEFORE = {"notes": ("star", "mla")}  # else there is nothing to print
 OPEN = {"parameters", "ranges", "recorded", "today"}  # their keys are the demo's own, or the question need not have it
 
 
@@ -45,15 +51,17 @@ def together(found: list[Any]) -> Any:
     forms = [f for f in found if f is not None]
     if not forms:
         return None
-    return {k: together([f.get(k) for f in forms]) for form in forms for k in form}
+    return {k: together([f.get(k) for f in forms]) for k in dict.fromkeys(k for form in forms for k in form)}
 
 
 @pytest.mark.parametrize("command", CALLS)
 def test_a_command_prints_the_form_that_is_documented(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys of what it prints are those of the example, no more and no fewer."""
     monkeypatch.setenv("STUDYAPP_HOME", str(tmp_path))
-    said = CliRunner().invoke(cli, [*CALLS[command], "--json"])
-    assert said.exit_code == 0, said.output
+    if command in BEFORE:
+        assert CliRunner().invoke(cli, BEFORE[command]).exit_code == 0
+    said = CliRunner().invoke(cli, [*CALLS[command], "--json"], input=WRITTEN if command == "write" else None)
+    assert said.exit_code == (1 if command == "write" else 0), said.output
     assert keys(json.loads(said.stdout)) == keys(json.loads(FORMS[command]))
 
 

@@ -90,7 +90,7 @@ def test_a_reference_question_is_found_and_shown_but_never_asked(run, tmp_path):
 def test_an_own_question_is_studied_like_any_other(run):
     """One in one language is found, shown, rated and counted."""
     found = json.loads(run("--bank", str(FOREIGN), "search", "负载均衡", "--json").stdout)
-    assert found[0]["id"] == "foreign:MoE"
+    assert "foreign:MoE" in {q["id"] for q in found}
     shown = run("--bank", str(FOREIGN), "show", "foreign:MoE")
     assert shown.exit_code == 0 and "负载均衡" in shown.stdout and "$" not in shown.stdout
     assert run("--bank", str(FOREIGN), "answer", "foreign:MoE", "good").exit_code == 0

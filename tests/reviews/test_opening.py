@@ -192,20 +192,18 @@ def test_an_old_sqlite_is_said(path, settings, now, monkeypatch):
 
 # ---------------------------------------------------------------------- disks and folders
 
-AS_NOBODY = """
-import os, sys
+WITHOUT_PRIVILEGE = """
+import ctypes, os, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from studyapp.errors import StoreError
-from studyapp.reviews.cards import study_day
-from studyapp.reviews.scheduler import Scheduler
 from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 now = datetime(2026, 11, 24, 12, tzinfo=UTC)
-Scheduler(Settings(timezone="UTC")).config(now), study_day(now, Settings(timezone="UTC"))
-if os.geteuid() == 0:  # root writes everywhere, and what follows may not read where Python lies
-    os.setgid(65534)
-    os.setuid(65534)
+if os.geteuid() == 0:  # root writes everywhere, until it gives up its capabilities; the leave of files then holds for it too
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    if ctypes.CDLL(None, use_errno=True).capset(header, (ctypes.c_uint32 * 6)()):
+        raise OSError(ctypes.get_errno(), "capset")
 with Store.open(Path(sys.argv[1]), Settings(timezone="UTC"), now) as store:
     print(len(store.cards()), store.writable)
     try:
@@ -236,7 +234,7 @@ def test_a_database_that_cannot_be_written_is_read(tmp_path, settings, now, wal)
         file.chmod(0o755 if file.is_dir() else 0o444)
     folder.chmod(0o555)
     try:
-        run = subprocess.run([sys.executable, "-c", AS_NOBODY, str(path)], capture_output=True, text=True, timeout=60)
+        run = subprocess.run([sys.executable, "-c", WITHOUT_PRIVILEGE, str(path)], capture_output=True, text=True, timeout=60)
     finally:
         folder.chmod(0o755)
     assert run.stdout.splitlines() == ["3 False", sqlite_errors.ELSEWHERE], run.stderr
