@@ -129,7 +129,8 @@ def claim_fitting_unknown_facts_costs_known_ones(people=150, steps=110, unknown=
 ZH = {
     "step": "步", "accuracy": "准确率", "stated, not trained": "陈述过，未训练", "never stated, not trained": "从未陈述，未训练",
     "facts that were stated": "陈述过的事实", "facts that were never stated": "从未陈述的事实", "known": "已知", "unknown": "未知",
-    "accuracy on the training set": "训练集上的准确率", "known facts early": "早期：已知事实", "known less unknown early": "早期：已知减未知",
+    "accuracy on the training set": "训练集上的准确率",
+    "known facts early": "早期：已知事实", "known less unknown early": "早期：已知减未知",
     "unknown facts at the end": "最后：未知事实", "trained": "训练集", "known before": "原本知道的",
     "best accuracy on known facts less the last, mean of 3": "已知事实的最高准确率减最后的，三次平均",
 }

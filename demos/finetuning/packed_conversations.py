@@ -135,7 +135,8 @@ def drill_pairs(rng) -> Drill:
 ZH = {
     "packed": "拼接", "separate rows": "分开各行", "mean loss": "平均损失", "nats": "纳特",
     "packed loss less that of separate rows": "拼接与分开的损失之差", "packed, positions run on": "拼接，位置不归零",
-    "key": "key", "query": "query", "may read": "可读", "pairs that may read": "可读的对数", "reads of a later token": "读到后面 token 的次数",
+    "key": "key", "query": "query", "may read": "可读", "pairs that may read": "可读的对数",
+    "reads of a later token": "读到后面 token 的次数",
 }
 
 if __name__ == "__main__":
