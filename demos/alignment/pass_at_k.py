@@ -96,7 +96,7 @@ def drill_estimate(rng) -> Drill:
 
 
 ZH = {
-    "subsets": "子集", "plug-in": "代入", "pass rate p": "通过率 p", "mean estimate, k = {}": "估计的均值，k = {}",
+    "pass@k": "pass@k", "subsets": "子集", "plug-in": "代入", "pass rate p": "通过率 p", "mean estimate, k = {}": "估计的均值，k = {}",
     "mean estimate less 1 − (1−p)ᵏ": "估计的均值与 1 − (1−p)ᵏ 之差", "right": "正确数", "estimate": "估计",
     "counted": "数出的", "estimate less the count": "估计与数出的之差",
 }

@@ -78,7 +78,7 @@ def claim_random_errors_only_shrink_the_signal(accepts=0.2, rejects=0.1, errors=
 
 
 ZH = {
-    "step": "步", "pass@1, last less first": "pass@1，末步减初始", "pass@16, first less last": "pass@16，初始减末步",
+    "pass@{}": "pass@{}", "step": "步", "pass@1, last less first": "pass@1，末步减初始", "pass@16, first less last": "pass@16，初始减末步",
     "answer {}": "答案 {}", "trained on the checker": "按检查器训练", "truth": "真实", "probability": "概率",
     "step on the checker less (1 − a − b) times the exact step": "按检查器的一步与 (1 − a − b) 倍精确一步之差",
     "probability of the right answer in the end": "最终正确答案的概率",
