@@ -76,8 +76,9 @@ CAUSAL_PREFIX = breaks(prefix_sees="its past",
 
 
 @CAUSAL_PREFIX
-def claim_the_jacobian_has_the_pattern_of_the_mask(tokens=10, prefix=4, width=16, layers=2,
-                                                   prefix_sees="all of itself"):
+def claim_the_jacobian_has_the_pattern_of_the_mask(
+    tokens=10, prefix=4, width=16, layers=2, prefix_sees="all of itself"
+):
     """Through several layers output i depends on input j exactly where the mask says so, for
     encoder, causal and prefix decoder.
 
@@ -102,8 +103,9 @@ def claim_the_jacobian_has_the_pattern_of_the_mask(tokens=10, prefix=4, width=16
 
 
 @CAUSAL_PREFIX
-def claim_prefix_and_encoder_decoder_have_as_many_pairs(tokens=10, prefix=4,
-                                                        prefix_sees="all of itself"):
+def claim_prefix_and_encoder_decoder_have_as_many_pairs(
+    tokens=10, prefix=4, prefix_sees="all of itself"
+):
     """A prefix decoder has as many visible pairs as an encoder–decoder split at the same place:
     p² + p·t + t(t + 1)/2; a causal decoder has p(p − 1)/2 fewer.
 

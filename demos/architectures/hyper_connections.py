@@ -62,8 +62,9 @@ def claim_sinkhorn_balances_rows_and_columns(streams=4, spread=1.0, steps=200):
         zh="不加约束，60 层连乘：要么爆炸，要么消失。")
 @breaks(mixing="rows", en="Rows that sum to 1 keep a constant, but not the mean of the streams.",
         zh="只有行和为 1，能保持常数，却保不住各流的均值。")
-def claim_mixing_keeps_the_mean_and_never_expands(streams=4, layers=60, spread=1.0,
-                                                  mixing="doubly stochastic"):
+def claim_mixing_keeps_the_mean_and_never_expands(
+    streams=4, layers=60, spread=1.0, mixing="doubly stochastic"
+):
     """Through any number of doubly stochastic mixings the mean of the streams stays what it was, and the
     product's largest singular value stays 1.
 

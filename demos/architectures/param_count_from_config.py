@@ -169,8 +169,12 @@ def claim_norm_bias_would_miss_llama_by_266240(norm="RMSNorm"):
     LLaMA-7B 公布的总数容不下 65 个 norm 的偏置：那会多出 65 · 4096 = 266,240 个参数。"""
     parts = parameters(config("llama-7b"))
     bias = parts["norms"] if norm == "LayerNorm" else 0     # as many as there are gains
-    show(bars(["weights only", "with biases"], {"parameters of the norms":
-                                                [parts["norms"], 2 * parts["norms"]]}))
+    show(
+        bars(
+            ["weights only", "with biases"],
+            {"parameters of the norms": [parts["norms"], 2 * parts["norms"]]},
+        )
+    )
     expect("gains in the norms", parts["norms"], equals=266_240)
     expect("parameters less the published total", sum(parts.values()) + bias - PUBLISHED["llama-7b"],
            equals=0)

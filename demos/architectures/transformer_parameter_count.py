@@ -77,8 +77,9 @@ def claim_encoder_layer_is_12d2_plus_13d(widths=(64, 512, 768, 12288), heads=8, 
 
 
 @breaks(attentions=1, en="That leaves out the cross-attention.", zh="那样就漏掉了交叉注意力。")
-def claim_decoder_layer_adds_an_attention_and_a_norm(widths=(64, 512, 768, 1024), heads=8, ratio=4,
-                                                     attentions=2):
+def claim_decoder_layer_adds_an_attention_and_a_norm(
+    widths=(64, 512, 768, 1024), heads=8, ratio=4, attentions=2
+):
     """A decoder layer has 4d² + 6d parameters more than an encoder layer: cross-attention and its
     norm.
 

@@ -48,8 +48,9 @@ RANGES = {
 
 @breaks(skip=False, en="A mask laid over the full product leaves all of it to be computed.",
         zh="在完整乘积上加掩码，乘积仍要全部算出。")
-def claim_causal_mask_saves_only_what_is_skipped(tokens=256, d_head=32, counts=(1, 2, 4, 8, 16),
-                                                 skip=True):
+def claim_causal_mask_saves_only_what_is_skipped(
+    tokens=256, d_head=32, counts=(1, 2, 4, 8, 16), skip=True
+):
     """With the keys after each of b blocks of queries skipped, causal attention takes (b + 1)/2b of
     the FLOPs, towards a half.
 

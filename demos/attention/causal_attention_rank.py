@@ -61,9 +61,9 @@ NO_MASK = breaks(mask="none", en="Nothing makes it a triangle then.", zh="没有
 
 
 @NO_MASK
-def claim_causal_determinant_is_the_diagonal_product(tokens=128, d_head=16,
-                                                     scales=(0.0, 1.0, 3.0, 10.0),
-                                                     mask="causal"):
+def claim_causal_determinant_is_the_diagonal_product(
+    tokens=128, d_head=16, scales=(0.0, 1.0, 3.0, 10.0), mask="causal"
+):
     """A causal matrix is triangular with a positive diagonal: its determinant is the product of the
     diagonal and its eigenvalues are the diagonal, so it has full rank.
 

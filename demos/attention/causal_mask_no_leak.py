@@ -28,8 +28,9 @@ def visible(tokens: int) -> Tensor:
 
 def seen(tokens: int, ahead: int) -> Tensor:
     """`visible`, or moved by `ahead` keys."""
-    return visible(tokens) if ahead == 0 else torch.ones(tokens, tokens,
-                                                         dtype=torch.bool).tril(ahead)
+    return (
+        visible(tokens) if ahead == 0 else torch.ones(tokens, tokens, dtype=torch.bool).tril(ahead)
+    )
 
 
 def layer(x: Tensor, block: nn.TransformerEncoderLayer, ahead: int) -> Tensor:

@@ -100,8 +100,9 @@ def claim_unfused_memory_is_quadratic(lengths=(512, 1024, 2048), heads=2, d_head
 @breaks(way="written out", en="Written out, the workspace is n × n.", zh="未融合时，工作区就是 n × n。")
 @breaks(way="math", en="SDPA's math path writes the n × n matrix out as well.",
         zh="SDPA 的 math 路径同样写出 n × n 矩阵。")
-def claim_fused_kernel_needs_a_bounded_workspace(lengths=(512, 1024, 2048), heads=2, d_head=64,
-                                                 way="fused"):
+def claim_fused_kernel_needs_a_bounded_workspace(
+    lengths=(512, 1024, 2048), heads=2, d_head=64, way="fused"
+):
     """Beyond its output and one number per row the fused kernel needs under 1 MiB on one thread,
     whatever n is.
 

@@ -146,8 +146,9 @@ def claim_equals_sdpa(lengths=(48, 83), masks=("full", "causal"), rows=32, colum
     gaps = {mask: [] for mask in masks}
     for mask, tokens in [(mask, tokens) for mask in gaps for tokens in lengths]:
         q, k, v = randn(1, 1, tokens, 32)                             # the maximum rises with n
-        wanted = F.scaled_dot_product_attention(q.double(), k.double(), v.double(),
-                                                is_causal=mask == "causal")
+        wanted = F.scaled_dot_product_attention(
+            q.double(), k.double(), v.double(), is_causal=mask == "causal"
+        )
         got = attention(q, k, v, mask == "causal", rows, columns, rescaled)
         gaps[mask].append((got - wanted).abs().max())
     show(bars(lengths, gaps, y_label="largest difference"))
@@ -197,9 +198,19 @@ def claim_near_the_librarys_speed(gpu_lengths=(2048, 4096, 8192, 16384), rows=64
             lambda n=name, q=q, k=k, v=v, c=causal: run(n, q, k, v, c, rows, columns)))
     for masked in (False, True):
         work = [4 * 2 * 16 * n * n * 128 * (0.5 if masked else 1) / 1e12 for n in gpu_lengths]
-        show(lines("tokens", gpu_lengths, {name: [w / t for w, t in zip(work, times[name, masked],
-                                                                        strict=True)] for name in way},
-                   log="x", y_label="TFLOP/s", title="causal" if masked else "full"))
+        show(
+            lines(
+                "tokens",
+                gpu_lengths,
+                {
+                    name: [w / t for w, t in zip(work, times[name, masked], strict=True)]
+                    for name in way
+                },
+                log="x",
+                y_label="TFLOP/s",
+                title="causal" if masked else "full",
+            )
+        )
     own, theirs = times["by hand", False], times["SDPA, FLASH", False]
     long = [i for i, n in enumerate(gpu_lengths) if n >= 4096]
     expect("rate over that of SDPA's FLASH", [theirs[i] / own[i] for i in long], at_least=0.5,

@@ -27,10 +27,10 @@ def one_tile(
         chip[name] = torch.empty(shape)
         return chip[name]
 
-    k, v, q, o = (make(x, rows, d_head).normal_() for x,
-                  rows in (("K", bc), ("V", bc), ("Q", br), ("O", br)))
-    m, l = make("m", br, 1).fill_(-torch.inf), make("l", br,  # noqa: E741
-                                                    1).zero_()
+    tiles = ("K", bc), ("V", bc), ("Q", br), ("O", br)
+    k, v, q, o = (make(name, rows, d_head).normal_() for name, rows in tiles)
+    m = make("m", br, 1).fill_(-torch.inf)
+    l = make("l", br, 1).zero_()  # noqa: E741
     s = torch.matmul(q, k.T, out=make("S", br, bc)).mul_(d_head**-0.5)
     top = torch.amax(s, 1, keepdim=True, out=make("m of the tile", br, 1))
     p = torch.sub(s, top, out=s if scores == "overwritten" else make("P", br, bc)).exp_()

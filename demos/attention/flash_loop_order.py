@@ -102,8 +102,9 @@ def claim_v2_writes_o_once(tokens=1024, d_head=64, rows=64, keys=384, outer="que
 
 @breaks(update="add", en="Added without rescaling, O is no attention over anything.",
         zh="不缩放就相加，O 不是对任何 key 集合的注意力。")
-def claim_v1_o_is_attention_over_the_keys_so_far(tokens=512, d_head=64, rows=64, keys=128,
-                                                 update="rescale"):
+def claim_v1_o_is_attention_over_the_keys_so_far(
+    tokens=512, d_head=64, rows=64, keys=128, update="rescale"
+):
     """After every K/V block of v1, O in HBM is the finished attention over the keys seen so far, no
     partial sum.
 

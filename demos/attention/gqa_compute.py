@@ -22,9 +22,14 @@ class Layer(nn.Module):
     def __init__(self, width: int, heads: int, kv_heads: int, d_ff: int, d_head: int = 0) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.d_head, self.width = heads, kv_heads, d_head or width // heads, width
-        shapes = {"q": (width, heads * self.d_head), "kv": (width, 2 * kv_heads * self.d_head),
-                  "o": (heads * self.d_head, width), "gate": (width, d_ff), "up": (width,
-                                                                                   d_ff), "down": (d_ff, width)}
+        shapes = {
+            "q": (width, heads * self.d_head),
+            "kv": (width, 2 * kv_heads * self.d_head),
+            "o": (heads * self.d_head, width),
+            "gate": (width, d_ff),
+            "up": (width, d_ff),
+            "down": (d_ff, width),
+        }
         for name, (inputs, outputs) in shapes.items():
             setattr(self, name, nn.Linear(inputs, outputs, False, device="meta", dtype=torch.half))
 

@@ -82,8 +82,9 @@ def claim_view_without_transpose_mixes_tokens(tokens=8, heads=4, d_head=6, layou
     a head then sees T/H of them.
 
     view 之后再转置，每个头都有全部 T 个 token；只用 view，形状相同，每个头却只看得到 T/H 个。"""
-    number = torch.arange(tokens)[None, :, None].expand(1, tokens,
-                                                        heads * d_head)  # each names its token
+    number = torch.arange(tokens)[None, :, None].expand(
+        1, tokens, heads * d_head
+    )  # each names its token
     cut, wrong = WAYS[layout](number, heads), viewed(number, heads)
     for title, x in (("view, then transpose", split(number, heads)), ("view alone", wrong)):
         show(heatmap(x[0, :, :, 0], x_label="row of the head", y_label="head", title=title))

@@ -41,8 +41,9 @@ def claim_logits_have_rank_d_head(tokens=128, head_sizes=(2, 4, 8, 16, 30), of="
         q, k = torch.randn(2, tokens, d, dtype=F64)
         block = weights(q, k, "causal")[tokens // 2 :, : tokens // 2]  # later queries, earlier keys
         for name, p in (("bidirectional", weights(q, k, "none")), ("causal, visible block", block)):
-            ranks[name].append(torch.linalg.matrix_rank(p.log() if of == "log P" else p,
-                                                        rtol=1e-12))
+            ranks[name].append(
+                torch.linalg.matrix_rank(p.log() if of == "log P" else p, rtol=1e-12)
+            )
     show(lines("d_head", head_sizes, {**ranks, "d_head + 1": [d + 1 for d in head_sizes]}, log="xy",
                y_label=f"rank of {of}"))
     for name, found in ranks.items():

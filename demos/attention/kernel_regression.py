@@ -40,8 +40,9 @@ RANGES = {
 
 @breaks(lengths="uneven", en="Among keys of lengths 1 to 3 the long ones are favoured.",
         zh="key 的模长从 1 到 3 时，长者占优。")
-def claim_unit_keys_give_gaussian_kernel_weights(pairs=6, d_head=8, queries=500, beta=4.0,
-                                                 lengths="one"):
+def claim_unit_keys_give_gaussian_kernel_weights(
+    pairs=6, d_head=8, queries=500, beta=4.0, lengths="one"
+):
     """With keys of one length softmax(β q·k) is the Gaussian kernel of variance 1/β: the nearest
     key always wins.
 
@@ -58,8 +59,9 @@ def claim_unit_keys_give_gaussian_kernel_weights(pairs=6, d_head=8, queries=500,
 
 @breaks(bias="none", en="Without it long keys win queries that lie nearer to others.",
         zh="没有它，有些 query 明明离别的 key 更近，却被长 key 赢走。")
-def claim_a_bias_for_the_length_makes_up_for_it(pairs=6, d_head=8, queries=500, beta=4.0,
-                                                bias="−β|k|²/2"):
+def claim_a_bias_for_the_length_makes_up_for_it(
+    pairs=6, d_head=8, queries=500, beta=4.0, bias="−β|k|²/2"
+):
     """With keys of unequal lengths a bias of −β|k|²/2 on each key's scores makes attention the
     Gaussian kernel again; without it the nearest key need not win.
 
@@ -71,9 +73,17 @@ def claim_a_bias_for_the_length_makes_up_for_it(pairs=6, d_head=8, queries=500, 
     won = {name: [int((nearest[s.argmax(1) == i] == i).sum()) for i in range(pairs)]
            for name, s in scores.items()}
     length = keys.norm(dim=1)
-    show(lines("length of the key", length, {f"won, bias {n}": [int((s.argmax(1) == i).sum())
-                                                               for i in range(pairs)]
-                                             for n, s in scores.items()}, y_label="queries"))
+    show(
+        lines(
+            "length of the key",
+            length,
+            {
+                f"won, bias {n}": [int((s.argmax(1) == i).sum()) for i in range(pairs)]
+                for n, s in scores.items()
+            },
+            y_label="queries",
+        )
+    )
     expect("weights less the kernel's", scores[bias].softmax(1) - kernel_weights(q, keys, beta),
            equals=0, within=1e-9)
     expect("queries whose nearest key wins", sum(won[bias]), equals=queries)

@@ -44,8 +44,9 @@ RANGES = {
 @breaks(threshold=200.0, scale=100.0,
         en="A reference 200 powers of two behind lets exp overflow float32.",
         zh="基准落后 2 的 200 次方，exp 就超出 float32 的范围。")
-def claim_a_late_reference_gives_the_same_output(tokens=128, d_head=32, block=16, threshold=8.0,
-                                                 scale=3.0):
+def claim_a_late_reference_gives_the_same_output(
+    tokens=128, d_head=32, block=16, threshold=8.0, scale=3.0
+):
     """The reference may lag behind the maximum by a factor of 256: it cancels in the final
     division.
 

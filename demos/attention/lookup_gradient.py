@@ -44,8 +44,9 @@ RANGES = {
 
 @breaks(means="left in", en="Without the means it is a second moment, which no softmax has.",
         zh="不减去均值就只是二阶矩，不是 softmax 的梯度。")
-def claim_gradient_to_the_query_is_a_covariance(pairs=6, d_head=8, betas=(0.0, 0.5, 2.0, 8.0, 32.0),
-                                                means="taken out"):
+def claim_gradient_to_the_query_is_a_covariance(
+    pairs=6, d_head=8, betas=(0.0, 0.5, 2.0, 8.0, 32.0), means="taken out"
+):
     """∂output/∂query is β times the covariance of values and keys under the weights.
 
     ∂输出/∂query 等于 β 乘以 value 与 key 在权重下的协方差。"""

@@ -43,15 +43,19 @@ RANGES = {
 
 def attend(q: Tensor, k: Tensor, v: Tensor, align: str) -> Tensor:
     """Attention of the new queries under a triangle at one corner or the other."""
-    seen = visible(len(q), len(k)) if align == "bottom right" else torch.ones(len(q),
-                                                                              len(k)).tril().bool()
+    seen = (
+        visible(len(q), len(k))
+        if align == "bottom right"
+        else torch.ones(len(q), len(k)).tril().bool()
+    )
     return (q @ k.T / q.shape[1] ** 0.5).masked_fill(~seen, -torch.inf).softmax(-1) @ v
 
 
 @breaks(align="top left", en="Query i of the chunk then sees keys 0 to i, the oldest of the cache.",
         zh="那样，这一段的第 i 个 query 看到的是第 0 到 i 个 key，即 cache 里最旧的那些。")
-def claim_a_chunk_over_a_cache_needs_the_bottom_right(new=4, cached=6, d_head=16,
-                                                      align="bottom right"):
+def claim_a_chunk_over_a_cache_needs_the_bottom_right(
+    new=4, cached=6, d_head=16, align="bottom right"
+):
     """New queries over a cache give the last rows of full causal attention only if the triangle is
     aligned at the bottom right, as causal_lower_right does; is_causal is top left.
 
@@ -68,8 +72,9 @@ def claim_a_chunk_over_a_cache_needs_the_bottom_right(new=4, cached=6, d_head=16
            equals=0,
            within=1e-12)
     for name, bias in (("causal_lower_right", causal_lower_right(new, n)), ("causal_upper_left", causal_upper_left(new, n))):
-        torchs = F.scaled_dot_product_attention(last, k[None, None], v[None, None],
-                                                attn_mask=bias)[0, 0]
+        torchs = F.scaled_dot_product_attention(last, k[None, None], v[None, None], attn_mask=bias)[
+            0, 0
+        ]
         corner = "bottom right" if name == "causal_lower_right" else "top left"
         expect(f"{name} less the triangle at its corner", torchs - attend(last[0, 0], k, v, corner),
                equals=0, within=1e-12)

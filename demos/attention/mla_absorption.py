@@ -50,8 +50,13 @@ def explicit(q: Tensor, q_r: Tensor, c: Tensor, k_r: Tensor, w_uk: Tensor, w_uv:
 
 def drawn(heads: int, d_head: int, latent: int, d_rope: int, tokens: int) -> tuple[Tensor, ...]:
     """q, q_r of every token, the cache c, k_r, and W_UK, W_UV; latents have gone through their RMSNorm."""
-    shapes = (tokens, heads, d_head), (tokens, heads, d_rope), (tokens, latent), (tokens, d_rope), (2, heads,
-                                                                                                    d_head, latent)
+    shapes = (
+        (tokens, heads, d_head),
+        (tokens, heads, d_rope),
+        (tokens, latent),
+        (tokens, d_rope),
+        (2, heads, d_head, latent),
+    )
     q, q_r, c, k_r, w = (torch.randn(shape, dtype=F64) for shape in shapes)
     return q, q_r, F.rms_norm(c, (latent,)), k_r, *(w / latent**0.5)
 
@@ -93,9 +98,11 @@ def claim_values_absorb_into_wo(heads=4, d_head=8, latent=32, tokens=32, values=
 
     注意力权重只是数，所以 W_UV 可以等隐向量加权求和之后再乘，W_O W_UV 也可以并成一个矩阵。"""
     bend = {"linear": lambda x: x, "SiLU": F.silu}[values]
-    c, w_uv, w_o = torch.randn(tokens, latent, dtype=F64), torch.randn(heads, d_head, latent,
-                                                                       dtype=F64), torch.randn(heads, 16,
-                                                                                               d_head, dtype=F64)
+    c, w_uv, w_o = (
+        torch.randn(tokens, latent, dtype=F64),
+        torch.randn(heads, d_head, latent, dtype=F64),
+        torch.randn(heads, 16, d_head, dtype=F64),
+    )
     p = torch.randn(heads, tokens, dtype=F64).softmax(-1)
     first = torch.einsum("ht,thd,hwd->w", p, bend(torch.einsum("tc,hdc->thd", c, w_uv)), w_o)
     merged = torch.einsum("hwc,hc->w", w_o @ w_uv, p @ c)
@@ -111,8 +118,10 @@ def claim_merged_matrix_has_rank_at_most_head_dim(d_head=8, latent=32, q_latent=
     matrix.
 
     一个头合并后的 W_UQᵀW_UK 秩不超过 d_head：两个训练出来的因子不等于一个自由矩阵。"""
-    w_uq, w_uk, free = (torch.randn(s, dtype=F64) for s in ((d_head, q_latent), (d_head, latent),
-                                                            (q_latent, latent)))
+    w_uq, w_uk, free = (
+        torch.randn(s, dtype=F64)
+        for s in ((d_head, q_latent), (d_head, latent), (q_latent, latent))
+    )
     merged = w_uq.T @ w_uk if trained == "two factors" else free
     sizes = torch.linalg.svdvals(merged)
     show(lines("singular value", range(1, len(sizes) + 1),

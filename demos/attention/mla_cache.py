@@ -122,16 +122,27 @@ def claim_every_gqa_layer_is_an_mla_layer(heads=8, groups=2, d_head=8, tokens=64
     W_UK picks a group.
 
     不带 RoPE 时，GQA 层就是 cache 同样大的 MLA 层：隐向量就是它的 K 和 V，每个 W_UK 从中选出一组。"""
-    q, k, v = torch.randn(1, heads, tokens, d_head, dtype=F64), *torch.randn(2, 1, groups, tokens, d_head,
-                                                                             dtype=F64)
+    q, k, v = (
+        torch.randn(1, heads, tokens, d_head, dtype=F64),
+        *torch.randn(2, 1, groups, tokens, d_head, dtype=F64),
+    )
     # (1, tokens, 2 · groups · d_head)
     latent = torch.cat((k, v), 1).transpose(1, 2).flatten(2)
     pick = torch.eye(2 * groups * d_head, dtype=F64).view(2, groups, d_head, -1)     # rows of the identity
-    w_uk, w_uv = pick.repeat_interleave(heads // groups, 1) if up == "per head" else pick[:, :1].expand(-1,
-                                                                                                        heads, -1, -1)
+    w_uk, w_uv = (
+        pick.repeat_interleave(heads // groups, 1)
+        if up == "per head"
+        else pick[:, :1].expand(-1, heads, -1, -1)
+    )
     keys, values = (torch.einsum("btc,hdc->bhtd", latent, w) for w in (w_uk, w_uv))
-    gap = (F.scaled_dot_product_attention(q, keys, values) - F.scaled_dot_product_attention(q, k, v,
-                                                                                            enable_gqa=True)).abs().max()
+    gap = (
+        (
+            F.scaled_dot_product_attention(q, keys, values)
+            - F.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+        )
+        .abs()
+        .max()
+    )
     show(bars(["GQA", "MLA"], {"cached numbers per token": [k[..., 0, :].numel() * 2, latent.shape[-1]]}))
     expect("output less GQA's", gap, equals=0, within=1e-12)                         # float64: the same sums
     expect("cached numbers, MLA over GQA", latent.numel() / (2 * k.numel()), equals=1)
@@ -139,8 +150,9 @@ def claim_every_gqa_layer_is_an_mla_layer(heads=8, groups=2, d_head=8, tokens=64
 
 def drill_mla_cache(rng) -> Drill:
     """MLA's cache of a configuration, per token."""
-    layers, latent, d_rope, heads = rng.choice(((60, 512, 64, 128), (40, 256, 64, 32), (27, 512, 64, 16),
-                                                (61, 512, 64, 64)))
+    layers, latent, d_rope, heads = rng.choice(
+        ((60, 512, 64, 128), (40, 256, 64, 32), (27, 512, 64, 16), (61, 512, 64, 64))
+    )
     kept = sum(t.numel() for t in cached(torch.empty(1, 1024, device="meta"), heads, latent, d_rope))
     return Drill(
         en=f"An MLA model has {layers} layers, {heads} heads of width 128, kv_lora_rank {latent} and qk_rope_head_dim {d_rope}. "

@@ -98,9 +98,10 @@ def claim_rope_part_depends_on_offset_only(d_rope=8, tokens=16, shift=100, rotat
 
     pairs = torch.view_as_complex(torch.stack((q, k)).view(2, -1, 2))
     theta = 10000.0 ** (-torch.arange(0, d_rope, 2, dtype=F64) / d_rope)
-    by_hand = ((pairs[0].conj() * pairs[1])[None,
-                                            None] * torch.exp(1j * (at - at[:, None])[...,
-                                                                                      None] * theta)).real.sum(-1)
+    by_hand = (
+        (pairs[0].conj() * pairs[1])[None, None]
+        * torch.exp(1j * (at - at[:, None])[..., None] * theta)
+    ).real.sum(-1)
     show(heatmap(grid(at), x_label="position of the key", y_label="position of the query",
                  title="q_r·k_r of one q and one k"))
     # float64 angles up to 100
@@ -146,8 +147,10 @@ def claim_scale_uses_dh_plus_dr(d_head=128, rotary_widths=(16, 64, 128), samples
     variances = []
     for d in rotary_widths:
         at = torch.randint(0, 4096, (2, samples))
-        turned = (rope(torch.randn(samples, d, dtype=F64), at[0]) * rope(torch.randn(samples, d, dtype=F64),
-                                                                         at[1])).sum(1)
+        turned = (
+            rope(torch.randn(samples, d, dtype=F64), at[0])
+            * rope(torch.randn(samples, d, dtype=F64), at[1])
+        ).sum(1)
         raw = (torch.randn(samples, d_head) * torch.randn(samples, d_head)).sum(1) + turned
         variances.append((raw / (d_head + d * (divided_by != "√d_head")) ** 0.5).var())
     show(lines("d_rope", rotary_widths, {"variance of a score": variances}))

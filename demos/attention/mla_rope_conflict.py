@@ -53,8 +53,10 @@ def claim_rope_blocks_premerging(d_head=16, latent=64, q_latent=48, offsets=(0, 
     them by over a tenth.
 
     对 key 做 RoPE 后，两个隐向量之间的矩阵是 W_UQᵀR_(n−m)W_UK：最优的单个矩阵误差也超过十分之一。"""
-    w_uq, w_uk, a, c = (torch.randn(s, dtype=F64) for s in ((d_head, q_latent), (d_head, latent),
-                                                            (q_latent,), (latent,)))
+    w_uq, w_uk, a, c = (
+        torch.randn(s, dtype=F64)
+        for s in ((d_head, q_latent), (d_head, latent), (q_latent,), (latent,))
+    )
     # (offsets, d_q · d_c)
     needed = torch.stack([between_latents(w_uq, w_uk, r, rotated) for r in offsets]).flatten(1)
     apart = (needed[:, None] - needed).norm(dim=-1) / needed.norm(dim=1)
@@ -81,8 +83,10 @@ def claim_rotated_keys_must_be_recomputed(contexts=(64, 256, 1024)):
     耦形式的 100 倍以上。"""
     d_head, latent, d_rope, costs = 128, 512, 64, []
     for t in contexts:
-        c, w_uk, q, q_r = (torch.empty(s, device="meta") for s in ((t, latent), (latent, d_head),
-                                                                   (d_head, 1), (d_rope, 1)))
+        c, w_uk, q, q_r = (
+            torch.empty(s, device="meta")
+            for s in ((t, latent), (latent, d_head), (d_head, 1), (d_rope, 1))
+        )
         # rotating adds no matrix product
         every = flops(lambda c=c, w=w_uk, q=q: c @ w @ q)
         once = flops(lambda c=c, w=w_uk, q=q, r=q_r, t=t: (c @ (w @ q), torch.empty(t, d_rope, device="meta") @ r))

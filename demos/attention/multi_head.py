@@ -100,8 +100,9 @@ def claim_the_layer_is_a_sum_of_h_patterns(head_counts=(1, 2, 4, 8, 16), width=1
 
 @breaks(size="D", en="Heads that are each as wide as the model cost h times as much.",
         zh="每个头都与模型同宽，代价就是 h 倍。")
-def claim_parameters_and_matmul_flops_do_not_depend_on_heads(head_counts=(1, 2, 4, 8, 16), width=16,
-                                                             tokens=6, size="D/h"):
+def claim_parameters_and_matmul_flops_do_not_depend_on_heads(
+    head_counts=(1, 2, 4, 8, 16), width=16, tokens=6, size="D/h"
+):
     """At a fixed width D any number of heads has 4D² weights and 8nD² + 4n²D matmul FLOPs; what
     grows with h is the hn² attention weights that softmax goes through.
 

@@ -89,8 +89,9 @@ def claim_output_is_the_gated_sum(heads=4, width=16, block=8, blocks=16, chosen=
 @breaks(ranked="by its own keys",
         en="If selection ranked by its own keys, it would not need the compression branch.",
         zh="若选择分支用自己的 key 排序，就不需要压缩分支了。")
-def claim_only_selection_depends_on_another_branch(heads=4, width=16, block=8, blocks=16, chosen=4,
-                                                   window=16, ranked="best"):
+def claim_only_selection_depends_on_another_branch(
+    heads=4, width=16, block=8, blocks=16, chosen=4, window=16, ranked="best"
+):
     """The three branches run side by side on separate keys; only selection looks at another one, for its
     ranking.
 

@@ -90,8 +90,9 @@ def claim_shared_selection_loads_n_blocks(group=(1, 2, 4, 8, 16), blocks=128, n=
     expect("blocks loaded with one choice", one, equals=n, at=("heads", group))
     # (positions, blocks)
     total = (drawn[-1] @ keys.T).softmax(-1).sum(1)
-    of_group, of_heads = (chosen(drawn[-1], keys, n, c).double() @ total[..., None] for c in (choice,
-                                                                                              "head by head"))
+    of_group, of_heads = (
+        chosen(drawn[-1], keys, n, c).double() @ total[..., None] for c in (choice, "head by head")
+    )
     expect("importance held, less that of the best single head's choice",
            (of_group[:, 0] - of_heads.amax(1)).min(), at_least=0, within=1e-12)
 
@@ -127,8 +128,16 @@ def claim_group_kernel_equals_separate_heads(heads=16, n=16, size=16, width=32, 
 
     对共享的块只扫一遍，就得到每个头的注意力，加载量是逐头计算的 1/H。"""
     q, k, v = torch.randn(heads, width, dtype=F64), *torch.randn(2, n, size, width, dtype=F64)
-    gap = (group_kernel(q, k, v) - F.scaled_dot_product_attention(q[None], k.flatten(0, 1)[None],
-                                                                  v.flatten(0, 1)[None])[0]).abs().max()
+    gap = (
+        (
+            group_kernel(q, k, v)
+            - F.scaled_dot_product_attention(q[None], k.flatten(0, 1)[None], v.flatten(0, 1)[None])[
+                0
+            ]
+        )
+        .abs()
+        .max()
+    )
     passes = 1 if loaded == "once for the group" else heads
     loads = {"group at once": passes * (k.nbytes + v.nbytes), "head by head": heads * (k.nbytes + v.nbytes)}
     show(bars(list(loads), {"bytes loaded": list(loads.values())}))

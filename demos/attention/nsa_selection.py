@@ -49,8 +49,9 @@ def choose(scores: Tensor, n: int, by: str = "the group") -> Tensor:
     return ranked.topk(min(n, len(ranked))).indices.sort().values
 
 
-def select(q: Tensor, k: Tensor, v: Tensor, pool: Tensor, n: int, by: str = "the group") -> tuple[Tensor,
-                                                                                                  Tensor, Tensor]:
+def select(
+    q: Tensor, k: Tensor, v: Tensor, pool: Tensor, n: int, by: str = "the group"
+) -> tuple[Tensor, Tensor, Tensor]:
     """Outputs (heads, width) of the compression and the selection branch for q (heads, width), and the
     chosen blocks; pool (block,) is the learned mean over a block of k, v (t, width)."""
     block = len(pool)

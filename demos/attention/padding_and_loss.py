@@ -61,8 +61,9 @@ def claim_ignore_index_drops_pad_from_the_loss(batch=4, tokens=8, vocabulary=11,
     用 ignore_index，损失就是真实 token 的 −log p 的平均，每个 token 各计一次。"""
     logits, labels, keep = drawn(batch, tokens, vocabulary)
     terms = [-logits[b, i].log_softmax(0)[labels[b, i]] for b, i in keep.nonzero().tolist()]
-    values = {name: loss_by(name, logits, labels, keep) for name in ("ignored", "counted",
-                                                                     "zeroed")}
+    values = {
+        name: loss_by(name, logits, labels, keep) for name in ("ignored", "counted", "zeroed")
+    }
     show(bars(list(values), {"loss": list(values.values())}))
     expect("loss less the mean over real tokens", values[padding] - sum(terms) / len(terms),
            equals=0,

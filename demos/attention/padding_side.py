@@ -80,8 +80,9 @@ def claim_right_padding_is_harmless_without_a_mask(real=5, pads=3, d_head=16, si
         zh="不加掩码，每个真实 token 都会看到前面的补齐。")
 @breaks(positions="index", en="Token i then has the learned position of i + pads.",
         zh="这样第 i 个 token 用的是第 i + pads 个位置向量。")
-def claim_left_padding_needs_a_mask_and_its_own_positions(real=5, pads=3, d_head=16, mask="keys",
-                                                          positions="own"):
+def claim_left_padding_needs_a_mask_and_its_own_positions(
+    real=5, pads=3, d_head=16, mask="keys", positions="own"
+):
     """On the left, with learned positions, outputs are right only with the padding masked and with
     positions that count real tokens alone.
 

@@ -70,8 +70,10 @@ def claim_partial_results_merge(tokens=128, d_head=32, parts=(2, 4, 8), scale=3.
     exact = F.scaled_dot_product_attention(q[None], k[None], v[None])[0]
     gaps = []
     for count in parts:
-        done = [partial(*range_) for range_ in zip(s.tensor_split(count, 1), v.tensor_split(count),
-                                                   strict=True)]
+        done = [
+            partial(*range_)
+            for range_ in zip(s.tensor_split(count, 1), v.tensor_split(count), strict=True)
+        ]
         joined = done[0]
         for one in done[1:]:
             joined = WAYS[weights](*joined, *one)

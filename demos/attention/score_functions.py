@@ -76,8 +76,9 @@ def claim_every_score_gives_weights(queries=6, keys=8, d_head=4, normaliser="sof
 
 @breaks(added="a number per key", en="A number per key is a bias: it changes who is preferred.",
         zh="每个 key 各加一个数就是偏置：它改变谁被偏好。")
-def claim_what_the_query_adds_to_all_keys_is_lost(queries=6, keys=8, d_head=4,
-                                                  added="a number per query"):
+def claim_what_the_query_adds_to_all_keys_is_lost(
+    queries=6, keys=8, d_head=4, added="a number per query"
+):
     """Whatever a score adds for the query alone cancels in softmax; so a sum of a term in q and a
     term in k attends alike for every query.
 

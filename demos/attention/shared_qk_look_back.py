@@ -57,8 +57,9 @@ RANGES = {
         zh="用两个矩阵可以把全部权重放在前一个 token 上。")
 @breaks(visible="earlier", en="Where the later neighbour is hidden, symmetry asks nothing.",
         zh="后一个邻居被遮住，对称性就不起作用。")
-def claim_tied_weights_cannot_look_one_step_back(ring=8, d_head=8, steps=80, matrices="one",
-                                                 visible="all"):
+def claim_tied_weights_cannot_look_one_step_back(
+    ring=8, d_head=8, steps=80, matrices="one", visible="all"
+):
     """On a fully visible ring one matrix cannot give the previous token more than 1/3 in geometric
     mean, so the loss stays above ln 3; two matrices learn it.
 
@@ -86,8 +87,9 @@ def claim_a_causal_mask_hides_the_symmetry(ring=8, d_head=8, steps=80, visible="
     scores is never used.
 
     只看得到更早的 token 时，共用一个矩阵也能学会只看前一个：有一半分数从不使用。"""
-    curves = {name: learn(ring, d_head, "one", name, steps)[0] for name in ("all", "causal",
-                                                                            "earlier")}
+    curves = {
+        name: learn(ring, d_head, "one", name, steps)[0] for name in ("all", "causal", "earlier")
+    }
     show(lines("step", range(steps), {f"sees {name}": curve for name, curve in curves.items()},
                y_label="loss"))
     expect("loss, last step", curves[visible][-1], at_most=0.1)

@@ -46,8 +46,9 @@ TWO = breaks(matrices="two", en="Two matrices make any bilinear form of that ran
              zh="两个矩阵可以得到这个秩以内的任意双线性型。")
 
 
-def drawn(tokens: int, width: int, d_head: int, matrices: str = "two") -> tuple[Tensor, Tensor,
-                                                                                Tensor]:
+def drawn(
+    tokens: int, width: int, d_head: int, matrices: str = "two"
+) -> tuple[Tensor, Tensor, Tensor]:
     """Tokens (n, D) and W_Q, W_K that keep unit variance; one matrix for both, or two."""
     x, w = torch.randn(tokens, width, dtype=F64), torch.randn(2, width, d_head, dtype=F64) / width**0.5
     return x, w[0], w[0] if matrices == "one" else w[1]

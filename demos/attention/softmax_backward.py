@@ -85,8 +85,11 @@ def claim_the_closed_form_is_autograds(tokens=6, d_head=3, way="closed form"):
     gaps = [(a - b).abs().max() for a, b in zip(ours, wanted, strict=True)]
     expect("difference from autograd", gaps, equals=0, within=1e-12, at=("of", ["Q", "K", "V"]))
     few = [x.detach()[:4].requires_grad_() for x in qkv]
-    passed = torch.autograd.gradcheck(Attention.apply, (*few, hidden[:4, :4][: len(few[0]), :len(few[0])],
-                                                        way), raise_exception=False)
+    passed = torch.autograd.gradcheck(
+        Attention.apply,
+        (*few, hidden[:4, :4][: len(few[0]), : len(few[0])], way),
+        raise_exception=False,
+    )
     expect("gradcheck passes", passed, equals=True)
 
 

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studyapp.evidence import bars, between, breaks, expect, heatmap, main, one_of, progress, show
+from studyapp.evidence.tools import Adam
 
 VOCABULARY, WIDTH, HEADS, LENGTH = 8, 16, 2, 16
 
@@ -60,13 +61,11 @@ def train(window: int, gap: int, steps: int, seed: int) -> Model:
     """A model that was trained through a window to say which token stood `gap` steps back."""
     torch.manual_seed(seed)
     model = Model()
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-2)
+    adam = Adam(model.parameters(), lr=3e-2)
     for _ in progress(range(steps)):
         tokens = torch.randint(VOCABULARY, (32, LENGTH))
         loss = F.cross_entropy(model(tokens, (window, window))[:, gap:].flatten(0, 1), tokens[:, :-gap].flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        adam.step(loss)
     return model
 
 

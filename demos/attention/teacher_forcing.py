@@ -110,8 +110,9 @@ def claim_leak_beats_the_entropy(tokens=10, vocabulary=10, width=32, steps=24, a
 @breaks(decode="sampled",
         en="A sampled token can leave the reference where the most likely one would not.",
         zh="采样得到的 token，可能在贪心不会出错的地方就偏离参考。")
-def claim_free_running_departs_at_the_first_error(tokens=10, vocabulary=10, width=32, steps=24,
-                                                  decode="greedy"):
+def claim_free_running_departs_at_the_first_error(
+    tokens=10, vocabulary=10, width=32, steps=24, decode="greedy"
+):
     """Fed its own greedy tokens, a model is on the reference exactly until the first token that
     teacher forcing gets wrong.
 

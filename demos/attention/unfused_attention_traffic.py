@@ -134,15 +134,22 @@ def claim_training_moves_11n2_plus_12nd(tokens=1024, d_head=64, keeps="P"):
     from torch.utils.checkpoint import checkpoint
 
     def train(q, k, v):
-        out = attention(q, k, v) if keeps == "P" else checkpoint(attention, q, k, v,
-                                                                 use_reentrant=False)
+        out = (
+            attention(q, k, v)
+            if keeps == "P"
+            else checkpoint(attention, q, k, v, use_reentrant=False)
+        )
         torch.autograd.grad(out, (q, k, v), torch.empty_like(out))
 
     rows = [r for r in watch(train, tokens, d_head,
                              grad=True).rows if not r.name.startswith("empty")]
-    show(table(("operation", "read", "written"), [(r.name, r.read // 2,
-                                                   r.written // 2) for r in rows],
-               title="elements"))
+    show(
+        table(
+            ("operation", "read", "written"),
+            [(r.name, r.read // 2, r.written // 2) for r in rows],
+            title="elements",
+        )
+    )
     expect("elements moved", sum(r.read + r.written for r in rows) // 2,
            equals=11 * tokens**2 + 12 * tokens * d_head)
 

@@ -40,8 +40,9 @@ RANGES = {
 
 @breaks(extra=1, en="One key more in each layer is L tokens more after L layers.",
         zh="每层多一个 key，L 层之后就多 L 个 token。")
-def claim_receptive_field_grows_by_w_minus_1_per_layer(window=8, depths=(1, 2, 3, 4), width=16,
-                                                       extra=0):
+def claim_receptive_field_grows_by_w_minus_1_per_layer(
+    window=8, depths=(1, 2, 3, 4), width=16, extra=0
+):
     """After L layers a late position depends on exactly L(w − 1) + 1 tokens: every layer adds w −
     1.
 

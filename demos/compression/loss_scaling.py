@@ -115,8 +115,14 @@ def claim_the_scale_gives_way_and_grows_again(start=65536.0, interval=4, unscale
         scaler.step(optimizer)
         scaler.update()
         theirs.append((parameter.item(), scaler.get_scale()))
-    show(lines("step", range(1, len(made) + 1), {"scale": [s for _, s in ours],
-                                                 "scale of torch's GradScaler": [s for _, s in theirs]}, log="y"))
+    show(
+        lines(
+            "step",
+            range(1, len(made) + 1),
+            {"scale": [s for _, s in ours], "scale of torch's GradScaler": [s for _, s in theirs]},
+            log="y",
+        )
+    )
     expect("scale over torch's", [a[1] / b[1] for a, b in zip(ours, theirs, strict=True)], equals=1)
     # fp16 rounds a scaled gradient by at most 2⁻¹¹ of it, in both alike; float32 adds up at most 19 steps
     expect("weight less torch's", [a[0] - b[0] for a, b in zip(ours, theirs, strict=True)], equals=0, within=1e-6)

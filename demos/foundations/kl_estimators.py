@@ -74,9 +74,17 @@ def claim_k3_estimates_kl_with_less_noise(distance=0.1):
     shifts = [0.1, 0.2, 0.5, 1.0, 1.5, 2.0]
     x = torch.randn(SAMPLES, dtype=F64)
     stds = {s: [(a - b).std() for a, b in [logs(x, s)]] + [k3(*logs(x, s)).std()] for s in shifts}
-    show(lines("distance in standard deviations", shifts, {"std of −ln r": [a for a, _ in stds.values()],
-                                                           "std of r − 1 − ln r": [b for _, b in stds.values()]},
-               log="xy"))
+    show(
+        lines(
+            "distance in standard deviations",
+            shifts,
+            {
+                "std of −ln r": [a for a, _ in stds.values()],
+                "std of r − 1 − ln r": [b for _, b in stds.values()],
+            },
+            log="xy",
+        )
+    )
     expect("std of −ln r over that of r − 1 − ln r", stds[distance][0] / stds[distance][1], at_least=1.25)
     expect("std of −ln r over that of r − 1 − ln r, at 0.1", stds[0.1][0] / stds[0.1][1], at_least=10)
     # Var k3 = e^{s²} − 1 + s² − 2s² for unit Gaussians at a distance s, and Var k1 = s².

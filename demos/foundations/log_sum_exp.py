@@ -67,8 +67,9 @@ def claim_log_sum_exp_is_stable(logits=(-1000.0, -120.0, 0.0, 80.0, 100.0, 1000.
 
 @breaks(written="log of softmax", en="1/p overflows beyond a gap of 88.7: the gradient is nan.",
         zh="差距超过 88.7 时 1/p 上溢，梯度为 nan。")
-def claim_naive_gradient_is_nan_where_the_stable_one_is_right(gaps=(1.0, 10.0, 50.0, 88.0, 95.0, 150.0, 1000.0),
-                                                              written="log-sum-exp"):
+def claim_naive_gradient_is_nan_where_the_stable_one_is_right(
+    gaps=(1.0, 10.0, 50.0, 88.0, 95.0, 150.0, 1000.0), written="log-sum-exp"
+):
     """With the true class 88.7 or more below the maximum log(softmax) has a nan gradient in fp32; log-sum-exp keeps
     p − y.
 

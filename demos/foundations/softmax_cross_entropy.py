@@ -103,8 +103,14 @@ def claim_softmax_before_ce_floors_the_loss(classes=2, given="probabilities"):
     once, twice = (F.cross_entropy(x, target, reduction="none") for x in (z, z.softmax(-1)))
     floor = math.log(1 + (classes - 1) / math.e)
     got = twice if given == "probabilities" else once
-    show(lines("logit of the true class", true[:5], {"from logits": once[:5], "softmax first": twice[:5],
-                                                     "ln(1 + (K − 1)/e)": [floor] * 5}, y_label="loss"))
+    show(
+        lines(
+            "logit of the true class",
+            true[:5],
+            {"from logits": once[:5], "softmax first": twice[:5], "ln(1 + (K − 1)/e)": [floor] * 5},
+            y_label="loss",
+        )
+    )
     expect("loss", got, at_least=floor - 1e-5)
     expect("loss of a perfect prediction", got[-1], equals=floor, within=1e-5)
 

@@ -50,8 +50,9 @@ RANGES = {
 
 @breaks(digits="exact", en="With exact speeds two points give the line back, and the ceiling with it.",
         zh="速度若是精确值，两点就能还原直线，也就还原了上限。")
-def claim_rounded_speeds_leave_the_ceiling_open(batches=(128, 256), fixed_ms=40.0, each_ms=0.4,
-                                                digits="whole"):
+def claim_rounded_speeds_leave_the_ceiling_open(
+    batches=(128, 256), fixed_ms=40.0, each_ms=0.4, digits="whole"
+):
     """Two speeds rounded to whole tokens per second leave the ceiling 1/b open by a factor of 1.3 or
     more.
 

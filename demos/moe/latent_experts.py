@@ -35,8 +35,9 @@ def numbers(experts: list[tuple[Tensor, Tensor]]) -> int:
 def choose(tokens: int, experts: int, k: int) -> Tensor:
     """Gates (tokens, experts): softmax over the k largest of random logits, 0 elsewhere."""
     best = torch.randn(tokens, experts, dtype=torch.float64).topk(k)
-    return torch.zeros(tokens, experts, dtype=torch.float64).scatter(1, best.indices,
-                                                                     best.values.softmax(1))
+    return torch.zeros(tokens, experts, dtype=torch.float64).scatter(
+        1, best.indices, best.values.softmax(1)
+    )
 
 
 RANGES = {
@@ -100,8 +101,14 @@ def claim_all_experts_read_one_subspace(latent=16, ratio=4, inner=32, experts=4,
 
 def drill_weights(rng) -> Drill:
     """The routed expert weights of a layer, with or without a latent width."""
-    width, latent, inner, experts = rng.choice([(4096, 1024, 2048, 512), (8192, 2048, 4096, 512),
-                                                (4096, 2048, 1024, 256), (7168, 3584, 2048, 256)])
+    width, latent, inner, experts = rng.choice(
+        [
+            (4096, 1024, 2048, 512),
+            (8192, 2048, 4096, 512),
+            (4096, 2048, 1024, 256),
+            (7168, 3584, 2048, 256),
+        ]
+    )
     value = 2 * latent * inner * experts / 1e9
     return Drill(
         en=f"A LatentMoE layer has model width {width}, latent width {latent} and {experts} routed experts of two matrices with inner "

@@ -144,8 +144,12 @@ def claim_a_token_depends_on_those_before_it(tokens=64, experts=8, skew=2.0, ove
     together = switch(x, router, up, down, capacity_of(tokens, experts, 1.0, over))
     alone = torch.cat([switch(x[t : t + 1], router, up, down, 1) for t in range(tokens)])
     gap = (together - alone).abs().amax(1)
-    show(bars(["alone", "in the batch"], {"tokens with an output": [(y != 0).any(1).sum().item()
-                                                                    for y in (alone, together)]}))
+    show(
+        bars(
+            ["alone", "in the batch"],
+            {"tokens with an output": [(y != 0).any(1).sum().item() for y in (alone, together)]},
+        )
+    )
     expect("tokens whose output changes in the batch", (gap > 1e-9).sum(), at_least=1)
     expect("change where the token was kept", gap[(together != 0).any(1)], equals=0, within=1e-10)
 

@@ -39,8 +39,9 @@ RANGES = {
 
 @breaks(tokens_from="one text", en="With a correlation of 0.9 between neighbours the noise is 4.4 times as large.",
         zh="相邻 token 相关 0.9 时，噪声是它的 4.4 倍。")
-def claim_noise_of_independent_samples_is_sigma_over_root_n(counts=(4, 16, 64, 256), draws=2000,
-                                                            tokens_from="many texts"):
+def claim_noise_of_independent_samples_is_sigma_over_root_n(
+    counts=(4, 16, 64, 256), draws=2000, tokens_from="many texts"
+):
     """Over n independent samples a batch mean scatters by σ/√n: four times the batch halves its noise.
 
     n 个独立样本的均值，波动为 σ/√n：batch 增至四倍，噪声减半。"""

@@ -65,8 +65,9 @@ def claim_layernorm_forgets_two_numbers_of_each_token(tokens=6, width=16, factor
         zh="用存下的统计量，改动会原样显现：没有去掉任何东西。")
 @breaks(kind="layer", en="LayerNorm sees that one feature of its tokens grew.",
         zh="LayerNorm 看得到某个特征变大了。")
-def claim_batchnorm_forgets_two_numbers_of_each_feature(tokens=12, width=8, factor=3.0, shift=5.0, kind="batch",
-                                                        mode="train"):
+def claim_batchnorm_forgets_two_numbers_of_each_feature(
+    tokens=12, width=8, factor=3.0, shift=5.0, kind="batch", mode="train"
+):
     """In training, multiply a feature by a > 0 in all samples and add b: BatchNorm's output does not change. In
     eval it changes by the full amount.
 

@@ -81,9 +81,12 @@ def claim_slopes_are_geometric(counts=(8, 16, 12), series="by heads"):
         start = 2 ** -(2.0 ** (3 - math.log2(power)))               # as the authors' code writes it
         by_hand = [start ** (h + 1) for h in range(power)]
         by_hand += [start ** (h + 0.5) for h in range(n - power)]
-        expect(f"{n} heads: slopes over those of the loop", found / torch.tensor(by_hand,
-                                                                                 dtype=F64),
-               equals=1, within=1e-12)
+        expect(
+            f"{n} heads: slopes over those of the loop",
+            found / torch.tensor(by_hand, dtype=F64),
+            equals=1,
+            within=1e-12,
+        )
 
 
 @breaks(bias="log",
@@ -102,9 +105,13 @@ def claim_weights_decay_geometrically(heads=8, context=2048, bias="linear"):
     show(lines("distance", shown,
                {f"slope {m[h]:.3g}": spread[h].cumsum(-1)[shown] for h in picked},
                y_label="weight up to here"))
-    expect("weight at distance 1 over that at 0, times e^slope", spread[:, 1] / spread[:,
-                                                                                       0] * m.exp(),
-           equals=1, within=1e-12, at=("slope", m))
+    expect(
+        "weight at distance 1 over that at 0, times e^slope",
+        spread[:, 1] / spread[:, 0] * m.exp(),
+        equals=1,
+        within=1e-12,
+        at=("slope", m),
+    )
     # the series, cut off at the context: 1 − e^(−m·keys) reaches 95% of 1 − e^(−m·context)
     needed = -(0.05 + 0.95 * (-m * context).exp()).log() / m
     expect("keys that hold 95%, less the series'", keys - needed, equals=0.5, within=0.5 + 1e-9)

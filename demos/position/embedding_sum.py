@@ -34,8 +34,8 @@ def embed(ids: Tensor, tables: list[Tensor], joined: str) -> Tensor:
 
 RANGES = {
     "vocabulary": between(2, 5000), "positions": between(2, 512), "width": between(4, 256),
-    "length": between(2, 256), "parts": each(between(1, 256), rising=True), "scale": between(0.1,
-                                                                                             4.0),
+    "length": between(2, 256), "parts": each(between(1, 256), rising=True),
+    "scale": between(0.1, 4.0),
     "joined": one_of("sum", "mean"), "layer": one_of("linear", "linear, GELU"),
     "weights": one_of("shared", "own, no mixed terms"),
 }  # fmt: skip
@@ -78,9 +78,10 @@ def claim_concat_and_linear_is_a_sum_too(
         token, place = (torch.randn(n, part, dtype=F64) for n in (vocabulary, positions))
         mix = nn.Linear(2 * part, width, bias=False, dtype=F64)
         ids = torch.stack([torch.randint(n, (length,)) for n in (vocabulary, positions)], 1)
-        projected = [table @ w.T.detach() for table, w in zip((token, place),
-                                                              mix.weight.split(part, 1),
-                                                              strict=True)]
+        projected = [
+            table @ w.T.detach()
+            for table, w in zip((token, place), mix.weight.split(part, 1), strict=True)
+        ]
         out = mix(torch.cat((token[ids[:, 0]], place[ids[:, 1]]), 1)).detach()
         out = F.gelu(out) if layer == "linear, GELU" else out
         gaps.append((out - embed(ids, projected, "sum")).abs().max())

@@ -64,8 +64,9 @@ def claim_learned_table_ends_at_max_len(max_len=512, width=768, index="as is"):
     show(lines("position", around, {"has a row": [float(f) for f in found]}))
     expect("weights of the table", sum(p.numel() for p in table.parameters()),
            equals=max_len * width)
-    expect("the position has a row", found, equals=[True, True, False, False], at=("position",
-                                                                                   around))
+    expect(
+        "the position has a row", found, equals=[True, True, False, False], at=("position", around)
+    )
 
 
 @breaks(longest="max_len", en="Trained to its full length the table has no row left untouched.",

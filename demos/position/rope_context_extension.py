@@ -110,8 +110,9 @@ def claim_direct_positions_reach_unseen_angles(d_head=128, base=10000.0, trained
 
 @breaks(way="unchanged", en="Without it slow pairs run past their arc.", zh="不插值，慢的维度对会越出训练过的弧。")
 @breaks(way="multiplied", en="Multiplied, angles leave the arc even sooner.", zh="乘以 s 只会更早越界。")
-def claim_interpolation_divides_every_frequency_by_s(d_head=128, base=10000.0, trained=2048, s=8.0,
-                                                     way="interpolation"):
+def claim_interpolation_divides_every_frequency_by_s(
+    d_head=128, base=10000.0, trained=2048, s=8.0, way="interpolation"
+):
     """Dividing positions by s divides every frequency by s: no angle is then farther than one step from a
     trained one.
 

@@ -45,8 +45,8 @@ def rotated(x: Tensor, position: int, base: float) -> Tensor:
 
 
 RANGES = {
-    "d_head": between(128, 256, multiple_of=2), "base": between(1.0, 1e6), "furthest": one_of(2048,
-                                                                                             4096),
+    "d_head": between(128, 256, multiple_of=2), "base": between(1.0, 1e6),
+    "furthest": one_of(2048, 4096),
     "bases": each(between(1000.0, 1e8), at_least=2, at_most=5, rising=True),
     "samples": between(100, 400),
     "pair": one_of("independent", "aligned"), "key": one_of("ones", "a quarter turn on"),
@@ -72,8 +72,9 @@ def claim_bound_falls_with_distance(d_head=128, bases=(1000.0, 10000.0, 500000.0
     for base in bases:
         sums = turns(d_head, base, distances).cumsum(-1).abs()                            # (n, d/2)
         curves[f"base {base:g}"] = sums.mean(-1)[::8]
-        tightest.append((scores(q, k, distances, base).abs() / (steps[:,
-                                                                      None] * sums.sum(-1))).max())
+        tightest.append(
+            (scores(q, k, distances, base).abs() / (steps[:, None] * sums.sum(-1))).max()
+        )
         kept.append(sums[len(distances) // 2 :].mean() / sums[:16].mean())
     show(lines("distance", distances[::8], curves, y_label="mean |S_j|"))
     expect("largest |score| over its bound", tightest, at_most=0.1, at=("base", bases))

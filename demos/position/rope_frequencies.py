@@ -84,8 +84,9 @@ def claim_frequencies_use_the_head_dimension(d_head=64, heads=8, base=10000.0, s
 
 def drill_angle(rng) -> Drill:
     """The angle of one pair at one position, where the frequency is a power of ten."""
-    d, i, m = rng.choice([(8, 1, 30), (8, 2, 200), (8, 3, 500), (16, 2, 7), (16, 4, 50), (128, 32,
-                                                                                          40)])
+    d, i, m = rng.choice(
+        [(8, 1, 30), (8, 2, 200), (8, 3, 500), (16, 2, 7), (16, 4, 50), (128, 32, 40)]
+    )
     turned = measured(rotate(torch.tensor((1.0, 0.0), dtype=F64).repeat(d // 2), 1,
                              10000.0))[i].item() * m
     return Drill(

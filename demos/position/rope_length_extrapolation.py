@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studyapp.evidence import breaks, expect, lines, main, one_of, progress, show
+from studyapp.evidence.tools import Adam
 
 VOCABULARY, WIDTH, HEADS, D, BASE, TRAINED = 8, 64, 8, 8, 10000.0, 16
 TESTED = (16, 32, 64, 128)
@@ -33,8 +34,9 @@ class Layer(nn.Module):
     def forward(self, tokens: Tensor, theta: Tensor, window: int = 128) -> Tensor:
         n = tokens.shape[1]
         x, place = self.tokens(tokens), torch.arange(n)                          # (batch, n, WIDTH)
-        q, k, v = self.qkv(x).unflatten(-1, (3, HEADS, D)).permute(2, 0, 3, 1,
-                                                                   4)   # (batch, heads, n, D)
+        q, k, v = (
+            self.qkv(x).unflatten(-1, (3, HEADS, D)).permute(2, 0, 3, 1, 4)
+        )  # (batch, heads, n, D)
         angle = place[:, None] * theta                                                    # (n, D/2)
         q, k = (torch.cat((a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()),
                           -1)
@@ -62,13 +64,11 @@ def trained(steps: int, seed: int) -> Layer:
     """A layer trained at length 16; claims of one run share it."""
     torch.manual_seed(seed)
     layer = Layer()
-    adam = torch.optim.Adam(layer.parameters(), lr=2e-2, fused=True)
+    adam = Adam(layer.parameters(), lr=2e-2)
     for _ in progress(range(steps)):
         tokens = torch.randint(VOCABULARY, (16, TRAINED))
         logits = layer(tokens, FREQUENCIES)[:, 1:]                # position 0 has nothing before it
-        adam.zero_grad()
-        F.cross_entropy(logits.flatten(0, 1), tokens[:, :-1].flatten()).backward()
-        adam.step()
+        adam.step(F.cross_entropy(logits.flatten(0, 1), tokens[:, :-1].flatten()))
     return layer
 
 

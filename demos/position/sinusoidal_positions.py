@@ -70,8 +70,10 @@ def claim_sinusoidal_is_bounded_and_defined_everywhere(
     norm d/2.
 
     正弦编码没有参数，任何位置都有定义，分量不超出 ±1，范数平方恒为 d/2。"""
-    pe, at = CODES[code](torch.tensor(positions), d, base), ("position",
-                                                             positions)   # (positions, d)
+    pe, at = (
+        CODES[code](torch.tensor(positions), d, base),
+        ("position", positions),
+    )  # (positions, d)
     show(heatmap(CODES[code](torch.arange(24), 24, base).T, x_label="position",
                  y_label="component"))
     by_hand = [[f(p * base ** (-2 * i / d)) for i in range(d // 2) for f in (math.sin, math.cos)]
