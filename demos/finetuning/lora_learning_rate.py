@@ -185,6 +185,9 @@ def drill_first_step(rng) -> Drill:
 
 
 ZH = {
+    "alpha/r": "α/r",
+    "alpha/sqrt(r)": "α/√r",
+    "alpha": "α",
     "rank": "秩",
     "change by hand less Adam's, over its size": "手算的改变减去 Adam 的，与其大小之比",
     "first step over full tuning's": "第一步与全参数微调之比",
