@@ -144,7 +144,8 @@ def drill_optimum(rng) -> Drill:
 ZH = {
     "reference": "参考", "RLHF less the tilted reference": "RLHF 与倾斜后的参考之差", "DPO less RLHF": "DPO 与 RLHF 之差",
     "slope of RLHF's objective at DPO's policy": "RLHF 目标在 DPO 策略处的斜率",
-    "true reward": "真实奖励", "implicit less true reward, both less their means": "隐式奖励与真实奖励之差（各减均值）",
+    "true reward": "真实奖励",
+    "β·log(π/π_ref)": "β·log(π/π_ref)", "implicit less true reward, both less their means": "隐式奖励与真实奖励之差（各减均值）",
     "β times the gap of log-ratios": "β 乘以对数比之差", "−slope / β at β = {}": "β = {} 时的 −斜率 / β",
     "sign of the slope at β = {}": "β = {} 时斜率的符号",
 }
