@@ -63,7 +63,7 @@ def around(losses: Tensor, epoch: int, near: int = 6) -> tuple[float, float]:
 
 
 RANGES = {
-    "items": between(128, 512, multiple_of=16), "rate": between(0.1, 0.9), 
+    "items": between(128, 512, multiple_of=16), "rate": between(0.1, 0.9),
     "width": one_of(2048, 16), "lr": one_of(100.0, 1.0), "memory": one_of(1.0, 0.0),
 }  # fmt: skip
 REPLACED = breaks(replacement=True, en="Drawn with replacement an item may repeat at once or never: a slope, no step.",
