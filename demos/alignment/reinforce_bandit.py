@@ -188,7 +188,7 @@ ZH = {
     "constant": "常数", "leave one out": "留一", "group mean": "组均值", "mean reward": "平均奖励",
     "mean estimate less the exact gradient": "估计的期望减真梯度",
     "group mean's estimate less 1 − 1/G of it": "组均值的估计减真梯度的 1 − 1/G", "baseline": "基线",
-    "variance": "方差", "best constant": "最优常数",
+    "leave-one-out baseline of a group": "一组的留一基线", "variance": "方差", "best constant": "最优常数",
     "variance without over that with the mean reward": "无基线与平均奖励基线的方差之比",
     "variance with the mean reward less with the best constant": "平均奖励基线的方差减最优常数的",
     "least variance of 30 constants less the best's": "30 个常数中最小的方差减最优常数的", "step": "步",
