@@ -46,12 +46,12 @@ def best_of_n(tail: str, n: int) -> tuple[float, float]:
     return (chosen * reward).sum().item(), (chosen * quality).sum().item()
 
 
-def tilted(tail: str, nats: float, samples: int = 20_000) -> tuple[float, float]:
+def tilted(tail: str, nats: float, limit: float = math.inf, samples: int = 20_000) -> tuple[float, float]:
     """Mean reward and quality of π ∝ π_ref·exp(reward/β), with β such that KL(π‖π_ref) is `nats`, on
-    the rewards that `samples` responses would reach."""
+    the rewards that `samples` responses would reach, cut off at ±`limit`."""
     reward, mass, quality = reward_bins(tail)
     seen = mass.cumsum(0) < 1 - 1 / samples
-    reward, mass, quality = reward[seen], mass[seen] / mass[seen].sum(), quality[seen]
+    reward, mass, quality = reward[seen].clamp(-limit, limit), mass[seen] / mass[seen].sum(), quality[seen]
     low, high = -6.0, 6.0                                              # log of β
     for _ in range(60):
         middle = (low + high) / 2
@@ -63,7 +63,7 @@ def tilted(tail: str, nats: float, samples: int = 20_000) -> tuple[float, float]
 
 RANGES = {
     "ns": each(between(1, 4096), at_least=2, rising=True), "tail": one_of("gaussian", "t2"),
-    "nats": between(1.0, 4.0), "n": between(2, 64), "answers": one_of("many", "four"),
+    "nats": between(1.0, 4.0), "limit": one_of("none", "3"), "n": between(2, 64), "answers": one_of("many", "four"),
 }
 GAUSSIAN = breaks(tail="gaussian", en="With a Gaussian error a high reward is always half quality: both rise together.",
                   zh="误差为高斯时，高奖励里总有一半是质量：两者一起上升。")
@@ -105,14 +105,17 @@ def claim_a_gaussian_error_only_halves_the_gain(ns=(2, 16, 256, 4096), n=8, tail
 
 
 @GAUSSIAN
-def claim_a_kl_penalty_does_not_repair_a_heavy_tail(nats=2.0, tail="t2"):
+@breaks(limit="3", en="Cut off at ±3 the outliers no longer count for everything.",
+        zh="截断在 ±3，离群值就不再决定一切。")
+def claim_a_kl_penalty_does_not_repair_a_heavy_tail(nats=2.0, tail="t2", limit="none"):
     """At the same KL from the reference, the policy tilted by a heavy-tailed reward gains less than a
     fifth of the quality that it gains with a Gaussian error.
 
     与参考的 KL 相同时，按厚尾奖励倾斜的策略，质量增益不到高斯误差下的五分之一。"""
-    rows = {t: tilted(t, nats) for t in ("gaussian", "t2")}
+    rows = {"gaussian": tilted("gaussian", nats), "t2": tilted("t2", nats), "t2, cut off at ±3": tilted("t2", nats, 3.0)}
+    found = tilted(tail, nats, 3.0 if limit == "3" else math.inf)[1]
     show(table(["error", "reward gained", "quality gained"], [[t, *row] for t, row in rows.items()]))
-    expect("quality gained, over that with a Gaussian error", tilted(tail, nats)[1] / rows["gaussian"][1],
+    expect("quality gained, over that with a Gaussian error", found / rows["gaussian"][1],
            equals=0, within=0.2)
 
 
@@ -152,7 +155,7 @@ ZH = {
     "quality at n = 16": "n = 16 时的质量", "quality at n = 4096 over that at n = 16": "n = 4096 与 n = 16 的质量之比",
     "quality less half of the reward": "质量与奖励一半之差",
     "quality of best-of-{}, sampled less integrated": "best-of-{} 的质量，采样与积分之差",
-    "error": "误差", "gaussian": "高斯", "t2": "t₂", "reward gained": "奖励增益", "quality gained": "质量增益",
+    "error": "误差", "gaussian": "高斯", "t2": "t₂", "t2, cut off at ±3": "t₂，截断在 ±3", "reward gained": "奖励增益", "quality gained": "质量增益",
     "quality gained, over that with a Gaussian error": "质量增益与高斯误差下之比",
     "nats": "nats", "KL less log n − (n − 1)/n": "KL 与 log n − (n − 1)/n 之差",
 }
