@@ -155,7 +155,8 @@ ZH = {
     "quality at n = 16": "n = 16 时的质量", "quality at n = 4096 over that at n = 16": "n = 4096 与 n = 16 的质量之比",
     "quality less half of the reward": "质量与奖励一半之差",
     "quality of best-of-{}, sampled less integrated": "best-of-{} 的质量，采样与积分之差",
-    "error": "误差", "gaussian": "高斯", "t2": "t₂", "t2, cut off at ±3": "t₂，截断在 ±3", "reward gained": "奖励增益", "quality gained": "质量增益",
+    "error": "误差", "gaussian": "高斯", "t2": "t₂",
+    "t2, cut off at ±3": "t₂，截断在 ±3", "reward gained": "奖励增益", "quality gained": "质量增益",
     "quality gained, over that with a Gaussian error": "质量增益与高斯误差下之比",
     "nats": "nats", "KL less log n − (n − 1)/n": "KL 与 log n − (n − 1)/n 之差",
 }
