@@ -169,7 +169,7 @@ def drill_states(rng) -> Drill:
     return Drill(
         en=f"A model of {billions} billion weights is frozen in {held}; adapters of {percent:g} % as many values are trained with AdamW in "
            "mixed precision (16 bytes each). How many GB (1e9 bytes) of states, activations left out?",
-        zh=f"{billions}B 个权重冻结为 {held}；adapter 参数为其 {percent:g}%，用混合精度 AdamW 训练（每个 16 字节）。"
+        zh=f"{billions}B 个权重冻结为 {zh}；adapter 参数为其 {percent:g}%，用混合精度 AdamW 训练（每个 16 字节）。"
            "状态共多少 GB（1e9 字节）？不计激活值。",
         answer=value, unit="GB",
         steps=[(f"base: {billions} · {base:g} = {billions * base:g} GB", f"底座：{billions} · {base:g} = {billions * base:g} GB"),
