@@ -121,12 +121,12 @@ def claim_dual_clip_bounds_a_bad_token_that_rose(objective="dual clip"):
 
 
 @breaks(updates=1, en="The first update starts from ratios of exactly 1: nothing is clipped.",
-        zh="第一次更新时比值恰为 1，没有 token 被截断。")
+        zh="第一次更新时比值恰为 1，没有 token 被裁剪。")
 def claim_ratios_leave_the_band(updates=8):
     """With several updates on one batch some tokens are clipped, and ratios still leave the band: the
     clip removes the incentive, it is no constraint.
 
-    同一批数据更新多次时，有 token 被截断，比值仍会越出区间：clip 去掉的是动力，不是硬约束。"""
+    同一批数据更新多次时，有 token 被裁剪，比值仍会越出区间：clip 去掉的是动力，不是硬约束。"""
     prompts, classes, eps, rate = 64, 8, 0.2, 0.3
     hidden = torch.randn(prompts, 16)                                    # shared weights couple the tokens
     weight = (torch.randn(16, classes) * 0.3).requires_grad_()
@@ -161,7 +161,7 @@ def drill_surrogate(rng) -> Drill:
         zh=f"PPO，ε = 0.2：某 token 的比值为 {ratio:g}，优势为 {a:+g}。clip 后的目标是多少？",
         answer=value, within=0.005,
         steps=[(f"unclipped {ratio:g} · {a:+g} = {free:+g}; clipped {held:+g}",
-                f"不截断 {ratio:g} · {a:+g} = {free:+g}；截断 {held:+g}"),
+                f"不裁剪 {ratio:g} · {a:+g} = {free:+g}；裁剪 {held:+g}"),
                (f"the smaller is {value:+g}; " + ("the gradient is zero" if gone else "the gradient stays"),
                 f"取较小者 {value:+g}；" + ("梯度为零" if gone else "梯度保留"))],
         proved_by="gradient_vanishes_on_one_side_only",
@@ -176,9 +176,9 @@ ZH = {
     "gradient less A·(one-hot − p)": "梯度减 A·(one-hot − p)", "PPO": "PPO", "dual clip": "dual clip",
     "gradient at ratios of 4 and more": "比值不小于 4 处的梯度", "gradient at a ratio of 2.9": "比值 2.9 处的梯度",
     "PPO at a ratio of 100": "比值 100 处的 PPO 目标", "updates on the batch": "同一批上的更新次数",
-    "share clipped": "被截断的比例", "largest distance of a ratio from 1": "比值离 1 最远",
-    "share clipped at the first update": "首次更新时被截断的比例",
-    "share clipped at the last update": "末次更新时被截断的比例",
+    "share clipped": "被裁剪的比例", "largest distance of a ratio from 1": "比值离 1 最远",
+    "share clipped at the first update": "首次更新时被裁剪的比例",
+    "share clipped at the last update": "末次更新时被裁剪的比例",
 }  # fmt: skip
 
 if __name__ == "__main__":
