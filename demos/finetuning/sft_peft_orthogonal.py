@@ -159,7 +159,8 @@ def drill_positions(rng) -> Drill:
 
 
 ZH = {
-    "mixing": "混合矩阵", "norm": "norm 增益", "tensor": "张量", "{}, {}": "{}，{}", "tensors of the base moved, {}, {}": "base 中改动的张量数，{}，{}",
+    "mixing": "混合矩阵", "norm": "norm 增益", "tensor": "张量", "{}, {}": "{}，{}",
+    "tensors of the base moved, {}, {}": "base 中改动的张量数，{}，{}",
     "SFT, full": "SFT，全参数", "SFT, LoRA": "SFT，LoRA", "pre-training, full": "预训练，全参数", "pre-training, LoRA": "预训练，LoRA",
     "full": "全参数", "size of the gradient": "梯度的大小",
     "gradient at the logits, {}, less by torch's mask": "logits 处的梯度，{}，减 torch 掩码所得",
