@@ -34,20 +34,22 @@ def factor_a(r: int, d: int, drawn: str = "uniform") -> Tensor:
     return (torch.rand(r, d).double() * 2 - 1) / d**0.5 if drawn == "uniform" else torch.randn(r, d).double() / r
 
 
-def gradient(d: int) -> Tensor:
-    """∂loss/∂W (d, d) of a linear layer from 256 tokens, float64."""
-    return torch.randn(d, 256).double() @ torch.randn(256, d).double()
+def gradient(d: int, inputs: str = "spread") -> Tensor:
+    """∂loss/∂W (d, d) of a linear layer from 256 tokens, float64; with four channels 60 times as large if asked."""
+    x = torch.randn(256, d).double()
+    if inputs == "outliers":
+        x[:, :4] *= 60
+    return torch.randn(d, 256).double() @ x
 
 
-def lowered(g: Tensor, a: Tensor, scale: float) -> float:
-    """By how much the first step lowers the loss, per unit of learning rate, over what it does with every
-    weight free; to first order. Measured on a step of Adam where the gradient is 1, so is the check."""
+def lowered(g: Tensor, a: Tensor, scale: float) -> tuple[float, float]:
+    """By how much the first step lowers the loss, over what it does with every weight free, at one learning rate and to
+    first order; and how far the change by hand is from that of a step of Adam, a share."""
     b = torch.zeros(g.shape[0], len(a)).double().requires_grad_()
     Adam([b], 1.0).step((scale * b @ a * g).sum())
     change = first_change(g, a, 1.0, scale)
-    # Adam adds 1e-8 to each |gradient|; the smallest of 1e5 is some 1e-4 of their size, which is 0.1 and more
-    expect("change by hand less Adam's, over its size", (change - scale * b.detach() @ a).norm() / change.norm(), equals=0, within=1e-3)
-    return (-(g * change).sum() / g.abs().sum()).item()                    # with every weight free Adam gives −sign(g)
+    gap = (change - scale * b.detach() @ a).norm() / change.norm()
+    return (-(g * change).sum() / g.abs().sum()).item(), gap.item()        # with every weight free Adam gives −sign(g)
 
 
 def train(start: list[Tensor], scale: float, rates: list[Tensor], steps: int) -> Tensor:
@@ -79,6 +81,7 @@ RANGES = {
     "alpha": between(1.0, 64.0),
     "scaling": one_of("alpha/r", "alpha/sqrt(r)", "alpha"),
     "drawn": one_of("uniform", "normal 1/r"),
+    "inputs": one_of("spread", "outliers"),
     "compensated": one_of("yes", "no"),
     "q": one_of(0.25, 4.0, 16.0),
 }
@@ -96,25 +99,32 @@ def claim_the_first_step_ignores_the_rank(ranks=(1, 4, 16, 64, 256), alpha=32.0,
 
     用 α/r 时，Adam 的第一步在秩 1 和秩 256 下使损失下降一样多；用 α/√r 在这一范围内大 16 倍，只用 α 则大 256 倍。"""
     g = gradient(256)
-    by = {name: [lowered(g, factor_a(r, 256), alpha / r**p) for r in ranks] for name, p in SCALINGS.items()}
+    found = {name: [lowered(g, factor_a(r, 256), alpha / r**p) for r in ranks] for name, p in SCALINGS.items()}
+    by = {name: [share for share, _ in pairs] for name, pairs in found.items()}
     show(lines("rank", ranks, by, log="xy", y_label="first step over full tuning's"))
     # one draw of 256 outputs scatters by 5 % (0.75 / √256): five sigma of the ratio of two
     expect("first step over the one at the first rank", torch.tensor(by[scaling]) / by["alpha/r"][0], equals=1, within=0.35,
            at=("rank", ranks))
+    # Adam adds 1e-8 to each |gradient|; the smallest of 1e5 is some 1e-4 of their size, which is 0.1 and more
+    expect("change by hand less Adam's, over its size", [gap for _, gap in found[scaling]], equals=0, within=1e-3, at=("rank", ranks))
 
 
+@breaks(inputs="outliers", en="With outlier channels a step on all weights wastes itself on the small ones: LoRA does better than the law.",
+        zh="有离群通道时，直接改全部权重的一步多半花在小通道上：LoRA 比公式给出的好。")
 @breaks(drawn="normal 1/r", en="Drawn with standard deviation 1/r, A brings the rank and the width back in.",
         zh="若按标准差 1/r 抽取 A，秩和宽度又回来了。")
-def claim_the_first_step_is_a_fraction_of_full_tunings(widths=(128, 256, 512), alpha=32.0, drawn="uniform"):
+def claim_the_first_step_is_a_fraction_of_full_tunings(widths=(128, 256, 512), alpha=32.0, drawn="uniform", inputs="spread"):
     """At one learning rate the first step of LoRA lowers the loss α/(√3·d) times as much as that of full
-    tuning: with α = 32 and d = 512 a 28th.
+    tuning, where inputs are spread over the width: with α = 32 and d = 512 a 28th.
 
-    同一学习率下，LoRA 第一步使损失下降的量是全参数微调的 α/(√3·d)：α = 32、d = 512 时为二十八分之一。"""
-    found = torch.tensor([lowered(gradient(d), factor_a(16, d, drawn), alpha / 16) for d in widths])
+    同一学习率下，输入均匀分布在各通道时，LoRA 第一步使损失下降的量是全参数微调的 α/(√3·d)：α = 32、d = 512 时为二十八分之一。"""
+    pairs = [lowered(gradient(d, inputs), factor_a(16, d, drawn), alpha / 16) for d in widths]
+    found = torch.tensor([share for share, _ in pairs])
     law = torch.tensor([alpha / (3**0.5 * d) for d in widths])
     show(lines("width", widths, {"first step over full tuning's": found, "α/(√3·d)": law}, log="xy"))
     # 128 outputs and 16 directions: 2 to 3 % of scatter
     expect("first step over its law", found / law, equals=1, within=0.12, at=("width", widths))
+    expect("change by hand less Adam's, over its size", [gap for _, gap in pairs], equals=0, within=1e-3, at=("width", widths))
 
 
 @breaks(compensated="no", en="Left as they were, the rates make α a larger step.", zh="学习率不动，α 就是更大的步长。")
@@ -171,10 +181,10 @@ def drill_first_step(rng) -> Drill:
     d, alpha = rng.choice([(1024, 16), (2048, 32), (4096, 32), (4096, 16), (8192, 64)])
     value = 3**0.5 * d / alpha
     return Drill(
-        en=f"Width d = {d}, α = {alpha}, factor α/r, A uniform in ±1/√d, B = 0, Adam. By what must the learning rate of full "
-           "tuning be multiplied for the first step to lower the loss by as much (to first order)?",
-        zh=f"宽度 d = {d}，α = {alpha}，因子 α/r，A 在 ±1/√d 内均匀，B = 0，Adam。要让第一步使损失下降一样多（一阶），"
-           "学习率须为全参数微调的几倍？",
+        en=f"Width d = {d}, α = {alpha}, factor α/r, A uniform in ±1/√d, B = 0, Adam, inputs spread over the width. By what must the "
+           "learning rate of full tuning be multiplied for the first step to lower the loss by as much (to first order)?",
+        zh=f"宽度 d = {d}，α = {alpha}，因子 α/r，A 在 ±1/√d 内均匀，B = 0，Adam，输入均匀分布在各通道。"
+           "要让第一步使损失下降一样多（一阶），学习率须为全参数微调的几倍？",
         answer=value, within=0.02 * value,
         steps=[(f"the first step is α/(√3·d) = {alpha}/(1.73 · {d}) of full tuning's",
                 f"第一步是全参数微调的 α/(√3·d) = {alpha}/(1.73 · {d})"),
