@@ -184,7 +184,8 @@ def drill_pairs(rng) -> Drill:
 
 ZH = {
     "prompt": "prompt", "loss": "损失", "by hand": "手算", "loss less the loop's": "损失与循环结果之差",
-    "gap": "间隔", "finite differences less −push": "差分与负推力之差", "sum of the slopes of a prompt": "同一 prompt 各斜率之和",
+    "gap": "间隔", "σ(−gap)": "σ(−间隔)",
+    "finite differences less −push": "差分与负推力之差", "sum of the slopes of a prompt": "同一 prompt 各斜率之和",
     "response: before | after": "回答：之前 | 之后", "loss with f(x) less the loss without": "加 f(x) 后与之前的损失之差",
     "prompts with the highest score of all, before and after, are two": "全体最高分所在的 prompt 前后不同",
     "best score, centred, without f": "中心化后的最高分（无 f）", "with f": "有 f",
