@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from studyapp.bank.search import Search
     from studyapp.errors import StudyError
     from studyapp.evidence.labels import Item, Labels
+    from studyapp.evidence.types import Evidence
     from studyapp.i18n import Translations
+    from studyapp.lab.attempts import AttemptStore
     from studyapp.lab.catalog import Catalog
-    from studyapp.lab.demo import Claim, Demo
+    from studyapp.lab.demo import Claim, Demo, Exercise
     from studyapp.lab.history import RunHistory
     from studyapp.lab.protocol import LabLike
     from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
@@ -132,6 +134,13 @@ class AppContext:
         from studyapp.lab.client import LabClient
 
         return LabClient()
+
+    @cached_property
+    def attempts(self) -> "AttemptStore":
+        """The functions that the learner wrote."""
+        from studyapp.lab.attempts import AttemptStore
+
+        return AttemptStore(self.home / "written")
 
     @cached_property
     def live(self) -> "LiveRuns":
@@ -443,6 +452,18 @@ class AppContext:
     def recorded(self, ref: str) -> "tuple[RecordedDemo, RecordedClaim] | None":
         """The best that was recorded for a claim, on whatever machine."""
         return self.recordings.best_run(ref, self.demo(ref))
+
+    def recorded_evidence(self, ref: str) -> "tuple[Evidence, ...]":
+        """What a claim showed where it was recorded as holding; nothing where it was not."""
+        kept = self.recorded(ref)
+        return kept[1].evidence if kept and kept[1].held else ()
+
+    def begin_attempt(self, demo: "Demo", exercise: "Exercise") -> Path:
+        """The learner's file for a function, made where there is none yet."""
+        from studyapp.lab.exercise_file import first_text
+
+        text = first_text(demo, exercise, self.t("write.file_note"), self.t("write.file_there"))
+        return self.attempts.begin(f"{demo.name}.{exercise.name}", text)
 
     def in_language(self, item: "Item", demo: "Demo | None") -> "Item":
         """Evidence or a check of a demo with its labels in the learner's language; a Check is then said with `t`."""

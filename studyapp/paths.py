@@ -1,4 +1,4 @@
-"""Where things lie: the content that ships with the app, and the learner's own data."""
+"""Where things lie: the content that ships with the app, the learner's own data, and the editor to open it with."""
 
 import os
 from pathlib import Path
@@ -54,3 +54,8 @@ def cache_home() -> Path | None:
         return Path(platformdirs.user_cache_dir("studyapp", appauthor=False))
     except (RuntimeError, StudyError):
         return None
+
+
+def editor_command() -> str:
+    """The learner's editor as the shell has it: `VISUAL`, else `EDITOR`, at worst vi."""
+    return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"

@@ -16,6 +16,7 @@ class FakeLab:
     """A lab that plays events back, and remembers what it was asked.
 
     Attributes:
+        replaced: for each run the functions that had another source.
         hang: a claim begins and does not end.
         held: whether claims hold.
         error: the traceback with which every claim ends.
@@ -27,6 +28,7 @@ class FakeLab:
         self.ready = True
         self.why = ""
         self.asked: list[tuple[str, tuple[str, ...], dict[str, Any]]] = []
+        self.replaced: list[dict[str, str]] = []
         self.hang = False
         self.held = True
         self.error: str | None = None
@@ -52,10 +54,12 @@ class FakeLab:
         parameters: Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
+        replace: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[e.RunEvent, None]:
         """Play back."""
         chosen = tuple(claims or (c.name for c in demo.claims))
         self.asked.append((demo.name, chosen, dict(parameters or {})))
+        self.replaced.append(dict(replace or {}))
         try:
             for claim in chosen:
                 yield e.Started(claim)

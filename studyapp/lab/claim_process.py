@@ -8,7 +8,6 @@ import linecache
 import os
 import sys
 from collections.abc import Mapping
-from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -171,14 +170,14 @@ def execute(path: Path, replace: Mapping[str, str], namespace: dict[str, Any]) -
     Each of these is a file of its own, so that a traceback shows its lines and what reads the source of a function, as Triton
     does, finds it; all others still stand in the demo's file.
     """
-    tree = replaced(ast.parse(path.read_text("utf-8"), str(path)), replace)
+    tree = ast.parse(path.read_text("utf-8"), str(path))
     future = [n for n in tree.body if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
     flags = sum({getattr(__future__, alias.name).compiler_flag for node in future for alias in node.names})
-    for name, nodes in groupby(tree.body, lambda n: n.name if isinstance(n, ast.FunctionDef) and n.name in replace else ""):
+    for name, statements in replaced(tree, replace):
         file = f"<{path.stem}.{name} as written>" if name else str(path)
         if name:
             linecache.cache[file] = (len(replace[name]), None, replace[name].splitlines(keepends=True), file)
-        exec(compile(ast.Module(list(nodes), []), file, "exec", flags, dont_inherit=True), namespace)
+        exec(compile(ast.Module(statements, []), file, "exec", flags, dont_inherit=True), namespace)
 
 
 def frozen(value: Any) -> Any:

@@ -395,4 +395,5 @@ class LabLike(Protocol):
         parameters: Mapping[str, Any] | None = None,
         *,
         seed: int = 0,
+        replace: Mapping[str, str] | None = None,
     ) -> RunStream: ...

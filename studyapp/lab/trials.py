@@ -2,7 +2,8 @@
 
 import ast
 import random
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 from typing import Any
@@ -10,6 +11,9 @@ from typing import Any
 from studyapp.errors import DemoError
 from studyapp.evidence.ranges import drawn
 from studyapp.lab.demo import Demo, Exercise
+
+BESIDE = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign)
+"""What may stand beside a function that a learner wrote."""
 
 
 @dataclass(frozen=True)
@@ -57,61 +61,111 @@ def draws(demo: Demo, count: int, seed: int = 0) -> Iterator[Trial]:
                 yield Trial(claim.name, values, "any" if free else "held", number)
 
 
-def written(exercise: Exercise, body: str) -> str:
-    """A function's source from the head that was shown and a body that was typed below it, or from a whole function of that name.
+def written(exercise: Exercise, text: str) -> str:
+    """A function's source from a body that was typed below the head that was shown, or from a file that holds the function.
+
+    Beside the function such a file may have imports, helpers and constants, which it alone sees, and a part that runs only
+    where the file is run by itself.
 
     Raises:
-        DemoError: where together they are not one function of Python; the message names the line of the body.
+        DemoError: where it is not Python, the message naming the line as the learner sees it, or where more would run.
     """
-    if whole := _whole(exercise, body):
-        return whole
-    lines = body.strip("\n").splitlines() or ["pass"]
+    if re.search(rf"^[ \t]*def {exercise.name}\b", text, re.MULTILINE):
+        source = dedent(text).strip("\n") + "\n"
+        lost = len(text) - len(text.lstrip("\n"))  # lines above
+        _check_beside(exercise, _parsed(source, lost), lost)
+        return source
+    lines = text.strip("\n").splitlines() or ["pass"]
     if not lines[0].startswith((" ", "\t")):
         lines = [f"    {line}" for line in lines]
     source = f"{exercise.head}\n" + "\n".join(lines) + "\n"
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        line = (error.lineno or 1) - len(exercise.head.splitlines())
-        raise DemoError("line {line} is not Python: {reason}", line=max(line, 1), reason=error.msg) from error
-    if len(tree.body) != 1:
-        raise _more_than(exercise)
+    if len(_parsed(source, -len(exercise.head.splitlines()))) != 1:
+        raise DemoError("there is more than {function} here", "indent the whole body below its head", function=exercise.name)
     return source
 
 
-def _whole(exercise: Exercise, text: str) -> str:
-    """The text, where it is the function with a head of its own; a body alone gives nothing."""
+def _parsed(source: str, above: int) -> list[ast.stmt]:
+    """The statements of a source; `above` is what its line numbers want to be the learner's."""
     try:
-        top = ast.parse(dedent(text)).body
-    except SyntaxError:
-        return ""
-    if not any(isinstance(node, ast.FunctionDef) and node.name == exercise.name for node in top):
-        return ""
-    if len(top) != 1:
-        raise _more_than(exercise)
-    return dedent(text).strip("\n") + "\n"
+        return ast.parse(source).body
+    except SyntaxError as error:
+        line, reason = max((error.lineno or 1) + above, 1), error.msg
+        raise DemoError("line {line} is not Python: {reason}", line=line, reason=reason) from error
+    except (ValueError, RecursionError, MemoryError) as error:  # zero bytes; nested too deeply
+        raise DemoError("line {line} is not Python: {reason}", line=1, reason=str(error)) from error
 
 
-def _more_than(exercise: Exercise) -> DemoError:
-    hint = "indent the whole body below its head"
-    return DemoError("there is more than {function} here", hint, function=exercise.name)
+def _check_beside(exercise: Exercise, statements: Sequence[ast.stmt], above: int) -> None:
+    hint = "beside it only imports, helpers and constants may stand"
+    if sum(isinstance(n, ast.FunctionDef) and n.name == exercise.name for n in statements) != 1:
+        raise DemoError("there is more than {function} here", hint, function=exercise.name)
+    for node in statements:
+        everything = isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+        if everything or not (isinstance(node, BESIDE) or _is_text(node) or _is_main(node)):
+            raise DemoError("line {line}: there is more than {function} here", hint, line=node.lineno + above, function=exercise.name)
 
 
-def replaced(tree: ast.Module, functions: Mapping[str, str]) -> ast.Module:
-    """A module whose functions of these names have another source; decorators stay where they were.
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_main(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "__name__" in ast.unparse(node.test) and not node.orelse
+
+
+def replaced(tree: ast.Module, functions: Mapping[str, str]) -> list[tuple[str, list[ast.stmt]]]:
+    """The statements of a module whose functions of these names have another source; decorators stay where they were.
+
+    They come in pieces of one source each, in order: the name of the function whose source it is, "" for the module's own.
+    What stands beside a function in its source is seen by it alone, so that no name of the module changes its meaning.
 
     Raises:
-        ValueError: where a function is not there, or its source is something else.
+        ValueError: where a function is not there, or its source does not hold it once.
     """
-    for name, source in functions.items():
-        places = [i for i, n in enumerate(tree.body) if isinstance(n, ast.FunctionDef) and n.name == name]
-        new = ast.parse(source).body
-        if not places or len(new) != 1 or not isinstance(new[0], ast.FunctionDef):
-            raise ValueError(f"{name} cannot be replaced by this")
-        old = tree.body[places[0]]
-        new[0].name = name
-        new[0].decorator_list = old.decorator_list if isinstance(old, ast.FunctionDef) else []
-        for node in (part for decorator in new[0].decorator_list for part in ast.walk(decorator)):
-            ast.copy_location(node, new[0])  # a function begins at the line of its first decorator
-        tree.body[places[0]] = new[0]
-    return tree
+    pieces: list[tuple[str, list[ast.stmt]]] = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name in functions:
+            pieces.append((node.name, _in_place_of(node, functions[node.name], tree)))
+        elif pieces and not pieces[-1][0]:
+            pieces[-1][1].append(node)
+        else:
+            pieces.append(("", [node]))
+    if missing := set(functions) - {name for name, _ in pieces}:
+        raise ValueError(f"{', '.join(sorted(missing))} cannot be replaced by this")
+    return pieces
+
+
+def _in_place_of(old: ast.FunctionDef, source: str, tree: ast.Module) -> list[ast.stmt]:
+    statements = ast.parse(source).body
+    own = [n for n in statements if isinstance(n, ast.FunctionDef) and n.name == old.name]
+    if len(own) != 1:
+        raise ValueError(f"{old.name} cannot be replaced by this")
+    function = own[0]
+    function.decorator_list = old.decorator_list
+    for node in (part for decorator in function.decorator_list for part in ast.walk(decorator)):
+        ast.copy_location(node, function)  # a function begins at the line of its first decorator
+    known = {ast.dump(node) for node in tree.body}
+    inner = [n for n in (_unknown(s, tree) for s in statements) if n is function or (isinstance(n, BESIDE) and ast.dump(n) not in known)]
+    if inner == [function]:
+        return [function]
+    maker = f"_{function.name}_as_written"
+    made = ast.parse(f"def {maker}(): return {function.name}\n{function.name} = {maker}()").body
+    for node in (part for statement in made for part in ast.walk(statement)):
+        ast.copy_location(node, function)
+    made[0].body[:0] = inner  # type: ignore[attr-defined]
+    return made
+
+
+def _unknown(node: ast.stmt, tree: ast.Module) -> ast.stmt | None:
+    """A statement without the imports that the module has itself; None where nothing is left of it."""
+    if not isinstance(node, ast.Import | ast.ImportFrom):
+        return node
+    known = {name for other in tree.body if isinstance(other, ast.Import | ast.ImportFrom) for name in _imported(other)}
+    node.names = [alias for alias, name in zip(node.names, _imported(node), strict=True) if name not in known]
+    future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    return node if node.names and not future else None
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[tuple[str, ...]]:
+    place = (node.module or "", str(node.level)) if isinstance(node, ast.ImportFrom) else ()
+    return [(*place, alias.name, alias.asname or "") for alias in node.names]

@@ -1,6 +1,5 @@
 """A file in the learner's own editor, the app put aside meanwhile."""
 
-import os
 import shlex
 import subprocess
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from textual.app import App, SuspendNotSupported
 
 from studyapp.errors import StudyError
+from studyapp.paths import editor_command
 
 
 def edit(app: App[Any], path: Path) -> bool:
@@ -17,7 +17,7 @@ def edit(app: App[Any], path: Path) -> bool:
     Raises:
         StudyError: where there is no such editor, it fails, or the app cannot be put aside.
     """
-    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    command = editor_command()
     before = path.stat().st_mtime_ns if path.exists() else 0
     try:
         with app.suspend():

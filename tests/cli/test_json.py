@@ -27,6 +27,7 @@ CALLS = {
     "demos": ("demos",),
     "drill": ("drill", "inference/kv_cache_of_models.cache_in_gib"),
     "write": ("write", "attention/mla_absorption.absorbed", "-"),
+    "exercises": ("exercises",),
     "verify": ("verify", "foundations/softmax_overflow"),
     "stats": ("stats",),
     "models": ("models", "deepseek-v3"),

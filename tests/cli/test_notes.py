@@ -100,7 +100,7 @@ def test_a_function_that_was_written_is_judged_by_the_claims(run, tmp_path: Path
     (tmp_path / "none.py").write_text(f"{head}    return (\n")
     right, wrong = run("write", target, str(tmp_path / "right.py")), run("write", target, str(tmp_path / "wrong.py"))
     assert right.exit_code == 0 and right.output.startswith("✓")
-    assert wrong.exit_code == 1 and wrong.output.startswith("✗")
+    assert wrong.exit_code == 1 and wrong.output.startswith("!")  # it raised: that is not called broken
     assert "is not Python" in run("write", target, str(tmp_path / "none.py")).stderr
     assert "there are: absorbed" in run("write", "attention/mla_absorption").stderr
 
@@ -112,10 +112,10 @@ def test_a_claim_that_cannot_be_judged_here_refutes_nothing(run, tmp_path: Path,
     async def not_started(self: LabClient) -> None:
         """The lab is not needed."""
 
-    async def lacking(events: object) -> RunFold:
+    async def lacking(events: object, each: object) -> RunFold:
         return RunFold({"equals_sdpa": Outcome("equals_sdpa", False, 0.0, skipped="triton")}, ended=Ended(True, "done"))
 
     monkeypatch.setattr(LabClient, "start", not_started)
-    monkeypatch.setattr("studyapp.lab.collect.collect", lacking)
+    monkeypatch.setattr("studyapp.lab.judging.collect", lacking)
     done = run("write", "attention/flash_attention_triton.over_keys", str(tmp_path / "body.py"))
     assert (done.exit_code, done.output[0]) == (1, "◌") and "needs triton" in done.output and "✗" not in done.output

@@ -128,8 +128,20 @@ def test_a_function_may_come_with_a_head_of_its_own(write: Callable[..., Demo]) 
     exercise = write(SOURCE).exercise("double")
     (node,) = ast.parse(written(exercise, "def double(x):\n    return x + x\n")).body
     assert isinstance(node, ast.FunctionDef) and ast.unparse(node.body[0]) == "return x + x"
-    with pytest.raises(DemoError, match="more than double"):
-        written(exercise, "import math\n\ndef double(x):\n    return 2 * x\n")
+    assert written(exercise, "\nimport math\n\n\ndef double(x):\n    return math.prod((2, x))\n").startswith("import math")
+    for beside in ("print(1)", "from math import *", "for i in range(3):\n    pass", "def double(x):\n    return 1"):
+        with pytest.raises(DemoError, match="more than double"):
+            written(exercise, f"{beside}\n\ndef double(x):\n    return 2 * x\n")
+
+
+def test_a_file_that_is_not_python_says_its_own_line(write: Callable[..., Demo]) -> None:
+    """An error in a file with imports and head is told with the line that the editor shows."""
+    exercise = write(SOURCE).exercise("double")
+    for text, line in (("import math\n\ndef double(x):\n    return (\n", 4), ("\n\ndef double(x):\n    return x x\n", 4)):
+        with pytest.raises(DemoError, match=f"line {line} is not Python"):
+            written(exercise, text)
+    with pytest.raises(DemoError, match="is not Python"):
+        written(exercise, "def double(x):\n    return 1\0\n")
 
 
 @pytest.mark.parametrize(
