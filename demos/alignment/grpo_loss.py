@@ -111,6 +111,10 @@ def claim_a_token_weighs_one_over_its_length(lengths=(10, 100), mean="answer"):
     expect("push of a token times the length of its answer, over the first",
            pushes[mean] * torch.tensor(lengths) / (pushes[mean][0] * lengths[0]), equals=1,
            within=1e-12, at=("tokens in the answer", lengths))
+    for name in ("tokens", "constant"):
+        expect(f"push of a token over that in the first answer, by {name}",
+               pushes[name] / pushes[name][0], equals=1, within=1e-12,
+               at=("tokens in the answer", lengths))
 
 
 @CONSTANT
@@ -172,6 +176,7 @@ ZH = {
     "tokens in the answer": "回答的 token 数",
     "push per token": "每个 token 受到的推动",
     "push of a token times the length of its answer, over the first": "token 的推动乘以其回答长度，与第一个之比",
+    "push of a token over that in the first answer, by {}": "token 受到的推动与第一个回答中的之比，{}",
     "step": "步", "mean length": "平均长度",
     "wrong answers, mean by {}": "错误回答，{}平均", "right answers, mean by {}": "正确回答，{}平均",
     "length of wrong answers, last over first": "错误回答的长度，末步与初始之比",

@@ -64,6 +64,9 @@ def claim_averages_to_pass_at_k(n=16, k=8, rates=(0.05, 0.1, 0.2, 0.4), way="sub
     expect("mean estimate less 1 − (1−p)ᵏ",
            [f - t for f, t in zip(found[way], true, strict=True)], equals=0, within=1e-12,
            at=("pass rate p", rates))
+    expect("1 − (1−p)ᵏ less the mean of the plug-in",
+           [t - f for f, t in zip(found["plug-in"], true, strict=True)], at_least=0,
+           at=("pass rate p", rates))
 
 
 @PLUG_IN
@@ -98,6 +101,7 @@ def drill_estimate(rng) -> Drill:
 ZH = {
     "pass@k": "pass@k", "subsets": "子集", "plug-in": "代入", "pass rate p": "通过率 p", "mean estimate, k = {}": "估计的均值，k = {}",
     "mean estimate less 1 − (1−p)ᵏ": "估计的均值与 1 − (1−p)ᵏ 之差", "right": "正确数", "estimate": "估计",
+    "1 − (1−p)ᵏ less the mean of the plug-in": "1 − (1−p)ᵏ 与代入式均值之差",
     "counted": "数出的", "estimate less the count": "估计与数出的之差",
 }
 

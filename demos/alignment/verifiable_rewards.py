@@ -75,6 +75,10 @@ def claim_random_errors_only_shrink_the_signal(accepts=0.2, rejects=0.1, errors=
     expect("step on the checker less (1 − a − b) times the exact step",
            centred["noisy"] - (1 - accepts - rejects) * centred["exact"], equals=0, within=1e-12)
     expect("probability of the right answer in the end", ends[0], at_least=0.9)
+    loophole = truth * 0.9
+    loophole[0, 1] = 1.0                                                   # always accepted
+    expect("probability of a wrong answer that is always accepted",
+           climb(z, loophole, 20.0, 400)[-1][0, 1], at_least=0.9)
 
 
 ZH = {
@@ -82,6 +86,7 @@ ZH = {
     "answer {}": "答案 {}", "trained on the checker": "按检查器训练", "truth": "真实", "probability": "概率",
     "step on the checker less (1 − a − b) times the exact step": "按检查器的一步与 (1 − a − b) 倍精确一步之差",
     "probability of the right answer in the end": "最终正确答案的概率",
+    "probability of a wrong answer that is always accepted": "总被误收的错误答案的概率",
 }
 
 if __name__ == "__main__":
