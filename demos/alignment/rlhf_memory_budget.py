@@ -129,17 +129,19 @@ def drill_states(rng) -> Drill:
     """Model states of a method, in GB."""
     size, method = rng.choice([1, 3, 7, 8, 13, 32]), rng.choice(list(METHODS))
     trained, frozen = (len(names) for names in METHODS[method])
-    each = 16 * trained + 2 * frozen
+    each, engine = 16 * trained + 2 * frozen, 0 if method.startswith("DPO") else 2
     return Drill(
-        en=f"All models have {size}B parameters: {method}. A trained model takes 16 bytes per parameter, a frozen one 2; the "
-           "roll-out engine keeps one more bfloat16 copy. How many GB (10^9 bytes) of model states?",
-        zh=f"所有模型都是 {size}B 参数：{method}。训练的模型每参数 16 字节，冻结的 2 字节；采样引擎另存一份 bfloat16 副本。"
+        en=f"All models have {size}B parameters: {method}. A trained model takes 16 bytes per parameter, a frozen one 2; "
+           "where answers are sampled in training, the roll-out engine keeps one more bfloat16 copy. "
+           "How many GB (10^9 bytes) of model states?",
+        zh=f"所有模型都是 {size}B 参数：{method}。"
+           "训练的模型每参数 16 字节，冻结的 2 字节；训练中要采样的方法，采样引擎另存一份 bfloat16 副本。"
            "模型状态共多少 GB（10^9 字节）？",
-        answer=float(size * (each + 2)), within=0.01,
+        answer=float(size * (each + engine)), within=0.01,
         steps=[(f"{trained} trained · 16 + {frozen} frozen · 2 = {each}",
                 f"{trained} 个训练 · 16 + {frozen} 个冻结 · 2 = {each}"),
-               (f"and 2 for the engine: {size} · {each + 2} = {size * (each + 2)} GB",
-                f"再加引擎 2：{size} · {each + 2} = {size * (each + 2)} GB")],
+               (f"engine {engine}: {size} · {each + engine} = {size * (each + engine)} GB",
+                f"引擎 {engine}：{size} · {each + engine} = {size * (each + engine)} GB")],
         proved_by="rollout_engine_is_a_fifth_copy",
     )
 
