@@ -99,6 +99,10 @@ class CallError(StudyError):
     exit_code = 2
 
 
+class AnswerError(StudyError):
+    """Raised when what was typed or chosen is no answer at all, such as 1,25 for a number: nothing was graded."""
+
+
 class BankError(StudyError):
     """Raised when content of the bank cannot be used."""
 

@@ -1,7 +1,7 @@
 """Stand-ins that several rooms' tests share. mypy holds them to the protocols that they stand in for."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Any
 
 from studyapp.evidence.types import Check, Table
@@ -10,6 +10,10 @@ from studyapp.lab.demo import Demo
 
 TABLE = Table(("d", "Var"), ((16, 15.8), (64, 64.2)))
 CHECK = Check("Var/d", "equals", 1.01, 1, 0.2, 0.19, True, ("d", 16))
+DRILL = {
+    "en": "How large is [d]?", "zh": "[d] 多大？", "unit": "GiB", "within": 0.01, "proved_by": "variance_is_dk",
+    "steps": (("so much [x]", "这么多 [x]"),),
+}  # fmt: skip
 
 
 class FakeLab:
@@ -55,8 +59,14 @@ class FakeLab:
         *,
         seed: int = 0,
         replace: Mapping[str, str] | None = None,
+        drills: Sequence[tuple[str, int]] = (),
     ) -> AsyncGenerator[e.RunEvent, None]:
         """Play back."""
+        if drills:
+            for name, number in drills:
+                yield e.Drilled(name, number, e.read_drill({**DRILL, "answer": 2.0 + number % 3}))
+            yield e.Ended(True, "done")
+            return
         chosen = tuple(claims or (c.name for c in demo.claims))
         self.asked.append((demo.name, chosen, dict(parameters or {})))
         self.replaced.append(dict(replace or {}))

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from studyapp.errors import BankError, DemoError
 
 RECALL = "recall"
-KIND = re.compile(r"[a-z][a-z0-9_]*")
+KIND = re.compile(r"([a-z][a-z0-9_]*)(?::([a-z][a-z0-9_]*))?")
 DEMO = re.compile(r"[\w-]+/[\w-]+")
 NAME = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class CardId:
-    """A card: a question, and the way it asks. Written "softmax-overflow#recall"; a personal bank's, "mine:gelu#recall"."""
+    """A card: a question, the way it asks, and where a question has several of that kind, which of them.
+
+    Written "softmax-overflow#recall", "kv-cache-size#drill:cache_in_gib"; a personal bank's, "mine:gelu#recall".
+    """
 
     question: str
     kind: str
+    name: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "CardId":
@@ -25,20 +29,21 @@ class CardId:
         Raises:
             BankError: where it lacks the question or the kind.
         """
-        question, sign, kind = text.rpartition("#")
+        question, sign, way = text.rpartition("#")
         if not sign or not question or "#" in question:
             raise BankError(
                 "{text!r} is no card",
                 "write question#kind, as in softmax-overflow#{example}",
                 text=text, example=RECALL,
             )
-        if not KIND.fullmatch(kind):
+        found = KIND.fullmatch(way)
+        if not found:
             raise BankError(
                 "{text!r}: {kind!r} is no kind of card",
                 "write it in small letters, as in {example}",
-                text=text, kind=kind, example=RECALL,
+                text=text, kind=way, example=RECALL,
             )
-        return cls(question, kind)
+        return cls(question, found[1], found[2] or "")
 
     @classmethod
     def try_parse(cls, text: str) -> "CardId | None":
@@ -49,7 +54,7 @@ class CardId:
             return None
 
     def __str__(self) -> str:
-        return f"{self.question}#{self.kind}"
+        return f"{self.question}#{self.kind}" + (f":{self.name}" if self.name else "")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -60,10 +60,13 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
     export,
     models,
     notes,
+    quiz,
     read,
     reviews,
     show,
     write,
 )
 
-__all__ = ["act", "check", "cli", "demos", "editor", "export", "models", "notes", "read", "reviews", "show", "write"]
+__all__ = [
+    "act", "check", "cli", "demos", "editor", "export", "models", "notes", "quiz", "read", "reviews", "show", "write",
+]  # fmt: skip

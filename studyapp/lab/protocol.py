@@ -4,7 +4,7 @@ Requests go to the worker and messages come from a run as JSON lines, each of a 
 (`read_message`). Events are what the app makes of messages, in the order they come; the last of every run is Ended.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -396,4 +396,5 @@ class LabLike(Protocol):
         *,
         seed: int = 0,
         replace: Mapping[str, str] | None = None,
+        drills: Sequence[tuple[str, int]] = (),
     ) -> RunStream: ...

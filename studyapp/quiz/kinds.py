@@ -5,12 +5,30 @@ belongs to a kind, such as the seed of a drill or the choice made, goes through 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from studyapp.bank.model import Question, Text
+from studyapp.bank.model import Correction, Point, Question, Text
 from studyapp.bank.refs import CardId
+from studyapp.evidence.exercises import Drill
 from studyapp.reviews.log import Rating
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence that is right or wrong.
+
+    Attributes:
+        source: the point it says, or the correction whose belief it is; both name what shows it.
+    """
+
+    text: Text
+    source: Point | Correction
+
+    @property
+    def right(self) -> bool:
+        """Whether it is so."""
+        return isinstance(self.source, Point)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,10 @@ class Asked:
         text: what is asked, in both languages.
         options: what can be chosen or ticked, in the order shown.
         seed: what its numbers or the order of its options were drawn from, kept with the answer.
+        statements: what the options say, or the one sentence to be judged, of a kind that asks for right and wrong.
+        answer: the place of the option to be chosen; None where a card asks for no choice.
+        drill: the drill of a demo ("topic/demo.name") that makes the question, with `seed`, where torch is.
+        number: what that drill made; None until it was made.
     """
 
     card: CardId
@@ -28,14 +50,24 @@ class Asked:
     text: Text
     options: tuple[Text, ...] = ()
     seed: int | None = None
+    statements: tuple[Statement, ...] = ()
+    answer: int | None = None
+    drill: str = ""
+    number: Drill | None = None
+
+    def made(self, number: Drill) -> "Asked":
+        """The same card with the question that its drill made."""
+        return replace(self, text=Text(number.en, number.zh), number=number)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the learner did: the options ticked or chosen, by place, and what was typed."""
+    """What the learner did: the options ticked or chosen, by place, what was typed, after how long, and whether with a hint."""
 
     ticked: tuple[int, ...] = ()
     typed: str = ""
+    seconds: float = 0.0
+    hinted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +101,17 @@ class CardKind(Protocol):
         """What one of its cards asks. The same seed asks the same; a kind that draws nothing leaves it unused."""
 
     def grade(self, asked: Asked, response: Response) -> Grade:
-        """What an answer to it speaks for."""
+        """What an answer to it speaks for.
+
+        Raises:
+            AnswerError: where what was typed or chosen is no answer, which is not a wrong one.
+        """
+
+
+def rate(right: bool, response: Response, quick: float, late: float) -> Rating:
+    """The rating of an answer that is right or wrong: Easy in under `quick` seconds, Hard with a hint or after `late`."""
+    if not right:
+        return Rating.AGAIN
+    if response.hinted or response.seconds > late:
+        return Rating.HARD
+    return Rating.EASY if 0 < response.seconds < quick else Rating.GOOD

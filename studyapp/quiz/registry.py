@@ -5,15 +5,20 @@ from zlib import crc32
 from studyapp.bank.model import Question
 from studyapp.bank.refs import CardId
 from studyapp.errors import BankError
+from studyapp.quiz.choice import Choice
+from studyapp.quiz.drill import Drill
 from studyapp.quiz.kinds import Asked, CardKind
 from studyapp.quiz.recall import Recall
 from studyapp.reviews.cards import CardState
 
 KINDS: dict[str, CardKind] = {kind.name: kind for kind in (Recall(),)}
+"""Those that are scheduled."""
+QUIZZED: dict[str, CardKind] = {kind.name: kind for kind in (Choice(), Drill())}
+"""Those that a quiz asks, which schedules nothing."""
 
 
 def cards_of(question: Question) -> list[CardId]:
-    """All cards that a question gives, of every kind."""
+    """All cards that a question gives, of every kind that is scheduled."""
     return [card for kind in KINDS.values() for card in kind.cards(question)]
 
 
@@ -23,13 +28,14 @@ def kind_of(card: CardId) -> CardKind:
     Raises:
         BankError: where this version has none of that name, as for a card of a newer one's log.
     """
-    if card.kind not in KINDS:
+    known = {**KINDS, **QUIZZED}
+    if card.kind not in known:
         raise BankError(
             "{card}: there is no kind of card called {kind!r}",
             "kinds: {names}",
-            card=card, kind=card.kind, names=', '.join(KINDS),
+            card=card, kind=card.kind, names=", ".join(known),
         )
-    return KINDS[card.kind]
+    return known[card.kind]
 
 
 def ask(question: Question, card: CardId, seed: int) -> Asked:

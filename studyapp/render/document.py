@@ -57,11 +57,16 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What is often said, what is so, and where the belief was `heard`."""
+    """What is often said, what is so, and where the belief was `heard`: as the file names it, and in words in `places`."""
 
     wrong: Text
     right: Statement
     heard: tuple[str, ...] = ()
+    places: tuple[Text, ...] = ()
+
+    def heard_in(self, language: str) -> str:
+        """Where it was heard, in a line; "" where that is not said."""
+        return ", ".join(place[language] for place in self.places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,10 @@ def document(
         "answer": _prose(question.answer) if question.answer != question.brief else [],  # a personal one may have no brief
         "today": [*_prose(_text(today)), *_models(question, bank)] if today else [],
         "note": note_blocks(annotation.note),
-        "corrections": [Correction(c.wrong, _statement(c, c.right, judge), c.heard) for c in question.corrections],
+        "corrections": [
+            Correction(c.wrong, _statement(c, c.right, judge), c.heard, tuple(heard_text(h, bank) for h in c.heard))
+            for c in question.corrections
+        ],
         "evidence": _evidence(question, bank, judge, catalog, recordings),
         "follow_ups": [FollowUp(q.id, q.ask) for f in question.follow_ups if (q := bank.questions.get(f))],
         "references": _references(question, bank),
@@ -292,6 +300,16 @@ def _sentence(claim: str, catalog: Catalog | None) -> Text | None:
 def _references(question: Question, bank: Bank) -> Iterator[Reference]:
     for key, places in question.citations.items():
         yield Reference(key, reference_text(key, bank), places)
+
+
+def heard_text(reference: str, bank: Bank) -> Text:
+    """Where a belief was heard, in words: a heading of the notes, or a paper and the place in it."""
+    if source := bank.sources.get(reference):
+        return Text(f"the study notes, “{source.heading}”", f"学习笔记「{source.heading}」")
+    key, _, place = reference.partition(" ")
+    paper = bank.papers.get(key)
+    text = " ".join([f"{paper.authors} ({paper.year})" if paper else key, *([place] if place else [])])
+    return Text(text, text)
 
 
 def reference_text(key: str, bank: Bank) -> str:

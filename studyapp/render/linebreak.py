@@ -4,6 +4,7 @@ Rich takes a run of Chinese for one word and breaks before it, which leaves ragg
 """
 
 import re
+from itertools import pairwise
 
 from rich.cells import cell_len
 from rich.cells import chop_cells as chop
@@ -35,3 +36,12 @@ def divide_line(text: str, width: int, fold: bool = True) -> list[int]:
         used += cell_len(atom)
     return breaks
 
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The lines of `text`, none wider than `width` cells."""
+    lines = []
+    for line in text.splitlines():
+        cuts = [0, *divide_line(line, width), len(line)]
+        lines += [line[start:end].rstrip() for start, end in pairwise(cuts)]
+    return lines or [""]

@@ -78,8 +78,8 @@ def test_a_question_gives_a_card_of_each_kind_that_it_lends_itself_to(context):
     assert [str(card) for card in cards_of(context.bank.questions["with"])] == ["with#recall", "with#choice"]
     assert [str(card) for card in cards_of(context.bank.questions["without"])] == ["without#recall"]
     assert context.session().counts(NOW) == Counts(new=3) and context.overview().decks["t"].total == 3
-    with pytest.raises(BankError, match="drill"):
-        context.ask(CardState("with#drill"))
+    with pytest.raises(BankError, match="riddle"):
+        context.ask(CardState("with#riddle"))
 
 
 def test_an_answer_goes_through_scheduling_log_undo_and_stats(context):

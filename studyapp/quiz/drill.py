@@ -1,0 +1,68 @@
+"""Drill: a numeric question that a demo makes, its numbers drawn from the seed, its answer computed by the demo's functions."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from studyapp.bank.model import Question
+from studyapp.bank.refs import CardId, demo_and_claim
+from studyapp.errors import DemoError
+from studyapp.quiz.kinds import Asked, Grade, Response, rate
+from studyapp.quiz.quantity import read
+
+if TYPE_CHECKING:
+    from studyapp.lab.catalog import Catalog
+    from studyapp.lab.protocol import LabLike
+
+QUICK, LATE = 20.0, 180.0  # seconds
+
+
+class Drill:
+    """Asked of every question that names drills, a card for each."""
+
+    name = "drill"
+
+    def cards(self, question: Question) -> Sequence[CardId]:
+        """One card a drill, in the order in which the question names them."""
+        names = dict.fromkeys(demo_and_claim(ref)[1] for ref in question.drills)
+        return tuple(CardId(question.id, self.name, name) for name in names if name)
+
+    def ask(self, question: Question, card: CardId, seed: int) -> Asked:
+        """What is to be drawn; the question itself is made by the demo, see `drawn`."""
+        ref = next((ref for ref in question.drills if demo_and_claim(ref)[1] == card.name), "")
+        return Asked(card, question, question.ask, seed=seed, drill=ref)
+
+    def grade(self, asked: Asked, response: Response) -> Grade:
+        """Right where what was typed is within the drill's tolerance in any reading; Easy in under twenty seconds, Hard after
+        three minutes or with a hint.
+
+        Raises:
+            AnswerError: where it is no number, or of another unit.
+        """
+        assert asked.number is not None
+        values = read(response.typed, asked.number.unit)
+        right = any(asked.number.accepts(value) for value in values)
+        data = {"seed": asked.seed, "typed": response.typed.strip(), "right": right}
+        if response.hinted:
+            data["hinted"] = True
+        return Grade(rate(right, response, QUICK, LATE), data, right)
+
+
+async def drawn(asked: Asked, catalog: "Catalog", lab: "LabLike") -> Asked:
+    """The card with its question, made in the lab where it is a drill; else as it is.
+
+    Raises:
+        DemoError: where the demo does not have the drill any more, or cannot make it.
+    """
+    from studyapp.lab.collect import collect
+
+    if asked.number is not None or asked.card.kind != Drill.name:
+        return asked
+    name, which = demo_and_claim(asked.drill)
+    if not asked.drill:
+        raise DemoError("{card}: its question names no such drill", card=asked.card)
+    demo = catalog.demo(name)
+    made = await collect(lab.run(demo, (), drills=[(which, asked.seed or 0)]))
+    if not made.drilled:
+        why = made.ended.message if made.ended else ""
+        raise DemoError("{target}: {why}", target=asked.drill, why=why)
+    return asked.made(made.drilled[0].drill)

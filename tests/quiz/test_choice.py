@@ -1,0 +1,128 @@
+"""Which of these is wrong, made from the bank."""
+
+import os
+import re
+from collections import Counter
+from functools import cache
+
+import pytest
+
+from studyapp.bank.load import load_bank
+from studyapp.bank.model import Bank, Correction, Point, Question, Text
+from studyapp.bank.refs import CardId
+from studyapp.errors import AnswerError
+from studyapp.paths import questions_dir
+from studyapp.quiz.choice import Choice
+from studyapp.quiz.kinds import Asked, Response
+from studyapp.reviews.log import Rating
+
+SEEDS = range(40 if os.environ.get("STUDYAPP_TEST_ALL") else 4)
+KIND = Choice()
+
+
+@cache
+def bank() -> Bank:
+    return load_bank(questions_dir())
+
+
+@cache
+def asked_of_the_bank() -> list[Asked]:
+    return [KIND.ask(q, card, seed) for q in bank().questions.values() for card in KIND.cards(q) for seed in SEEDS]
+
+
+def question(points: int = 4, corrections: int = 2) -> Question:
+    text = Text("ask", "问")
+    return Question(
+        id="q", topic="t", level="core", ask=text, brief=text, answer=text,
+        points=tuple(
+            Point(en=f"It holds for {n} widths: more (a; b) {n}.", zh=f"对宽度 {n} 都成立：更多（甲；乙）{n}。", cite=("a",))
+            for n in range(points)
+        ),
+        corrections=tuple(
+            Correction(wrong=Text(f"Belief {n} is so.", f"说法 {n}。"), right=Text(f"no {n}", f"不 {n}"), cite=("a",))
+            for n in range(corrections)
+        ),
+    )  # fmt: skip
+
+
+def test_a_question_is_asked_so_where_it_has_a_belief_and_three_points() -> None:
+    """Else it gives no card."""
+    assert list(map(str, KIND.cards(question()))) == ["q#choice"]
+    assert not KIND.cards(question(points=2)) and not KIND.cards(question(corrections=0))
+
+
+def test_one_option_is_wrong_and_all_differ() -> None:
+    """Over the bank: four statements of which one is a belief, or one to be judged; no sentence twice, in either language."""
+    for asked in asked_of_the_bank():
+        assert asked.answer is not None
+        if len(asked.statements) == 1:
+            assert asked.answer == (0 if asked.statements[0].right else 1)
+            assert asked.statements[0].text.en in asked.text.en and asked.statements[0].text.zh in asked.text.zh
+            continue
+        assert len(asked.options) == 4
+        assert [n for n, statement in enumerate(asked.statements) if not statement.right] == [asked.answer]
+        for language in ("en", "zh"):
+            assert len({option[language] for option in asked.options}) == 4
+
+
+def test_a_clause_is_cut_at_the_same_sign_and_leaves_nothing_open() -> None:
+    """In both languages a right statement is the point or its beginning, whole to a clause, its brackets closed."""
+    cut = 0
+    for asked in asked_of_the_bank():
+        for statement in asked.statements:
+            if not isinstance(statement.source, Point):
+                continue
+            for language, ends in (("en", ";:."), ("zh", "；：。")):
+                whole, text = " ".join(statement.source[language].split()), statement.text[language]
+                assert whole.startswith(text)
+                assert whole[len(text) : len(text) + 1] in ("", *ends)
+                assert text.count("(") == text.count(")") and text.count("（") == text.count("）")
+            cut += len(statement.text.en) + 1 < len(statement.source.en)
+    assert cut > len(asked_of_the_bank()) / 4
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_wrong_option_is_not_known_by_its_length_or_form(language: str) -> None:
+    """No habit that looks at length, numbers or words such as «always» finds it much more often than one time in four."""
+    absolute = re.compile(r"\b(always|never|all|only|every|must|cannot)\b|必然|总是|一定|只|所有|都|任何")
+    habits = {
+        "shortest": lambda text: -len(text),
+        "longest": len,
+        "without numbers": lambda text: not re.search(r"\d", text),
+        "with numbers": lambda text: bool(re.search(r"\d", text)),
+        "absolute": lambda text: bool(absolute.search(text)),
+        "short and without numbers": lambda text: (not re.search(r"\d", text), -len(text)),
+    }
+    hits, sets = Counter(), 0
+    for asked in asked_of_the_bank():
+        if len(asked.options) != 4:
+            continue
+        sets += 1
+        for name, habit in habits.items():
+            scores = [habit(option[language]) for option in asked.options]
+            best = [n for n, score in enumerate(scores) if score == max(scores)]
+            hits[name] += (asked.answer in best) / len(best)
+    assert sets > 100
+    assert {name: round(count / sets, 2) for name, count in hits.items() if count / sets > 0.38} == {}
+
+
+def test_the_same_seed_asks_the_same_and_others_differ() -> None:
+    """What a card asks is drawn from its seed alone."""
+    card = CardId("q", "choice")
+    sets = [KIND.ask(question(), card, seed) for seed in range(30)]
+    assert sets == [KIND.ask(question(), card, seed) for seed in range(30)]
+    assert len({asked.options for asked in sets}) > 8
+
+
+def test_an_answer_is_graded_by_the_option_chosen() -> None:
+    """Wrong is Again; right is Good, Easy at once, Hard with a hint or late; what is no option is no answer."""
+    asked = KIND.ask(question(), CardId("q", "choice"), 3)
+    assert asked.answer is not None
+    right, wrong = (asked.answer,), ((asked.answer + 1) % len(asked.options),)
+    assert KIND.grade(asked, Response(wrong, seconds=1)).suggested == Rating.AGAIN
+    assert [KIND.grade(asked, Response(right, seconds=s)).suggested for s in (2, 30, 600)] == [Rating.EASY, Rating.GOOD, Rating.HARD]
+    assert KIND.grade(asked, Response(right, seconds=2, hinted=True)).suggested == Rating.HARD
+    assert KIND.grade(asked, Response(right)).kept() == {"seed": 3, "chosen": asked.answer, "right": True, "suggested": 3}
+    for none in ((), (7,), (-1,), (0, 1)):
+        with pytest.raises(AnswerError):
+            KIND.grade(asked, Response(none))
