@@ -43,8 +43,8 @@ def tuned(seen: int, instruction: str, steps: int) -> tuple[Tensor, Tensor, Tens
         ("out", HIDDEN**-0.5, (HIDDEN, VALUES)))}
     optimizer = Adam(w.values(), lr=1e-2)
     for _ in range(steps):
-        x, task = torch.randint(VALUES, (192, INPUTS)), tasks[torch.randint(seen, (192,))]
-        shown = task if instruction == "true" else task[torch.randperm(192)]
+        x, task = torch.randint(VALUES, (128, INPUTS)), tasks[torch.randint(seen, (128,))]
+        shown = task if instruction == "true" else task[torch.randperm(128)]
         optimizer.step(F.cross_entropy(follow(x, shown, w), truth(x, task)))
     with torch.no_grad():
         x = torch.randint(VALUES, (768, INPUTS))
@@ -55,7 +55,7 @@ def tuned(seen: int, instruction: str, steps: int) -> tuple[Tensor, Tensor, Tens
 
 
 RANGES = {
-    "seen": one_of(1, 3, 9, 10), "counts": each(one_of(1, 3, 5, 7, 9, 11), at_least=3, rising=True), "steps": between(180, 240),
+    "seen": one_of(1, 3, 9, 10), "counts": each(one_of(1, 3, 5, 7, 9, 11), at_least=3, rising=True), "steps": between(140, 180),
     "instruction": one_of("true", "shuffled"),
 }
 SHUFFLED = breaks(instruction="shuffled", en="If instructions do not belong to their examples there is nothing to follow.",
@@ -65,7 +65,7 @@ SHUFFLED = breaks(instruction="shuffled", en="If instructions do not belong to t
 @SHUFFLED
 @breaks(seen=3, en="Three tasks tie each operation to one input: there is no telling which of the two was meant.",
         zh="只有三个任务时，每种运算都只与一个输入同时出现，分不清指的是哪一个。")
-def claim_many_instructions_generalise_to_unseen_ones(seen=9, steps=200, instruction="true"):
+def claim_many_instructions_generalise_to_unseen_ones(seen=9, steps=150, instruction="true"):
     """Tuned on 9 of 12 tasks, the model carries out the 3 unseen ones in at least 8 of 10 cases; chance is below 2.
 
     用 12 个任务中的 9 个微调，没见过的 3 个也至少八成做对；瞎猜不到两成。"""
@@ -76,7 +76,7 @@ def claim_many_instructions_generalise_to_unseen_ones(seen=9, steps=200, instruc
 
 
 @SHUFFLED
-def claim_more_tasks_generalise_better(counts=(1, 5, 9), steps=200, instruction="true"):
+def claim_more_tasks_generalise_better(counts=(1, 5, 9), steps=150, instruction="true"):
     """The accuracy on unseen tasks rises with the number of tasks tuned on, by at least 40 points from the fewest to the
     most.
 
@@ -87,7 +87,7 @@ def claim_more_tasks_generalise_better(counts=(1, 5, 9), steps=200, instruction=
 
 
 @breaks(seen=9, en="With nine tasks the instruction decides.", zh="有九个任务时，由指令决定。")
-def claim_one_task_does_not_teach_to_follow(seen=1, steps=200):
+def claim_one_task_does_not_teach_to_follow(seen=1, steps=150):
     """Tuned on one task alone, the model gives that task's answer to other instructions in over 4 of 10 cases, more
     often than theirs: good at the task, deaf to the instruction.
 
