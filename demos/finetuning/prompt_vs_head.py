@@ -131,6 +131,7 @@ def claim_dividing_by_the_prior_removes_label_bias(common=8.0, calibrated="yes")
     said = divided if calibrated == "yes" else plain
     show(bars(["as asked", "divided by the prior"], {"says topic 0": [(a == 0).float().mean() for a in (plain, divided)],
                                                       "accuracy": [(a == topic).float().mean() for a in (plain, divided)]}))
+    expect("share of answers for topic 0 as asked", (plain == 0).float().mean(), at_least=0.9)
     expect("accuracy", (said == topic).float().mean(), equals=0.84375, within=0.04)
     expect("share of answers for topic 0", (said == 0).float().mean(), equals=0.5, within=0.1)
 
@@ -167,6 +168,7 @@ ZH = {
     "as asked": "直接问",
     "divided by the prior": "除以先验",
     "says topic 0": "答主题 0",
+    "share of answers for topic 0 as asked": "直接问时答主题 0 的比例",
     "share of answers for topic 0": "答主题 0 的比例",
 }
 

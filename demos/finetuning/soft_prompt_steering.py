@@ -119,7 +119,7 @@ def claim_an_input_prompt_has_p_times_d_values(counted="the input"):
     """200 virtual tokens on Llama 3.2 3B are the published 614,400 values for prompt tuning, and a
     prefix of the same length has 18.7 times as many.
 
-    Llama 3.2 3B 上 200 个虚拟 token：提示微调为公布的 614,400 个值，同样长的前缀是它的 18.7 倍。"""
+    Llama 3.2 3B 上 200 个虚拟 token：prompt tuning 为公布的 614,400 个值，同样长的前缀是它的 18.7 倍。"""
     row = named_model("llama-3.2-3b")
     tokens = torch.empty(200, row["width"], device="meta")
     prefix = torch.empty(row["layers"], 2, row["kv_heads"], 200, row["d_head"], device="meta")
@@ -138,7 +138,7 @@ def drill_share(rng) -> Drill:
     return Drill(
         en=f"Prompt tuning with {p} virtual tokens at width {d} on a model of {billions:g} billion parameters. "
            "How many per cent of the parameters are trained?",
-        zh=f"提示微调用 {p} 个虚拟 token，宽度 {d}，模型 {billions:g}B 参数。训练的参数占百分之几？",
+        zh=f"prompt tuning 用 {p} 个虚拟 token，宽度 {d}，模型 {billions:g}B 参数。训练的参数占百分之几？",
         answer=percent,
         steps=[(f"{p} · {d} = {values:,} values, at the input only", f"{p} · {d} = {values:,} 个值，只在输入层"),
                (f"{values:,} / {billions:g}e9 = {percent:.2g} %", f"{values:,} / {billions:g}e9 = {percent:.2g} %")],
@@ -156,10 +156,10 @@ ZH = {
     "cosine": "余弦",
     "prompts with a KL below 0.1": "KL 低于 0.1 的提示数",
     "different nearest tokens of these": "其中不同的最近 token 数",
-    "prompt tuning": "提示微调",
+    "prompt tuning": "prompt tuning",
     "prefix tuning": "前缀微调",
     "trained values": "训练的值",
-    "trained values of prompt tuning": "提示微调训练的值",
+    "trained values of prompt tuning": "prompt tuning 训练的值",
     "prefix over prompt": "前缀与提示之比",
 }
 
