@@ -126,7 +126,7 @@ def claim_the_spread_grows_with_the_root_of_the_length(lengths=(25, 100, 400), a
            equals=0, within=12 / answers**0.5, at=("tokens in the answer", lengths))
 
 
-def claim_padding_has_no_weight(answers=1024, level="sequence"):
+def claim_padding_has_no_weight(answers=2048, level="sequence"):
     """Whatever stands at padding, it has weight 0 and changes no other weight.
 
     padding 处无论是什么，权重都是 0，也不改变其他权重。"""
