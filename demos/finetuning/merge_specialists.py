@@ -154,7 +154,7 @@ def drill_direction(rng) -> Drill:
 
 
 ZH = {
-    "ours": "本函数", "forward": "前向", "reverse": "反向", "nats": "nats", "KL less torch's": "KL 减 torch 的结果",
+    "ours": "本函数", "torch": "torch", "forward": "前向", "reverse": "反向", "nats": "nats", "KL less torch's": "KL 减 torch 的结果",
     "specialist {}": "专家 {}", "average of weights": "权重平均", "student": "学生", "task {}": "任务 {}", "accuracy": "准确率",
     "student, each task": "学生，各任务", "average of weights, each task": "权重平均，各任务", "start": "起点",
     "forward KL, each task": "前向 KL，各任务", "reverse KL, mean of the tasks": "反向 KL，任务平均",
