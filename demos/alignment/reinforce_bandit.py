@@ -116,6 +116,9 @@ def claim_baseline_removes_the_common_part(arms=6, offset=5.0):
     show(lines("baseline", grid, {"variance": [variance(b) for b in grid]}),
          table({"baseline": ["none", "mean reward", "best constant"], "variance": [variance(b) for b in (0, mean, best)]}))
     expect("variance without over that with the mean reward", variance(0.0) / variance(mean), at_least=10)
+    # The variance is a parabola in the baseline: its two sides are equal where it is least.
+    expect("variance 0.1 above the best constant less 0.1 below", variance(best + 0.1) - variance(best - 0.1),
+           equals=0, within=1e-9)
     expect("variance with the mean reward less with the best constant", variance(mean) - variance(best), at_least=-1e-12)
     expect("least variance of 30 constants less the best's", min(map(variance, grid)) - variance(best), at_least=-1e-12)
 
@@ -195,11 +198,11 @@ def drill_leave_one_out(rng) -> Drill:
 
 
 ZH = {
-    "gradient": "梯度", "formula": "公式", "gradient in the logit": "对 logit 的梯度",
-    "gradient less the formula": "梯度减公式", "sum of the gradient": "梯度之和",
-    "uniform policy, rewards 1, 0.5, 0": "均匀策略，奖励 1、0.5、0", "exact": "精确值", "none": "无",
-    "constant": "常数", "leave one out": "留一", "group mean": "组均值", "mean reward": "平均奖励",
-    "mean estimate less the exact gradient": "估计的期望减真梯度",
+    "variance 0.1 above the best constant less 0.1 below": "最优常数之上与之下 0.1 处的方差之差", "gradient": "梯度",
+    "formula": "公式", "gradient in the logit": "对 logit 的梯度", "gradient less the formula": "梯度减公式",
+    "sum of the gradient": "梯度之和", "uniform policy, rewards 1, 0.5, 0": "均匀策略，奖励 1、0.5、0",
+    "exact": "精确值", "none": "无", "constant": "常数", "leave one out": "留一", "group mean": "组均值",
+    "mean reward": "平均奖励", "mean estimate less the exact gradient": "估计的期望减真梯度",
     "group mean's estimate less 1 − 1/G of it": "组均值的估计减真梯度的 1 − 1/G", "baseline": "基线",
     "leave-one-out baseline of a group": "一组的留一基线", "variance": "方差", "best constant": "最优常数",
     "variance without over that with the mean reward": "无基线与平均奖励基线的方差之比",
