@@ -449,6 +449,14 @@ class AppContext:
         demo, (_, name) = self.demo(ref), demo_and_claim(ref)
         return next((c for c in demo.claims if c.name == name), None) if demo else None
 
+    def exercise(self, ref: str) -> "tuple[Demo, Exercise] | None":
+        """The demo and the function to write of "topic/demo.function"."""
+        from studyapp.bank.refs import demo_and_claim
+
+        demo, (_, name) = self.demo(ref), demo_and_claim(ref)
+        found = next((e for e in demo.exercises if e.name == name), None) if demo else None
+        return (demo, found) if demo and found else None
+
     def recorded(self, ref: str) -> "tuple[RecordedDemo, RecordedClaim] | None":
         """The best that was recorded for a claim, on whatever machine."""
         return self.recordings.best_run(ref, self.demo(ref))

@@ -23,6 +23,7 @@ class FakeLab:
         replaced: for each run the functions that had another source.
         hang: a claim begins and does not end.
         held: whether claims hold.
+        check: what each claim checks.
         error: the traceback with which every claim ends.
         ends: how a run ends after its first evidence; without it, it ends well.
     """
@@ -35,6 +36,7 @@ class FakeLab:
         self.replaced: list[dict[str, str]] = []
         self.hang = False
         self.held = True
+        self.check = CHECK
         self.error: str | None = None
         self.ends: e.Ended | None = None
 
@@ -81,7 +83,7 @@ class FakeLab:
                 if self.hang:
                     await asyncio.sleep(60)
                 yield e.Shown(claim, TABLE)
-                yield e.Checked(claim, CHECK)
+                yield e.Checked(claim, self.check)
                 yield e.Finished(claim, self.held and not self.error, 0.02, self.error)
             yield e.Output("printed [/x]")
             yield e.Ended(self.held, "done")

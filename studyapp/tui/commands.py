@@ -99,6 +99,7 @@ COMMANDS = (
     Command("study", "edit_demo", "E", "-"),
     Command("study", "star", "asterisk", "-"),
     Command("study", "note", "w", "full"),
+    Command("study", "write", "f,F", "write"),
     Command("study", "tex", "m", "-"),
     Command("study", "undo", "u", "undo"),
     Command("study", "redo", "ctrl+r", "done"),
@@ -119,6 +120,7 @@ COMMANDS = (
     Command("lab", "page(1)", "pagedown", "-"),
     Command("lab", "checks", "v"),
     Command("lab", "code", "c"),
+    Command("lab", "write", "f,F", "write"),
     Command("lab", "copy", "y", "-"),
     Command("lab", "edit_demo", "E", "-"),
     Command("lab", "leave", "escape,q"),
@@ -131,11 +133,27 @@ COMMANDS = (
     Command("browse", "study", "a"),
     Command("browse", "star", "asterisk"),
     Command("browse", "note", "w", "-"),
+    Command("browse", "write", "F", "write"),
     Command("browse", "suspend", "s"),
     Command("browse", "reset", "n", "-"),
     Command("browse", "undo", "u", "changed"),
     Command("browse", "tex", "m", "-"),
     Command("browse", "leave", "escape,q"),
+    Command("write", "edit", "e"),
+    Command("write", "run_demo", "r"),
+    Command("write", "hint", "h"),
+    Command("write", "peek", "p"),
+    Command("write", "pane", "tab"),
+    Command("write", "move(-1)", "up", "-"),
+    Command("write", "move(1)", "down"),
+    Command("write", "scroll(-1)", "k", "-"),
+    Command("write", "scroll(1)", "j"),
+    Command("write", "page(-1)", "pageup", "-"),
+    Command("write", "page(1)", "pagedown", "-"),
+    Command("write", "checks", "v", "-"),
+    Command("write", "copy", "y"),
+    Command("write", "next", "f,F", "several"),
+    Command("write", "leave", "escape,q"),
     Command("models", "search", "slash"),
     Command("models", "sort", "s", "table"),
     Command("models", "all", "a", "table"),
@@ -153,7 +171,7 @@ COMMANDS = (
     Command("app", "command_palette", "ctrl+p", "-"),
     Command("app", "quit", "ctrl+q", "-"),
 )
-SCOPES = ("home", "study", "lab", "browse", "models", "new_cards", "stats", "help", "app")
+SCOPES = ("home", "study", "lab", "browse", "write", "models", "new_cards", "stats", "help", "app")
 
 
 def of_scope(scope: str) -> Iterator[Command]:

@@ -15,6 +15,7 @@ from studyapp.tui.screens.models import Models
 from studyapp.tui.screens.new_cards import NewCards
 from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
+from studyapp.tui.screens.write import WriteScreen
 
 SIZES = [(80, 24), (140, 45)]
 
@@ -105,7 +106,7 @@ def test_every_command_has_a_word_and_an_action(language: str) -> None:
     """Keys, palette, help and README can only name what exists."""
     words = Translations.load(language)
     screens = {"home": Home, "study": Study, "lab": LabScreen, "browse": Browse, "models": Models, "stats": Stats}
-    rooms = screens | {"help": Help, "new_cards": NewCards}
+    rooms = screens | {"help": Help, "new_cards": NewCards, "write": WriteScreen}
     for command in COMMANDS:
         assert words(command.text_key)
         if command.scope != "app":

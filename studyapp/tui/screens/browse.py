@@ -1,6 +1,6 @@
 """Browse: search, filter, read, study, suspend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from textual import on
@@ -16,6 +16,7 @@ from studyapp.reviews.cards import CardState
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.annotating import Annotating
 from studyapp.tui.screens.study import Study
+from studyapp.tui.screens.writing import Writing
 from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.key_footer import KeyFooter
@@ -30,7 +31,7 @@ FRAME_SECONDS = 0.02
 """What is to be drawn at once comes after the frame that shows the rest."""
 
 
-class Browse(Annotating):
+class Browse(Annotating, Writing):
     """The whole bank: a list, and the question under the cursor."""
 
     scope = "browse"
@@ -147,6 +148,8 @@ class Browse(Annotating):
     @on(RowList.Highlighted)
     def _highlighted(self) -> None:
         self._read_soon()
+        if any(self.exercises()) != ("write" in self.phase.split()):
+            self.footer()
 
     @on(RowList.Chosen)
     def _chosen(self) -> None:
@@ -167,7 +170,8 @@ class Browse(Annotating):
     def footer(self) -> None:
         """The keys of the moment."""
         filtered = self.topic is not None or self.level or self.marked or self.query_one("#search", Input).value
-        self.phase = " ".join(p for p, is_so in (("changed", self.changed), ("filtered", filtered)) if is_so)
+        states = (("changed", self.changed), ("filtered", filtered), ("write", any(self.exercises())))
+        self.phase = " ".join(p for p, is_so in states if is_so)
         super().footer()
 
     def key_text(self, key: str) -> str:
@@ -206,6 +210,10 @@ class Browse(Annotating):
         """Among the changes of this screen."""
         self.acts.annotate(question.card_id, self.context.clock(), starred=starred, note=note)
         self.changed = True
+
+    def exercises(self) -> Sequence[str]:
+        """Those that the question under the cursor asks for."""
+        return self.question.write if self.question else ()
 
     async def action_clear(self) -> None:
         """The whole bank again."""

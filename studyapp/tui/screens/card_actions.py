@@ -17,6 +17,7 @@ from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import ANNOTATIONS
 from studyapp.tui.screens.annotating import Annotating
 from studyapp.tui.screens.sitting_end import SittingEnd
+from studyapp.tui.screens.writing import Writing
 from studyapp.tui.widgets.answers import Answer
 from studyapp.tui.widgets.outline import Outline
 
@@ -29,7 +30,7 @@ class LastReview:
     missed: frozenset[int]
 
 
-class CardActions(Annotating, SittingEnd):
+class CardActions(Annotating, Writing, SittingEnd):
     """A screen with a card on it, of a session."""
 
     card: CardState | None
@@ -92,6 +93,10 @@ class CardActions(Annotating, SittingEnd):
 
     def _here(self) -> None:
         raise NotImplementedError
+
+    def exercises(self) -> Sequence[str]:
+        """The functions that the question asks for."""
+        return self.question.write if self.question else ()
 
     # ------------------------------------------------------------------ copying and editing
 

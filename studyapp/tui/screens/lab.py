@@ -14,6 +14,7 @@ from studyapp.context import AppContext
 from studyapp.lab.demo import Demo
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.demo_screen import DemoScreen
+from studyapp.tui.screens.writing import Writing
 from studyapp.tui.widgets.evidence_panel import EvidenceGroup, EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.layout import Horizontal, Static, Vertical
@@ -24,7 +25,7 @@ FRAME_SECONDS = 0.02
 """The demo comes after the frame that shows the list, so that its keys can be pressed at once."""
 
 
-class LabScreen(DemoScreen):
+class LabScreen(Writing, DemoScreen):
     """The demos and their evidence."""
 
     scope = "lab"
@@ -158,6 +159,14 @@ class LabScreen(DemoScreen):
         """To the first parameter."""
         self.to_pane("evidence")
         await super().action_parameters()
+
+    def exercises(self) -> list[str]:
+        """Those of the demo."""
+        return [f"{self.demo.name}.{e.name}" for e in self.demo.exercises] if self.demo else []
+
+    def states(self) -> list[str]:
+        """The footer goes by what the demo has, too."""
+        return [*super().states(), *(["write"] if self.exercises() else [])]
 
     def action_copy(self) -> None:
         """The evidence to the clipboard."""

@@ -283,7 +283,8 @@ class Study(CardActions):
 
     def states(self) -> list[str]:
         """The evidence counts once it may be seen; something can be taken back once something was done."""
-        states = super().states() if self.phase in ("brief", "full") else [self.phase]
+        revealed = self.phase in ("brief", "full")
+        states = [*super().states(), *(["write"] if self.writable() else [])] if revealed else [self.phase]
         return [*states, *(["undo"] if self.acted else [])]
 
     def last_review(self) -> LastReview | None:

@@ -35,7 +35,10 @@ class Try:
 
 @dataclass(frozen=True)
 class ClaimPage:
-    """What is shown of a claim: `runs` newest first, each with the line that says where it comes from."""
+    """What is shown of a claim: `runs` newest first, each with the line that says where it comes from.
+
+    `signed`: the newest is marked with how it ended.
+    """
 
     ref: str
     sentence: str
@@ -44,6 +47,7 @@ class ClaimPage:
     why: str
     runs: tuple[tuple[ClaimRun, str], ...] = ()
     tries: tuple[Try, ...] = ()
+    signed: bool = True
 
 
 def drawn(item: Evidence, width: int, language: str, translated: Translated) -> Content:
@@ -70,7 +74,7 @@ def claim_lines(
         if place:
             yield Content()
         if label:
-            sign = Content.styled(*STATES[run.state]) if run.state in STATES and not place else Content()
+            sign = Content.styled(*STATES[run.state]) if run.state in STATES and page.signed and not place else Content()
             yield from hang("", sign + Content.styled(label, "$foreground-muted"), width, INDENT)
         for why in (one.sentence for one in page.tries if one.sentence and not place):
             yield from hang("", Content(why), width, INDENT)
