@@ -84,7 +84,7 @@ def asked(w: Weights, questions: int, stage: str) -> Tensor:
         zh="套模板 SFT 之后，后面几乎总是答案。")
 def claim_a_base_answers_as_often_as_its_corpus(questions=20, shares=(0.1, 0.5, 0.9), stage="base"):
     """The base gives the answer with the share that answers have after questions in its corpus: it has no habit of its
-    own, neither of answering nor of asking on.
+    own, neither of answering nor of asking more.
 
     base 给出答案的概率，等于语料中问题后接答案的占比：它自己既没有作答的习惯，也没有接着提问的习惯。"""
     found = []
@@ -102,7 +102,7 @@ def claim_a_base_answers_as_often_as_its_corpus(questions=20, shares=(0.1, 0.5, 
 @breaks(share=0.8, en="Fed questions with answers, a base answers without any SFT.",
         zh="语料里问题多半带着答案，base 不经 SFT 也会作答。")
 def claim_questions_breed_questions(questions=20, share=0.2):
-    """Where 4 of 5 questions in the corpus are followed by another one, the base asks on with a chance over 0.6.
+    """Where 4 of 5 questions in the corpus are followed by another one, the base asks another with a chance over 0.6.
 
     语料中五个问题有四个后接另一个问题时，base 接着提问的概率超过 0.6。"""
     p = asked(base(questions, share), questions, "base")
