@@ -161,24 +161,6 @@ def drill_step(rng) -> Drill:
     )
 
 
-def drill_states(rng) -> Drill:
-    """Gigabytes of states with adapters on a frozen base."""
-    billions, percent, base = rng.choice([(7, 1.0, 2.0), (8, 0.5, 2.0), (70, 0.2, 2.0), (8, 0.5, 0.5), (32, 0.5, 0.5), (3, 2.0, 2.0)])
-    value = billions * (base + 16 * percent / 100)
-    held, zh = ("bf16", "bf16") if base == 2 else ("4 bits (scales left out)", "4 位（不计尺度）")
-    return Drill(
-        en=f"A model of {billions} billion weights is frozen in {held}; adapters of {percent:g} % as many values are trained with AdamW in "
-           "mixed precision (16 bytes each). How many GB (1e9 bytes) of states, activations left out?",
-        zh=f"{billions}B 个权重冻结为 {zh}；adapter 参数为其 {percent:g}%，用混合精度 AdamW 训练（每个 16 字节）。"
-           "状态共多少 GB（1e9 字节）？不计激活值。",
-        answer=value, unit="GB",
-        steps=[(f"base: {billions} · {base:g} = {billions * base:g} GB", f"底座：{billions} · {base:g} = {billions * base:g} GB"),
-               (f"adapters: {billions} · {percent / 100:g} · 16 = {billions * percent * 0.16:.3g} GB; together {value:.4g}",
-                f"adapter：{billions} · {percent / 100:g} · 16 = {billions * percent * 0.16:.3g} GB；合计 {value:.4g}")],
-        proved_by="gradients_and_moments_exist_for_the_adapters_alone",
-    )
-
-
 ZH = {
     "rank": "秩",
     "step over full tuning's": "一步与全参数微调之比",
