@@ -1,6 +1,7 @@
 """Pictures of the app for the README, from the real bank and a learner who is made up: python scripts/screenshots.py"""
 
 import asyncio
+import os
 import random
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from studyapp.bank.load import load_bank
 from studyapp.context import AppContext
+from studyapp.lab.attempts import AttemptStore
 from studyapp.lab.catalog import Catalog
 from studyapp.paths import demos_dir, questions_dir
 from studyapp.reviews.log import Rating
@@ -15,6 +17,7 @@ from studyapp.reviews.store import Store
 from studyapp.reviews.study import StudySession
 from studyapp.settings import Settings
 from studyapp.tui.app import StudyApp
+from studyapp.tui.screens.write import WriteScreen
 
 DOCS = Path(__file__).parent.parent / "docs"
 NOW = datetime(2026, 11, 24, 1, tzinfo=UTC)
@@ -37,7 +40,7 @@ def study(store: Store, order: list[str]) -> None:
 
 
 async def pictures() -> None:
-    """Home, Study and Lab."""
+    """Home, Study and Write."""
     bank, catalog = load_bank(questions_dir()), Catalog.load(demos_dir())
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "reviews.db", SETTINGS, NOW)
@@ -64,6 +67,20 @@ async def pictures() -> None:
             await pilot.app.workers.wait_for_complete()
             await pilot.pause(0.5)
             lesson.save_screenshot("study.svg", str(DOCS))
+        os.chdir(folder)  # so that the picture names no folder of this machine
+        writing = app(untouched)
+        writing.context.attempts = AttemptStore(Path("written"))
+        async with writing.run_test(size=(132, 40)) as pilot:
+            await writing.push_screen(WriteScreen(writing.context, ["attention/causal_mask_no_leak.visible"]))
+            await pilot.press("y")
+            path = Path("written/attention/causal_mask_no_leak.visible.py")
+            body = "    return torch.ones(tokens, tokens, dtype=torch.bool).tril(1)"
+            path.write_text(path.read_text("utf-8").replace("    raise NotImplementedError", body), "utf-8")
+            await pilot.pause(1)
+            await pilot.app.workers.wait_for_complete()
+            writing.clear_notifications()
+            await pilot.pause(0.5)
+            writing.save_screenshot("write.svg", str(DOCS))
         store.close()
         untouched.close()
 

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from studyapp.context import AppContext
 from studyapp.evidence.types import Evidence, exception_line
 from studyapp.lab.demo import Demo
-from studyapp.lab.judging import Judgement
+from studyapp.lab.judging import Judgement, own_line
 from studyapp.lab.verdict import HELD, SIGNS, Style
 from studyapp.plaintext import printable
 
@@ -41,25 +41,14 @@ def tell_judgement(
         if outcome.error:
             stopped = ended.reason != "done" and ended.claim == name
             click.echo(f"    {printable(ended.why(context.t) if stopped else exception_line(outcome.error))}")
-            for line in () if stopped else own_lines(outcome.error, demo):
-                click.echo(f"      {printable(line)}")
+            if (place := own_line(outcome.error, demo)) and not stopped:
+                click.echo(f"      {context.t('write.at_line', line=place[0], code=printable(place[1]))}")
         if outcome.skipped:
             click.echo(f"    {context.t('cli.skipped', why=outcome.skipped)}")
         if pictures and state == "broken":
             expected = context.recorded_evidence(f"{demo.name}.{name}") or shown.get(name, ())
             for line in pictures_of(context, demo, outcome.evidence, expected):
                 click.echo(f"    {line}")
-
-
-def own_lines(error: str, demo: Demo) -> list[str]:
-    """Of a traceback the last place in what the learner wrote: «line 7: y = x + None»."""
-    lines = error.splitlines()
-    here = [i for i, line in enumerate(lines) if f'File "<{demo.path.stem}.' in line and " as written>" in line]
-    if not here:
-        return []
-    where = lines[here[-1]].rpartition(", line ")[2].partition(",")[0]
-    code = lines[here[-1] + 1].strip() if here[-1] + 1 < len(lines) else ""
-    return [f"{where}: {code}"]
 
 
 def pictures_of(context: AppContext, demo: Demo, got: Sequence[Evidence], expected: Sequence[Evidence]) -> Iterator[str]:

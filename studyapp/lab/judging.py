@@ -1,5 +1,6 @@
 """What the claims of a demo say of a function that a learner wrote."""
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -63,3 +64,13 @@ async def shown_by_default(lab: LabLike, demo: Demo, claims: Collection[str]) ->
     """What claims show with the demo's own function."""
     fold = await collect(lab.run(demo, tuple(claims)))
     return {name: outcome.evidence for name, outcome in fold.outcomes.items() if outcome.held}
+
+
+def own_line(error: str, demo: Demo) -> tuple[int, str] | None:
+    """The last place of a traceback in what the learner wrote: its line and its code; None where there is none."""
+    lines = error.splitlines()
+    for place in reversed(range(len(lines))):
+        found = re.match(rf'\s+File "<{re.escape(demo.path.stem)}\.\w+ as written>", line (\d+)', lines[place])
+        if found:
+            return int(found[1]), lines[place + 1].strip() if place + 1 < len(lines) else ""
+    return None

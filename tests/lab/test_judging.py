@@ -8,7 +8,7 @@ import pytest_asyncio
 from studyapp.errors import DemoError
 from studyapp.lab.client import LabClient
 from studyapp.lab.demo import Demo
-from studyapp.lab.judging import judge, shown_by_default
+from studyapp.lab.judging import judge, own_line, shown_by_default
 
 SOURCE = '''
 @exercise(claims=("one", "two"), wrong=("adds",))
@@ -93,3 +93,14 @@ async def test_what_is_expected_comes_from_the_demo_itself(lab: LabClient, write
     demo = write(SOURCE)
     (item,) = (await shown_by_default(lab, demo, ["one"]))["one"]
     assert item.rows == ((3, 6),)
+
+
+def test_of_a_traceback_the_learner_s_own_line_is_told(write: Callable[..., Demo]) -> None:
+    """The last frame in what was written is named, not one of torch's below it."""
+    demo = write(SOURCE)
+    error = (
+        'Traceback (most recent call last):\n  File "<sample.double as written>", line 4, in rotate\n    return helper(x)\n'
+        '  File "<sample.double as written>", line 9, in helper\n    return x @ y\n'
+        '  File "torch.py", line 3, in f\n    g()\nTypeError: no'
+    )
+    assert own_line(error, demo) == (9, "return x @ y") and own_line("TypeError: no", demo) is None

@@ -138,6 +138,12 @@ async def test_whatever_goes_wrong_is_told_on_the_screen(make_app: Any, lab: Fak
         await settle(pilot)
         assert "the lab cannot start: no fork here" in judged(app)
         lab.ends = None
+        frame = '  File "<score_scaling.scale as written>", line 5, in scale\n    return x @ d\n'
+        lab.error = f"Traceback (most recent call last):\n{frame}TypeError: no"
+        await pilot.press("r")
+        await settle(pilot)
+        assert "could not run: TypeError: no · line 5: return x @ d" in " ".join(judged(app).split())
+        lab.error = None
         save(BODY + "\n")
         await settle(pilot)
         assert "Every claim holds." in judged(app)

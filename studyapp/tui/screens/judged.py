@@ -1,19 +1,20 @@
 """A function that is being written: its file, the claims that judge it, and what they come to; the screen draws it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from textual import work
 from textual.worker import Worker
 
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
-from studyapp.evidence.types import Evidence
+from studyapp.evidence.types import Evidence, exception_line
 from studyapp.lab.attempts import stamp
 from studyapp.lab.demo import Demo, Exercise
 from studyapp.lab.exercise_file import is_empty
 from studyapp.lab.history import RunHistory
-from studyapp.lab.judging import Judgement, judge, shown_by_default
-from studyapp.lab.protocol import Ended, RunEvent
+from studyapp.lab.judging import Judgement, judge, own_line, shown_by_default
+from studyapp.lab.protocol import Ended, Finished, RunEvent
 from studyapp.tui.screens.base import BaseScreen, tell_error
 
 PAINT_SECONDS = 0.05
@@ -113,6 +114,9 @@ class Judged(BaseScreen):
     def _heard(self, event: RunEvent) -> None:
         if isinstance(event, Ended) and event.reason not in ("done", "cancelled"):
             self.history.end(self.demo.name, event.why(self.context.t))
+        if isinstance(event, Finished) and event.error and (line := own_line(event.error, self.demo)):
+            told = f"{exception_line(event.error)} · {self.t('write.at_line', line=line[0], code=line[1])}"
+            event = replace(event, error=told)
         self.history.take(self.demo, event, {})
         if not self._painting:  # events come faster than a screen need be drawn
             self._painting = True
