@@ -98,12 +98,12 @@ def claim_recomputation_leaves_a_quarter(width=128, layers=4, r=4, tokens=32, re
     expect("saved share", 1 - lora / full, at_most=0.25)
 
 
-@breaks(trained="all", en="Trained weights have gradients and two moments each.", zh="被训练的权重各有梯度和两个矩。")
+@breaks(trained="all", en="Trained weights have gradients and two moments each.", zh="被训练的权重各有梯度和两个动量。")
 def claim_gradients_and_moments_exist_for_the_adapters_alone(width=128, layers=4, r=4, trained="adapters"):
     """Frozen weights get no gradient (None, not zero), so gradients and Adam's two moments fall to 2r/d of full tuning's; the
     weights themselves stay in memory, and 2r/d more of them.
 
-    冻结权重没有梯度（是 None 而不是零），所以梯度与 Adam 的两个矩都降为全参数微调的 2r/d；权重本身仍在显存里，还多出 2r/d。"""
+    冻结权重没有梯度（是 None 而不是零），所以梯度与 Adam 的两个动量都降为全参数微调的 2r/d；权重本身仍在显存里，还多出 2r/d。"""
     full, lora = (step(width, layers, k, 16)[2] for k in (0, r if trained == "adapters" else 0))
 
     def held(model: nn.Module) -> int:
@@ -174,7 +174,7 @@ ZH = {
     "LoRA's FLOPs over (6N + 8n) per token": "LoRA 的 FLOPs 与每 token (6N + 8n) 之比",
     "saved share": "省下的比例",
     "bytes of gradients": "梯度的字节数",
-    "bytes of Adam's moments": "Adam 两个矩的字节数",
+    "bytes of Adam's moments": "Adam 两个动量的字节数",
     "frozen weights with a gradient": "有梯度的冻结权重",
     "gradient bytes over full tuning's": "梯度字节与全参数微调之比",
     "weight bytes over full tuning's": "权重字节与全参数微调之比",
