@@ -83,6 +83,7 @@ def claim_quality_falls_again_under_a_heavy_tail(ns=(1, 4, 16, 64, 256, 1024, 40
                log="x", y_label="standard deviations"))
     expect("rise of the reward from each n to the next", torch.tensor(reward).diff(), at_least=0.05)
     expect("quality at n = 16", quality[counts.index(16)], at_least=0.5)
+    expect("quality at n = 16 over the highest", quality[counts.index(16)] / max(quality), at_least=0.95)
     expect("quality at n = 4096 over that at n = 16", quality[-1] / quality[counts.index(16)], equals=0, within=0.25)
 
 
@@ -152,7 +153,9 @@ def drill_kl(rng) -> Drill:
 ZH = {
     "n of best-of-n": "best-of-n 的 n", "quality": "质量", "reward": "奖励", "quality, Gaussian error": "质量，高斯误差",
     "standard deviations": "标准差", "rise of the reward from each n to the next": "相邻两个 n 之间奖励的增量",
-    "quality at n = 16": "n = 16 时的质量", "quality at n = 4096 over that at n = 16": "n = 4096 与 n = 16 的质量之比",
+    "quality at n = 16": "n = 16 时的质量",
+    "quality at n = 16 over the highest": "n = 16 时的质量与最高值之比",
+    "quality at n = 4096 over that at n = 16": "n = 4096 与 n = 16 的质量之比",
     "quality less half of the reward": "质量与奖励一半之差",
     "quality of best-of-{}, sampled less integrated": "best-of-{} 的质量，采样与积分之差",
     "error": "误差", "gaussian": "高斯", "t2": "t₂",
