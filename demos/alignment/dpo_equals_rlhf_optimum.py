@@ -71,7 +71,7 @@ ZERO_ONE = breaks(labels="0/1", en="If the better one wins each time, no finite 
 
 @COVERED
 @ZERO_ONE
-def claim_both_end_at_the_tilted_reference(responses=8, covered="all", beta=1.0, labels="Bradley–Terry"):
+def claim_both_end_at_the_tilted_reference(responses=8, covered="all", beta=0.5, labels="Bradley–Terry"):
     """With every response compared and labels at their Bradley–Terry shares, DPO's policy is RLHF's:
     the reference times exp(r/β), over its sum.
 
@@ -89,7 +89,7 @@ def claim_both_end_at_the_tilted_reference(responses=8, covered="all", beta=1.0,
 @ZERO_ONE
 @breaks(covered="half", en="Outside the compared half the implicit reward is that of the reference: 0.",
         zh="在未比较的一半上，隐式奖励就是参考策略的：0。")
-def claim_the_log_ratio_is_the_reward(responses=8, covered="all", beta=1.0, labels="Bradley–Terry"):
+def claim_the_log_ratio_is_the_reward(responses=8, covered="all", beta=0.5, labels="Bradley–Terry"):
     """β·log(π/π_ref) of the trained policy equals the reward up to one constant per prompt: the policy
     is the reward model.
 

@@ -37,12 +37,13 @@ class TinyLM(nn.Module):
         self.drop = nn.Dropout(dropout)
         self.down, self.up = nn.Linear(width, 2, bias=False), nn.Linear(2, width, bias=False)
         nn.init.zeros_(self.up.weight)                                 # LoRA: B = 0 at the start
+        self.adapter = False                                           # switched off: the base alone
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids (rows, tokens) → log-probability of every token but the first, (rows, tokens − 1)."""
         seen = self.embed(ids).cumsum(1) / torch.arange(1, ids.shape[1] + 1)[:, None].to(self.head.weight)
         hidden = self.drop((seen * 3).tanh())
-        logits = self.head(hidden + self.up(self.down(hidden)))
+        logits = self.head(hidden + self.up(self.down(hidden)) if self.adapter else hidden)
         return logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0].float()
 
 
@@ -51,10 +52,8 @@ def first_margins(setup: str, pairs: int, tokens: int, lora: bool = False) -> tu
     of the two responses' log-probabilities themselves."""
     base = TinyLM(64, 32, 0.1)
     policy, reference = copy.deepcopy(base).eval(), copy.deepcopy(base).eval()
-    if not lora:
-        policy.up = policy.down = nn.Identity()
-        reference.up = reference.down = nn.Identity()
-    elif setup == "B drawn at random":
+    policy.adapter = lora
+    if setup == "B drawn at random":
         nn.init.normal_(policy.up.weight, std=0.2)
     ids = torch.randint(64, (2 * pairs, 4 + tokens))                   # chosen rows first, prompt of 4
     if setup == "dropout":
