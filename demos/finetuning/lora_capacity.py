@@ -55,7 +55,7 @@ def claim_lora_falls_behind_when_the_data_outgrow_it(r=4, labels="random"):
     (toy).
 
     秩 4（256 个数）时，24 个 5 比特的随机标签拟合得和全参数微调一样好；128 个时落后 0.3 nat 以上（玩具）。"""
-    examples = (24, 48, 96, 128)
+    examples = (24, 64, 128)
     gaps = [(memorise(*one, r) - memorise(*one, 0)).item() for one in (task(n, labels) for n in examples)]
     bits = [n * math.log2(CLASSES) / (r * (WIDTH + CLASSES)) for n in examples]
     show(lines("bits in the labels per trained value", bits, {"loss of LoRA less full tuning's": gaps}, y_label="nats"))
@@ -73,7 +73,7 @@ def claim_a_higher_rank_closes_the_gap(r=32):
     ends = [memorise(x, y, k).item() for k in ranks]
     full = memorise(x, y, 0).item()
     show(lines("rank", ranks, {"LoRA": ends, "full": [full] * len(ranks)}, log="x", y_label="nats"))
-    expect("behind at this rank, nats", memorise(x, y, r).item() - full, at_most=0.05)
+    expect("behind at this rank, nats", ends[ranks.index(r)] - full, at_most=0.05)
     expect("behind at rank 1, nats", ends[0] - full, at_least=1.0)
 
 
