@@ -113,12 +113,14 @@ def claim_fitting_unknown_facts_costs_known_ones(people=150, steps=110, unknown=
     the best step on the way: early stopping would have kept them.
 
     只用未知事实训练到底，模型答出的已知事实比途中最好的一步至少少 8 个百分点：早停本可以保住。"""
-    new, _, held_out, stated = thirds(people, unknown)
-    w, truth = pretrained(people, stated)
-    curves = tuned(w, truth, new, {"trained": new, "known before": held_out}, steps)
+    drops, curves = [], {}
+    for _ in range(2):                                                   # of one run the drop scatters by a third
+        new, _, held_out, stated = thirds(people, unknown)
+        w, truth = pretrained(people, stated)
+        curves = tuned(w, truth, new, {"trained": new, "known before": held_out}, steps)
+        drops.append(curves["known before"].max() - curves["known before"][-10:].mean())
     show(lines("step", range(steps), curves, y_label="accuracy"))
-    known = curves["known before"]
-    expect("best accuracy on known facts less that of the last ten steps", known.max() - known[-10:].mean(), at_least=0.08)
+    expect("best accuracy on known facts less that of the last ten steps", torch.stack(drops).mean(), at_least=0.08)
 
 
 ZH = {
