@@ -112,6 +112,7 @@ def _response(asked: Asked, typed: str, seconds: float) -> Response:
 
 
 def _explain(context: AppContext, asked: Asked, grade: Grade) -> None:
+    from studyapp.render.document import reference_text
     from studyapp.render.linebreak import wrapped
     from studyapp.render.quiz import explain
 
@@ -125,6 +126,9 @@ def _explain(context: AppContext, asked: Asked, grade: Grade) -> None:
         click.echo(f"  {context.t('document.heard', where=printable(', '.join(h[language] for h in told.heard)))}")
     for claim in told.claims:
         click.echo(f"  studyapp run {claim}")
+    for cite in told.support.cite if told.support and not told.claims else ():
+        key, _, place = cite.partition(" ")
+        click.echo(f"  · {printable(reference_text(key, context.bank))}{f', {place}' if place else ''}")
 
 
 def _summary(context: AppContext, drawn: Quiz) -> None:

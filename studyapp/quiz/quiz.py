@@ -72,6 +72,15 @@ class Quiz:
         """How many cards are still to be asked."""
         return len(self.cards) - len(self.answered)
 
+    def skip(self) -> None:
+        """Leave out the card that `next` gives: it cannot be asked."""
+        place = len(self.answered)
+        self.cards = [*self.cards[:place], *self.cards[place + 1 :]]
+
+    def misses(self) -> "Quiz":
+        """The cards that were answered wrong, to be asked again with other options and numbers."""
+        return Quiz([(each.asked.question, each.asked.card) for each in self.missed], self.seed + 1)
+
     def next(self) -> Asked | None:
         """What the next card asks, a drill not yet made; None at the end."""
         if not self.left:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from studyapp.bank.model import Bank, Correction, Text
+from studyapp.bank.model import Bank, Correction, Support, Text
 from studyapp.bank.refs import demo_and_claim
 from studyapp.evidence.exercises import Drill
 from studyapp.evidence.types import format_cell
@@ -19,12 +19,14 @@ class Explanation:
         lines: the sentence that puts a belief right, or the steps of a calculation.
         claims: what proves it, "topic/demo.claim".
         heard: where the belief stands; empty where there is none.
+        support: the statement that is told, with what carries it; None of a calculation.
     """
 
     answer: Text
     lines: tuple[Text, ...]
     claims: tuple[str, ...]
     heard: tuple[Text, ...] = ()
+    support: Support | None = None
 
 
 def answer_text(number: Drill) -> str:
@@ -47,5 +49,5 @@ def explain(asked: Asked, bank: Bank) -> Explanation:
     told = next((s for s in asked.statements if not s.right), asked.statements[0]).source
     if isinstance(told, Correction):
         heard = tuple(heard_text(reference, bank) for reference in told.heard)
-        return Explanation(asked.options[asked.answer], (told.right,), told.claims, heard)
-    return Explanation(asked.options[asked.answer], (Text(told.en, told.zh),), told.claims)
+        return Explanation(asked.options[asked.answer], (told.right,), told.claims, heard, told)
+    return Explanation(asked.options[asked.answer], (Text(told.en, told.zh),), told.claims, support=told)

@@ -141,6 +141,11 @@ class StudyApp(App[None]):
                 self.push_screen(LabScreen(self.context))
             case "models":
                 self.action_models()
+            case "quiz":
+                from studyapp.tui.screens.quiz import QuizScreen
+
+                with self.screen.telling():  # type: ignore[attr-defined]
+                    self.push_screen(QuizScreen(self.context, wish.topic))
             case "new_cards":
                 from studyapp.tui.screens.new_cards import NewCards
 

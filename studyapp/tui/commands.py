@@ -66,6 +66,7 @@ COMMANDS = (
     Command("home", "study", "enter"),
     Command("home", "study_all", "a"),
     Command("home", "practice", "p"),
+    Command("home", "quiz", "z"),
     Command("home", "plan", "n"),
     Command("home", "browse", "b"),
     Command("home", "search", "slash"),
@@ -107,6 +108,27 @@ COMMANDS = (
     Command("study", "bury", "b", "ask"),
     Command("study", "practice", "a", "-"),
     Command("study", "leave", "escape,q"),
+    Command("quiz", "choose(0)", "1", "choose"),
+    Command("quiz", "choose(1)", "2", "-"),
+    Command("quiz", "choose(2)", "3", "-"),
+    Command("quiz", "choose(3)", "4", "-"),
+    Command("quiz", "hint", "f6", "type"),
+    Command("quiz", "go", "space,enter", "told"),
+    Command("quiz", "pane", "tab", "told"),
+    Command("quiz", "step(1)", "n", "evidence"),
+    Command("quiz", "step(-1)", "N", "-"),
+    Command("quiz", "scroll(-1)", "k", "-"),
+    Command("quiz", "scroll(1)", "j", "told"),
+    Command("quiz", "page(-1)", "pageup", "-"),
+    Command("quiz", "page(1)", "pagedown", "-"),
+    Command("quiz", "checks", "v", "evidence"),
+    Command("quiz", "run_demo", "r", "told"),
+    Command("quiz", "try", "t", "breaks"),
+    Command("quiz", "parameters", "p", "evidence"),
+    Command("quiz", "reset", "d", "-"),
+    Command("quiz", "code", "c", "evidence"),
+    Command("quiz", "copy", "y", "-"),
+    Command("quiz", "leave", "escape,q"),
     Command("lab", "pane", "tab"),
     Command("lab", "run_demo", "r"),
     Command("lab", "try", "t", "breaks"),
@@ -171,7 +193,7 @@ COMMANDS = (
     Command("app", "command_palette", "ctrl+p", "-"),
     Command("app", "quit", "ctrl+q", "-"),
 )
-SCOPES = ("home", "study", "lab", "browse", "write", "models", "new_cards", "stats", "help", "app")
+SCOPES = ("home", "study", "quiz", "lab", "browse", "write", "models", "new_cards", "stats", "help", "app")
 
 
 def of_scope(scope: str) -> Iterator[Command]:

@@ -10,9 +10,12 @@ PHASES = {
     "question": ["enter"],
     "brief": ["enter", "space", "x"],
     "answer": ["enter", "space", "down", "x", "space"],
-    "end": ["enter", "space", "3", "space", "1", "space", "3", "space", "3"],
+    "end": ["p", "space", "3", "space", "1", "space", "3", "space", "3"],
     "lab": ["l"],
     "browse": ["b", "down"],
+    "quiz": ["z"],
+    "quiz_told": ["z", "2"],
+    "quiz_end": ["z", "1", "space", "1", "space", "1", "space", "1"],
     "models": ["m"],
     "stats": ["enter", "space", "4", "escape", "s"],
     "help": ["question_mark"],
@@ -26,10 +29,11 @@ SETTLED_SECONDS = 0.4
 
 
 @pytest.mark.parametrize("name", SCREENS)
-def test_screen(snap_compare: Any, make_app: Any, name: str) -> None:
+def test_screen(snap_compare: Any, make_app: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Each screen, narrow or wide, in one of the languages, is the picture that a person looked at and approved."""
     _, size, language = name.split("-")
     width, height = map(int, size.split("x"))
+    monkeypatch.setattr("studyapp.tui.screens.quiz.randbelow", lambda most: 8)
 
     async def go_there(pilot: Any) -> None:
         await pilot.press(*SCREENS[name])

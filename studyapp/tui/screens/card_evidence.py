@@ -12,16 +12,17 @@ from studyapp.tui.widgets.evidence_panel import EvidenceGroup
 
 def evidence_groups(context: AppContext, question: Question) -> list[EvidenceGroup]:
     """A group a point, in their order, then one for each correction that leans on a claim."""
-    points = [_group(context, p, context.t("exhibit.point", n=n)) for n, p in enumerate(question.points, 1)]
+    points = [support_group(context, p, context.t("exhibit.point", n=n)) for n, p in enumerate(question.points, 1)]
     corrections = [
-        _group(context, c, context.t("exhibit.correction", n=n))
+        support_group(context, c, context.t("exhibit.correction", n=n))
         for n, c in enumerate(question.corrections, 1)
         if c.claims
     ]
     return [*points, *corrections]
 
 
-def _group(context: AppContext, support: Support, name: str) -> EvidenceGroup:
+def support_group(context: AppContext, support: Support, name: str) -> EvidenceGroup:
+    """What carries one statement: its claims, or a note on what it cites."""
     note = None if support.claims else Content("\n").join(_cited(context, support))
     return EvidenceGroup(support.claims, name, note)
 

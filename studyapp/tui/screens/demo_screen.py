@@ -29,7 +29,7 @@ from studyapp.tui.widgets.parameter_form import ParameterForm
 
 PAINT_SECONDS = 0.05
 STEP = 3
-BACK = {"keys.study_pane": "keys.study_pane_back", "keys.lab_pane": "keys.lab_pane_back"}
+BACK = {"keys.study_pane": "keys.study_pane_back", "keys.lab_pane": "keys.lab_pane_back", "keys.quiz_pane": "keys.quiz_pane_back"}
 
 
 def _running(claim: str, t: Translations) -> str:

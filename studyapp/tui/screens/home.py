@@ -182,6 +182,10 @@ class Home(BaseScreen):
         """Answer without scheduling."""
         self.post_message(self.Study(self._chosen(), practice=True))
 
+    def action_quiz(self) -> None:
+        """Be asked choices and numbers."""
+        self.post_message(self.Go("quiz", self._chosen()))
+
     def action_plan(self) -> None:
         """How many new cards a day, and in which order."""
         self.post_message(self.Go("new_cards"))

@@ -27,7 +27,7 @@ class SessionEnd(Vertical):
     DEFAULT_CSS = """
     SessionEnd { height: 1fr; padding: 1 2; }
     SessionEnd Static { height: auto; }
-    SessionEnd OptionList { height: 1fr; border: none; background: transparent; padding: 0; margin-top: 1; }
+    SessionEnd OptionList, SessionEnd OptionList:focus { height: 1fr; border: none; background: transparent; padding: 0; margin-top: 1; }
     """
 
     @dataclass
