@@ -24,31 +24,31 @@ from studyapp.tui.screens.stats import Stats
 
 async def test_a_key_of_one_s_own_does_what_its_command_does(make_app: Any) -> None:
     """After [keys] gives Stats another key that key opens it, its old key does not, and footer and Help name the new one."""
-    app = make_app(keys={"home.stats": "z", "app.help": "f9"})
+    app = make_app(keys={"home.stats": "x", "app.help": "f9"})
     async with app.run_test(size=(140, 60)) as pilot:
         await pilot.press("s")
         await pilot.pause()
         assert not isinstance(app.screen, Stats)
         footer = str(app.screen.query_one("KeyFooter", Static).content).replace("\u00a0", " ")
-        assert "z stats" in footer and "s stats" not in footer
-        await pilot.press("z")
+        assert "x stats" in footer and "s stats" not in footer
+        await pilot.press("x")
         await pilot.pause()
         assert isinstance(app.screen, Stats)
         await pilot.press("f9")
         await pilot.pause()
         assert isinstance(app.screen, Help)
-        assert re.search(r"\n  z +stats +what you recall.* home.stats\n", str(app.screen.query_one("#numbers", Static).content))
+        assert re.search(r"\n  x +stats +what you recall.* home.stats\n", str(app.screen.query_one("#numbers", Static).content))
 
 
 @pytest.mark.parametrize(
     ("chosen", "named"),
     [
-        ({"home.stat": "z"}, ("home.stat", "home.stats")),
+        ({"home.stat": "x"}, ("home.stat", "home.stats")),
         ({"home.stats": "b"}, ("home.stats", "home.browse")),
         ({"home.stats": "f1"}, ("home.stats", "app.help")),
         ({"home.stats": "?"}, ("home.stats", "app.help")),
-        ({"home.stats": "z", "home.lab": "z"}, ("home.stats", "home.lab")),
-        ({"home.stats": "clrt+z"}, ("home.stats", "clrt+z")),
+        ({"home.stats": "x", "home.lab": "x"}, ("home.stats", "home.lab")),
+        ({"home.stats": "clrt+x"}, ("home.stats", "clrt+x")),
         ({"home.stats": " "}, ("home.stats", "not a key")),
     ],
 )
