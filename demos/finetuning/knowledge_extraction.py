@@ -69,7 +69,7 @@ def learned(orders: int, people: int, facts: int, steps: int) -> dict[str, Tenso
         return {"recital": recital, "trained": right(answer(half)).mean(), "held out": right(answer(~half))}
 
 
-RANGES = {"orders": between(0, 30), "people": between(80, 120), "facts": one_of(1, 6, 8), "steps": between(120, 160)}
+RANGES = {"orders": one_of(0, 24), "people": between(95, 120), "facts": one_of(1, 6, 7), "steps": between(120, 160)}
 ONE_ORDER = breaks(orders=0, en="In one fixed order a later value hangs on the values before it, not on the name alone.",
                    zh="次序固定时，后面的值依附于前面的值，而不只依附于名字。")
 SINGLE = breaks(facts=1, en="A single fact has nothing before it but the name.", zh="只有一条事实时，前面除了名字什么也没有。")
