@@ -29,6 +29,11 @@ class DeckCounts:
     known: int = 0
     recall: float | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many cards wait: new, in learning and due."""
+        return self.new + self.learning + self.due
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:

@@ -83,6 +83,12 @@ class Queries:
                 raise RowError("a study day is no number")
         return {day: Day(*counted) for day, *counted in rows}
 
+    def first_day(self) -> int | None:
+        """The study day of the first review that was written, undone or not; None before any."""
+        with guard(self.path):
+            row = self._connection.execute("SELECT day FROM events WHERE kind = 'review' ORDER BY seq LIMIT 1").fetchone()
+        return row[0] if row else None
+
     def latest_seconds(self, reviews: int = 200) -> list[float]:
         """How long the latest reviews took, those that were timed, newest first."""
         sql = f"""SELECT seconds FROM events WHERE kind = 'review' AND seconds > 0 AND {NOT_UNDONE}

@@ -108,6 +108,20 @@ def replace_topic(topic: Any, questions: tuple[str, ...]) -> Any:
     return Topic(topic.id, topic.title, questions)
 
 
+async def test_a_day_without_reviews_is_told_from_the_second_day_on(make_app: Any, clock: Any) -> None:
+    """On the first day there was no yesterday to speak of; after a day left out it is said, after one that was used what was done."""
+    app = make_app()
+    none = app.context.t("home.yesterday_none")
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("enter", "space", "4", "escape")
+        await pilot.pause()
+        assert app.screen.query_one("#days").display and none not in text(app, "#days")
+        for days, told in ((1, app.context.t.count("home.yesterday", 1)), (1, none)):
+            clock.forward(days=days)
+            await app.screen.show()
+            assert told in text(app, "#days")
+
+
 async def test_a_topic_that_is_done_offers_the_next(make_app: Any, clock: Any) -> None:
     """After the last card of a topic Home names the next that has something, and the cursor is on it."""
     app = make_app()

@@ -11,9 +11,10 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from studyapp.reviews.overview import DeckCounts, Overview
 from studyapp.reviews.stats import date_of
 from studyapp.tui.commands import bindings
-from studyapp.tui.dashboard import HomeStats, TopicLoad, home_stats, waits
+from studyapp.tui.dashboard import HomeStats, home_stats
 from studyapp.tui.scope import scope_line
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import gauge, pad, sparkline
@@ -28,7 +29,7 @@ class Home(BaseScreen):
 
     scope = "home"
     BINDINGS: ClassVar = bindings("home")
-    drawn: tuple[list[TopicLoad], TopicLoad, int] | None = None
+    drawn: tuple[Overview, int] | None = None
     studied: str | None = None
     """The topic that was studied last in this sitting."""
 
@@ -68,16 +69,17 @@ class Home(BaseScreen):
 
     async def on_resize(self) -> None:
         """Columns are as wide as the terminal lets them be."""
-        if self.drawn and self.size.width != self.drawn[2]:
-            self._topics(*self.drawn[:2])
+        if self.drawn and self.size.width != self.drawn[1]:
+            self._topics(self.drawn[0])
 
     async def show(self) -> None:
         """Count and draw."""
         stats_now = home_stats(self.context)
-        today, words = stats_now.today, self.context.t
+        overview, words = stats_now.overview, self.context.t
+        today = overview.today
         date = f"{date_of(self.context.today()):%Y-%m-%d}"
         self.query_one("#title", Static).update(self.title_line(words("home.title"), date))
-        parts = [(today.due, "home.due"), (today.new, "home.new"), (today.learn, "home.learning")]
+        parts = [(today.due, "home.due"), (today.new, "home.new"), (today.learning, "home.learning")]
         self.query_one("#today", Static).update(
             Content("   ").join(
                 [Content.assemble(Content.styled(str(n), "bold $accent"), f"\u00a0{words(k)}") for n, k in parts]
@@ -85,14 +87,18 @@ class Home(BaseScreen):
                 + [Content(words.count("home.streak", n).replace(" ", "\u00a0")) for n in (stats_now.streak,) if n]
             )
         )
-        self._topics(stats_now.topics, today)
-        past = words.count("home.yesterday", stats_now.yesterday) if stats_now.yesterday else words("home.yesterday_none")
-        if stats_now.yesterday_due:
-            past += words.count("home.recalled", stats_now.yesterday_due, percent=stats_now.yesterday_percent)
-        coming = words("home.forecast", n=sum(stats_now.forecast), most=max(stats_now.forecast, default=0))
-        bars = Content.styled(sparkline(stats_now.forecast), "$accent")
-        self.query_one("#days", Static).update(Content.assemble(bars, f"  {coming} · {past}"))
-        self.query_one("#days").display = stats_now.seen
+        self._topics(overview)
+        coming = overview.forecast[:14]
+        told = [words("home.forecast", n=sum(coming), most=max(coming, default=0))]
+        if stats_now.began_before:
+            past = stats_now.yesterday
+            line = words.count("home.yesterday", past.reviews) if past.reviews else words("home.yesterday_none")
+            if past.due:
+                line += words.count("home.recalled", past.due, percent=stats_now.yesterday_percent)
+            told.append(line)
+        bars = Content.styled(sparkline(coming), "$accent")
+        self.query_one("#days", Static).update(Content.assemble(bars, f"  {' · '.join(told)}"))
+        self.query_one("#days").display = overview.answered
         self.query_one("#scope", Static).update(scope_line(self.context))
         hints = self._hints(stats_now)
         self.query_one("#hint", Static).update("\n".join(hints))
@@ -101,7 +107,7 @@ class Home(BaseScreen):
     def _hints(self, stats_now: HomeStats) -> list[str]:
         """What the learner should know now: how to begin, what comes next, what went wrong."""
         words, bank = self.context.t, self.context.bank
-        hints = [words("home.first_run")] if not stats_now.seen else []
+        hints = [words("home.first_run")] if not stats_now.overview.answered else []
         if offer := self._offer(stats_now):
             hints.append(offer)
         hints += map(self.context.t.message, self.context.store.notices)
@@ -113,20 +119,20 @@ class Home(BaseScreen):
 
     def _offer(self, stats_now: HomeStats) -> str:
         """Where the topic just studied has nothing left, the next one that has."""
-        loads = {load.topic: load for load in stats_now.topics}
-        left = loads.get(self.studied or "")
-        following = next((x for x in stats_now.topics if x.due or x.learn), None)
-        following = following or next((x for x in stats_now.topics if x.new), None)
-        if left is None or waits(left) or following is None:
+        waiting = stats_now.overview.waiting
+        left = waiting.get(self.studied or "")
+        order = [*(t for t, x in waiting.items() if x.due or x.learning), *(t for t, x in waiting.items() if x.new)]
+        if left is None or left.waiting or not order:
             return ""
+        following = order[0]
         topics = self.query_one("#topics", OptionList)
-        topics.highlighted = topics.get_option_index(following.topic)
-        names = {"done": self.context.title(left.topic, short=True), "next": self.context.title(following.topic, short=True)}
-        return self.context.t.count("home.offer", waits(following), **names)
+        topics.highlighted = topics.get_option_index(following)
+        names = {"done": self.context.title(self.studied or "", short=True), "next": self.context.title(following, short=True)}
+        return self.context.t.count("home.offer", waiting[following].waiting, **names)
 
-    def _topics(self, loads: list[TopicLoad], today: TopicLoad) -> None:
+    def _topics(self, overview: Overview) -> None:
         words = self.context.t
-        self.drawn = loads, today, self.size.width
+        self.drawn = overview, self.size.width
         room = self.size.width - 7
         bar = 20 if room >= 93 else 10 if room >= 69 else 0
         number, known = (7, 10) if bar else (6, 9)
@@ -140,24 +146,29 @@ class Home(BaseScreen):
         kept = topics.highlighted
         topics.clear_options()
         rows = []
-        for load in [today, *loads]:
-            name = words("home.all") if load.topic == ALL else self.context.title(load.topic, short=True)
-            percent = f"{round(100 * load.remembered):3d} %" if load.known else "–"
-            row = Content.assemble(
-                Content.styled(pad(name, width), "bold" if load.topic == ALL else ""),
-                *(
-                    Content.styled(pad(str(n), number, right=True), "" if n else "$foreground-muted")
-                    for n in (load.new, load.learn, load.due)
-                ),
-                pad(f"{load.known}/{load.total}", known, right=True),
-                "  " if bar else "",
-                gauge(load.remembered if load.known else 0, bar),
-                pad(percent, 6 if bar else 7, right=True),
-            )
-            rows.append(Option(row, id=load.topic or "*"))
+        for topic, counts in {ALL: overview.today, **overview.waiting}.items():
+            name = words("home.all") if topic == ALL else self.context.title(topic, short=True)
+            rows.append(Option(self._row(name, topic == ALL, counts, width, (number, known, bar)), id=topic or "*"))
         topics.add_options(rows)
         topics.highlighted = min(kept or 0, len(rows) - 1)
         topics.focus()
+
+    @staticmethod
+    def _row(name: str, bold: bool, counts: DeckCounts, width: int, columns: tuple[int, int, int]) -> Content:
+        number, known, bar = columns
+        recall = counts.recall or 0.0
+        percent = f"{round(100 * recall):3d} %" if counts.known else "–"
+        return Content.assemble(
+            Content.styled(pad(name, width), "bold" if bold else ""),
+            *(
+                Content.styled(pad(str(n), number, right=True), "" if n else "$foreground-muted")
+                for n in (counts.new, counts.learning, counts.due)
+            ),
+            pad(f"{counts.known}/{counts.total}", known, right=True),
+            "  " if bar else "",
+            gauge(recall if counts.known else 0, bar),
+            pad(percent, 6 if bar else 7, right=True),
+        )
 
     def _chosen(self) -> str | None:
         topics = self.query_one("#topics", OptionList)

@@ -1,5 +1,6 @@
 """New cards: how many a day and in which order, beside what is still unseen by level and topic."""
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -20,7 +21,18 @@ class NewCards(BaseScreen):
     """Two settings and a table; what is turned is kept at once."""
 
     scope = "new_cards"
+    unseen: Mapping[str, Sequence[str]] = {}
+    """The levels of the questions of each topic that were never answered."""
     BINDINGS: ClassVar = bindings("new_cards")
+
+    async def begin(self) -> None:
+        """Count once, however often it is drawn."""
+        cards, bank = self.context.cards(), self.context
+        self.unseen = {
+            topic.id: [q.level for q in bank.scheduled(topic.id) if q.card_id not in cards or cards[q.card_id].state == "new"]
+            for topic in bank.topics()
+        }
+        await self.show()
 
     def compose(self) -> ComposeResult:
         """One text."""
@@ -49,23 +61,20 @@ class NewCards(BaseScreen):
 
     def _unseen(self) -> list[Content]:
         """How many questions of each topic and level were never answered."""
-        cards = self.context.cards()
         levels = [level for level in LEVELS if level != "reference"]
         width = max(16, min(34, self.size.width - 8 - COLUMN * len(levels)))
         head = pad(self.t("new_cards.unseen"), width)
         head += "".join(pad(self.t(f"study.{level}"), COLUMN, right=True) for level in levels)
         lines = [Content.styled(head, "$foreground-muted")]
-        for topic in self.context.topics():
-            unseen = [
-                q.level for q in self.context.scheduled(topic.id) if q.card_id not in cards or cards[q.card_id].state == "new"
-            ]
+        for topic, unseen in self.unseen.items():
             counts = "".join(pad(str(unseen.count(level) or "·"), COLUMN, right=True) for level in levels)
-            lines.append(Content(pad(self.context.title(topic.id, short=True), width) + counts))
+            lines.append(Content(pad(self.context.title(topic, short=True), width) + counts))
         return lines
 
     async def on_resize(self) -> None:
         """Columns are as wide as there is room."""
-        await self.show()
+        if self.unseen:
+            await self.show()
 
     async def _change(self, **changes: int | str) -> None:
         with self.telling():

@@ -1,5 +1,6 @@
 """Stats: how much was recalled, what is coming, which days were studied."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import ClassVar
 
@@ -8,8 +9,9 @@ from textual.content import Content
 
 from studyapp.context import AppContext
 from studyapp.reviews import stats
+from studyapp.reviews.cards import CardState
+from studyapp.reviews.overview import Overview
 from studyapp.tui.commands import bindings
-from studyapp.tui.dashboard import home_stats
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import gauge, hanging, pad, sparkline
 from studyapp.tui.widgets.key_footer import KeyFooter
@@ -25,6 +27,8 @@ class Stats(BaseScreen):
 
     scope = "stats"
     BINDINGS: ClassVar = bindings("stats")
+    overview: Overview
+    cards: Mapping[str, CardState]
 
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
@@ -40,13 +44,13 @@ class Stats(BaseScreen):
 
     async def on_resize(self) -> None:
         """The calendar is as long as the terminal lets it be."""
-        if self.size.width != self.drawn_at:
+        if self.drawn_at and self.size.width != self.drawn_at:
             self._draw()
 
     async def show(self) -> None:
         """Count and draw."""
         self.query_one("#title", Static).update(self.title_line(self.t("stats.title")))
-        self.days = self.context.store.days()
+        self.days, self.overview, self.cards = self.context.store.days(), self.context.overview(), self.context.cards()
         self._draw()
         self.footer()
 
@@ -82,7 +86,7 @@ class Stats(BaseScreen):
 
     def _forecast(self) -> Content:
         """The days to come as a row of blocks, dated at both ends, with their sum and the fullest day."""
-        ahead, today = self.context.overview().forecast, self.context.today()
+        ahead, today = self.overview.forecast, self.context.today()
         most = max(ahead)
         dates = [f"{stats.date_of(today + n):%m-%d}" for n in (0, len(ahead) - 1, ahead.index(most))]
         told = self.count("stats.coming", sum(ahead))
@@ -109,19 +113,18 @@ class Stats(BaseScreen):
         return self._part(self.t("stats.heatmap", most=top), lines)
 
     def _topics(self) -> Content:
-        loads = home_stats(self.context).topics
         lines: list[Content | str] = [
             Content.assemble(
-                f"{pad(self.context.title(x.topic, short=True), 28)} ",
-                gauge(x.known / (x.total or 1), 20),
-                f" {x.known}/{x.total}",
+                f"{pad(self.context.title(topic, short=True), 28)} ",
+                gauge(counts.known / (counts.total or 1), 20),
+                f" {counts.known}/{counts.total}",
             )
-            for x in loads
+            for topic, counts in self.overview.waiting.items()
         ]
         return self._part(self.t("stats.topics"), lines)
 
     def _slipping(self) -> Content | None:
-        worst = sorted((c for c in self.context.cards().values() if c.lapses), key=lambda c: -c.lapses)[:MOST]
+        worst = sorted((c for c in self.cards.values() if c.lapses), key=lambda c: -c.lapses)[:MOST]
         named = [(c, q) for c in worst if (q := self.context.question_of(c.card))]
         if not named:
             return None
