@@ -13,6 +13,7 @@ from studyapp.lab.protocol import Ended
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.lab import LabScreen
 from studyapp.tui.screens.write import WATCH_SECONDS, WriteScreen
+from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.written_text import JudgedText, TaskText
 from tests.doubles import CHECK, FakeLab
 from tests.tui.conftest import DEMO, DEMO_NAME
@@ -178,7 +179,7 @@ async def test_hints_come_one_by_one_and_the_body_when_asked_twice(make_app: Any
         assert "x over the root of d [markup]" in task(app) and "除法使分数" not in task(app)
         await pilot.press("h")
         assert "除法使分数保持较小。" in task(app) and "root: a number" not in task(app)
-        await pilot.press("h", "p")
+        await pilot.press("p", "h")
         assert "root: a number" in task(app) and "x / root" not in task(app)
         await pilot.press("p")
         assert "x / root" in task(app)
@@ -215,6 +216,24 @@ async def test_what_is_on_show_leads_to_its_functions(make_app: Any, keys: str, 
             await pilot.press("escape")
             await pilot.pause()
             assert isinstance(app.screen, Browse | LabScreen) or app.screen.scope == "study"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_the_footer_names_the_way_where_there_is_one(make_app: Any, language: str) -> None:
+    """A revealed card, a demo and a row of Browse name the key where there is a function to write, also in 80 columns, and nowhere else."""
+    app = open_app(make_app, language=language)
+    named = {"en": "write it", "zh": "写函数"}[language]
+
+    def footer() -> str:
+        content = app.screen.query_one(KeyFooter).content
+        assert len(content.wrap(78)) <= 2  # what it has room for
+        return str(content).replace("\u00a0", " ")
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        for keys, key in (("enter", ""), ("space", "f"), ("space", "f"), ("escape b", "F"), ("down", ""), ("escape l", "f")):
+            await pilot.press(*keys.split())
+            await pilot.pause(0.3)
+            assert (f"{key} {named}" in footer()) if key else (named not in footer()), keys
 
 
 STATES = {"empty": "", "broken": BODY, "held": BODY}

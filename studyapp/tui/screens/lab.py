@@ -116,6 +116,8 @@ class LabScreen(Writing, DemoScreen):
             await panel.form.open(demo)
         panel.fill([group])
         panel.form.display = bool(demo.parameters)
+        if demo.exercises:
+            self.footer()
 
     @on(OptionList.OptionHighlighted, "#list")
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -166,7 +168,8 @@ class LabScreen(Writing, DemoScreen):
 
     def states(self) -> list[str]:
         """The footer goes by what the demo has, too."""
-        return [*super().states(), *(["write"] if self.exercises() else [])]
+        shown = self.panel.demo  # the one that is laid out: none is read for the footer alone
+        return [*super().states(), *(["write"] if shown and shown.exercises else [])]
 
     def action_copy(self) -> None:
         """The evidence to the clipboard."""

@@ -284,7 +284,7 @@ class Study(CardActions):
     def states(self) -> list[str]:
         """The evidence counts once it may be seen; something can be taken back once something was done."""
         revealed = self.phase in ("brief", "full")
-        states = [*super().states(), *(["write"] if self.writable() else [])] if revealed else [self.phase]
+        states = [*super().states(), *(["write"] if self.exercises() else [])] if revealed else [self.phase]
         return [*states, *(["undo"] if self.acted else [])]
 
     def last_review(self) -> LastReview | None:

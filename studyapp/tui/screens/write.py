@@ -222,8 +222,3 @@ class WriteScreen(Judged):
         """Scroll the pane a page, less two lines to hold on to."""
         pane = self._scrolled()
         pane.scroll_relative(y=by * max(STEP, pane.size.height - 2), animate=False)
-
-    def action_leave(self) -> None:
-        """Stop what runs, and go back; what was written is in its file."""
-        self.stop()
-        super().action_leave()
