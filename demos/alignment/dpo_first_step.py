@@ -112,7 +112,7 @@ def claim_starts_at_ln2(betas=(0.01, 0.1, 0.5), pairs=64, tokens=24, setup="same
 def claim_lora_starts_there_too(beta=0.1, pairs=64, tokens=24, adapter="B zero"):
     """A LoRA policy with B = 0 starts at ln 2 against its own base with the adapter switched off.
 
-    LoRA 策略（B = 0）以关掉适配器的自身为参考，同样从 ln 2 起步。"""
+    LoRA 策略（B = 0）以关掉 adapter 的自身为参考，同样从 ln 2 起步。"""
     margin, _ = first_margins(adapter, pairs, tokens, lora=True)
     loss = F.softplus(-beta * margin)
     show(table(["adapter", "mean loss", "largest |loss − ln 2|"],
@@ -151,7 +151,7 @@ ZH = {
     "bf16 reference": "bf16 参考模型", "another template": "模板不同", "no reference": "无参考",
     "loss of each pair at β = {}": "β = {} 时每一对的损失", "loss of each pair": "每一对的损失",
     "spread of log π(chosen) − log π(rejected) over the pairs": "各对 log π(chosen) − log π(rejected) 的标准差",
-    "adapter": "适配器", "hinge": "hinge", "B zero": "B 为零", "B drawn at random": "B 随机", "mean loss": "平均损失",
+    "adapter": "adapter", "hinge": "hinge", "B zero": "B 为零", "B drawn at random": "B 随机", "mean loss": "平均损失",
     "largest |loss − ln 2|": "|损失 − ln 2| 的最大值", "loss": "损失", "at step 0": "第 0 步", "known": "已知值",
     "{}, over its known start": "{} 与已知起点之比", "counted": "统计项", "share of pairs": "占比", "equal": "相等",
     "reward(chosen) > reward(rejected)": "chosen 奖励 > rejected 奖励",

@@ -145,7 +145,7 @@ def claim_frozen_parameters_cost_two_bytes(widths=(32, 64, 32), rank=2, base="fr
     """With adapters on a frozen bf16 base the states are 2 bytes per base parameter and 16 per adapter
     parameter: frozen weights have no gradient and no moments.
 
-    在冻结的 bf16 base 上训练适配器，状态是每个 base 参数 2 字节、每个适配器参数 16 字节：冻结的权重没有梯度和动量。"""
+    在冻结的 bf16 base 上训练 adapter，状态是每个 base 参数 2 字节、每个 adapter 参数 16 字节：冻结的权重没有梯度和动量。"""
     shapes = list(pairwise(widths))
     bases = [nn.Parameter((torch.randn(o, i) / i**0.5).bfloat16(), requires_grad=base == "trained") for i, o in shapes]
     downs, ups = ([nn.Parameter(torch.randn(s)) for s in sizes] for sizes in
@@ -199,7 +199,7 @@ def drill_adapter_states(rng) -> Drill:
         answer=total, within=0.01 * total,
         steps=[(f"base: {billions} · 2 = {2 * billions} GB", f"base：{billions} · 2 = {2 * billions} GB"),
                (f"adapters: {billions} · {percent / 100:g} · 16 = {billions * 16 * percent / 100:g} GB",
-                f"适配器：{billions} · {percent / 100:g} · 16 = {billions * 16 * percent / 100:g} GB")],
+                f"adapter：{billions} · {percent / 100:g} · 16 = {billions * 16 * percent / 100:g} GB")],
         proved_by="frozen_parameters_cost_two_bytes",
     )
 
@@ -210,7 +210,7 @@ ZH = {
     "bytes per parameter, {}": "每参数字节数，{}", "weights": "权重", "gradients": "梯度", "master": "master 副本", "moments": "动量",
     "mixed": "混合精度", "fp32 or autocast": "fp32 或 autocast", "fp32 gradients": "fp32 梯度", "bf16 only": "纯 bf16",
     "8-bit moments": "8 bit 动量", "inference": "推理", "optimizer state": "优化器状态", "bytes": "字节",
-    "bytes of AdamW's state": "AdamW 状态的字节数", "base": "base", "adapters": "适配器", "parameters": "参数量",
+    "bytes of AdamW's state": "AdamW 状态的字节数", "base": "base", "adapters": "adapter", "parameters": "参数量",
     "bytes by the rule": "按规则的字节数", "bytes of all states": "全部状态的字节数",
 }  # fmt: skip
 

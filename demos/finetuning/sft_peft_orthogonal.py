@@ -4,7 +4,7 @@ SFT 规定损失算什么，PEFT 规定哪些张量可以动：两个独立的�
 
 One tiny model, {SFT, continued pre-training} × {full, LoRA}. Turn `saved` to "norm": a norm that is trained
 and saved beside the adapter moves too, and switching the adapter off no longer gives the base.
-把 `saved` 改为 "norm"：与适配器一起训练保存的 norm 也会动，关掉适配器就不再是 base。
+把 `saved` 改为 "norm"：与 adapter 一起训练保存的 norm 也会动，关掉 adapter 就不再是 base。
 """
 
 import torch
@@ -83,7 +83,7 @@ GRID = [(o, p) for o in ("SFT", "pre-training") for p in ("full", "LoRA")]
 
 
 @breaks(saved="norm", en="A norm trained beside the adapter is a moved tensor of the base.",
-        zh="与适配器一起训练的 norm，就是 base 里被改动的张量。")
+        zh="与 adapter 一起训练的 norm，就是 base 里被改动的张量。")
 def claim_the_parameters_set_what_moves(width=32, rank=4, prompt=4, answer=4, saved="adapter only"):
     """Whatever the objective, full tuning moves every tensor of the base and LoRA none of them, bit for bit.
 
@@ -124,12 +124,12 @@ def claim_the_objective_sets_where_the_gradient_enters(width=32, rank=4, prompt=
 @breaks(merged="yes", en="Merged into the weights the base is gone, unless a copy was kept.",
         zh="合并进权重之后 base 就没有了，除非另存一份。")
 @breaks(saved="norm", en="With a norm trained as well, switching the adapter off leaves the new norm.",
-        zh="norm 也训练过，关掉适配器后留下的是新的 norm。")
+        zh="norm 也训练过，关掉 adapter 后留下的是新的 norm。")
 def claim_switched_off_the_adapter_is_the_reference(width=32, rank=4, prompt=4, answer=4, saved="adapter only", merged="no"):
     """A LoRA policy with the adapter switched off is its own reference model, to the bit: DPO and GRPO need no
     second copy.
 
-    LoRA 策略关掉适配器，就是自己的参考模型，逐位相同：DPO 与 GRPO 不需要第二份模型。"""
+    LoRA 策略关掉 adapter，就是自己的参考模型，逐位相同：DPO 与 GRPO 不需要第二份模型。"""
     base, tokens = new_model(width, rank), torch.randint(VOCABULARY, (BATCH, prompt + answer))
     tuned = train(base, tokens, prompt, "SFT", "LoRA", saved)
     if merged == "yes":
@@ -164,8 +164,8 @@ ZH = {
     "SFT, full": "SFT，全参数", "SFT, LoRA": "SFT，LoRA", "pre-training, full": "预训练，全参数", "pre-training, LoRA": "预训练，LoRA",
     "full": "全参数", "size of the gradient": "梯度的大小",
     "gradient at the logits, {}, less by torch's mask": "logits 处的梯度，{}，减 torch 掩码所得",
-    "adapter on": "适配器打开", "adapter off": "适配器关闭", "largest difference from the base's logits": "与 base logits 的最大差",
-    "adapter off, less the base": "适配器关闭，减 base", "adapter on, largest difference from the base": "适配器打开，与 base 的最大差",
+    "adapter on": "adapter 打开", "adapter off": "adapter 关闭", "largest difference from the base's logits": "与 base logits 的最大差",
+    "adapter off, less the base": "adapter 关闭，减 base", "adapter on, largest difference from the base": "adapter 打开，与 base 的最大差",
 }  # fmt: skip
 
 if __name__ == "__main__":
