@@ -57,7 +57,7 @@ def write(
         tell_history(context, f"{demo.name}.{exercise.name}", history)
     elif solution:
         click.echo(f"{exercise.head}\n{exercise.body}")
-    elif head or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    elif head or as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         click.echo(exercise.head)
     else:
         from studyapp.cli.write_loop import WriteLoop

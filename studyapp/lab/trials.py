@@ -75,6 +75,7 @@ def written(exercise: Exercise, text: str) -> str:
         lost = len(text) - len(text.lstrip("\n"))  # lines above
         _check_beside(exercise, _parsed(source, lost), lost)
         return source
+    _check_is_body(exercise, text)
     lines = text.strip("\n").splitlines() or ["pass"]
     if not lines[0].startswith((" ", "\t")):
         lines = [f"    {line}" for line in lines]
@@ -82,6 +83,17 @@ def written(exercise: Exercise, text: str) -> str:
     if len(_parsed(source, -len(exercise.head.splitlines()))) != 1:
         raise DemoError("there is more than {function} here", "indent the whole body below its head", function=exercise.name)
     return source
+
+
+def _check_is_body(exercise: Exercise, text: str) -> None:
+    """Refuse a file of other functions, such as one in which the function was given another name."""
+    try:
+        statements = ast.parse(dedent(text)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    defines = any(isinstance(node, ast.FunctionDef) for node in statements)
+    if defines and all(isinstance(node, BESIDE) or _is_text(node) or _is_main(node) for node in statements):
+        raise DemoError("there is no {function} here", "write it under that name, as its head has it", function=exercise.name)
 
 
 def _parsed(source: str, above: int) -> list[ast.stmt]:

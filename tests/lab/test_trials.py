@@ -134,6 +134,14 @@ def test_a_function_may_come_with_a_head_of_its_own(write: Callable[..., Demo]) 
             written(exercise, f"{beside}\n\ndef double(x):\n    return 2 * x\n")
 
 
+def test_a_file_without_the_function_is_no_body_of_it(write: Callable[..., Demo]) -> None:
+    """A function under another name is refused by the name that it must have; a body that begins with a helper is still a body."""
+    exercise = write(SOURCE).exercise("double")
+    with pytest.raises(DemoError, match="there is no double here"):
+        written(exercise, "import math\n\n\ndef doubled(x):\n    return 2 * x\n")
+    assert "helper(x)" in written(exercise, "def helper(y):\n    return 2 * y\nreturn helper(x)")
+
+
 def test_a_file_that_is_not_python_says_its_own_line(write: Callable[..., Demo]) -> None:
     """An error in a file with imports and head is told with the line that the editor shows."""
     exercise = write(SOURCE).exercise("double")
