@@ -51,8 +51,13 @@ def _findings(context: AppContext, findings: Sequence[Any], backlog: bool, as_js
     for finding in sorted(shown, key=lambda f: (f in mine, not f.warning)):  # the last lines are the ones that are read
         label = t("cli.warning") if finding.warning else ""
         click.echo(f"{label}{finding.said(t.message)}")
-    counts = {"findings": sum(not f.warning for f in findings), "warnings": sum(f.warning for f in shown)}
-    click.echo(t("cli.check", questions=len(context.bank.questions), demos=len(context.catalog.demos), **counts))
+    told = [
+        t.count("cli.check_questions", len(context.bank.questions)),
+        t.count("cli.check_demos", len(context.catalog.demos)),
+        t.count("cli.check_findings", sum(not f.warning for f in findings)),
+        t.count("cli.check_warnings", sum(f.warning for f in shown)),
+    ]
+    click.echo(t("cli.check", questions=told[0], demos=told[1], findings=told[2], warnings=told[3]))
     if rest := [] if backlog else [f for f in findings if f not in mine]:
         planned = sum(f.group == "backlog" for f in rest)
         click.echo(t("cli.backlog", planned=planned, warnings=len(rest) - planned))

@@ -11,6 +11,9 @@ from studyapp.context import AppContext
 from studyapp.errors import StoreError, StudyError
 from studyapp.plaintext import printable
 
+LABELLED = ("data", "questions", "findings", "demos", "cache", "database")
+"""What `doctor` names in the learner's language; the rest are names of packages."""
+
 
 @cli.command()
 @with_context
@@ -137,6 +140,8 @@ def doctor(context: AppContext, rebuild: bool, as_json: bool) -> None:
     """Say what is installed, where things lie and whether they are well; leaves with 1 where they are not."""
     import platform
 
+    from rich.cells import cell_len
+
     from studyapp import __version__
     from studyapp.reviews.sqlite_errors import command
 
@@ -166,9 +171,11 @@ def doctor(context: AppContext, rebuild: bool, as_json: bool) -> None:
     if as_json:
         say_json({**said, "differing": differing})
     else:
+        labels = {name: context.t(f"cli.doctor_{name}") if name in LABELLED else name for name in said}
+        width = max(12, 2 + max(map(cell_len, labels.values())))
         for name, value in said.items():
-            click.echo(f"{name:<12}{printable(str(value))}")
+            click.echo(f"{labels[name]}{' ' * (width - cell_len(labels[name]))}{printable(str(value))}")
         for line in differing:
-            click.echo(f"{'':<12}{printable(line)}")
+            click.echo(f"{' ' * width}{printable(line)}")
     if ill:
         raise ill
