@@ -13,12 +13,12 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from studyapp.context import AppContext
-from studyapp.errors import StudyError
+from studyapp.errors import AnswerError, StudyError
 from studyapp.quiz.drill import drawn
 from studyapp.quiz.kinds import Asked, Grade, Response
 from studyapp.quiz.quiz import Quiz
 from studyapp.quiz.registry import QUIZZED
-from studyapp.render.quiz import explain
+from studyapp.render.quiz import Explanation, explain
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import tell_error
 from studyapp.tui.screens.card_evidence import support_group
@@ -53,6 +53,7 @@ class QuizScreen(DemoScreen):
         self.grade: Grade | None = None
         self.chosen = ""
         self.hinted = False
+        self.slip: AnswerError | None = None
         self.asked_at: datetime = context.clock()
         self.phase = "making"
 
@@ -90,6 +91,7 @@ class QuizScreen(DemoScreen):
     async def draw_next(self) -> None:
         """The next card, or the end."""
         self.asked, self.grade, self.hinted, self.pane = self.quiz.next(), None, False, "beside"
+        self.slip = None
         self.query_one("#number", Input).value = ""
         if self.asked is None:
             self.phase = "done"
@@ -171,7 +173,7 @@ class QuizScreen(DemoScreen):
             return Content("")
         told = explain(asked, self.context.bank)
         if self.grade is None:
-            return Content.styled(told.lines[0][language], "$foreground-muted") if self.hinted and told.lines else Content("")
+            return self._meanwhile(told)
         lines = []
         if asked.number is not None:
             lines.append(Content(self.t("quiz.you_typed", typed=self.chosen)))
@@ -182,6 +184,16 @@ class QuizScreen(DemoScreen):
             heard = self.t("document.heard", where=", ".join(place[language] for place in told.heard))
             lines += [Content(""), Content.styled(heard, "$foreground-muted")]
         return Content("\n").join(lines)
+
+    def _meanwhile(self, told: Explanation) -> Content:
+        """What stands below the field before an answer: what was wrong with what was typed, and the hint."""
+        lines = []
+        if self.slip is not None:
+            text = ": ".join(self.context.t.message(each) for each in (self.slip.message, self.slip.hint) if each)
+            lines.append(Content.styled(text, "$warning"))
+        if self.hinted and told.lines:
+            lines.append(Content.styled(told.lines[0][self.context.language], "$foreground-muted"))
+        return Content("\n\n").join(lines)
 
     # ------------------------------------------------------------------ panes
 
@@ -197,7 +209,7 @@ class QuizScreen(DemoScreen):
             "#right": told and (self.wide or evidence),
             "#options": bool(self.asked and self.asked.options),
             "#number": self.phase == "type",
-            "#told": told or self.hinted,
+            "#told": told or self.hinted or self.slip is not None,
             "#done": self.phase == "done",
         }
         self.display_only(shown)
@@ -242,12 +254,15 @@ class QuizScreen(DemoScreen):
         """Grade an answer, and tell what is so; what is none is told, and the card stays."""
         if self.asked is None:
             return
-        with self.telling():
+        try:
             self.grade = self.quiz.answer(self.asked, response)
+        except AnswerError as error:
+            self.slip = error
+        else:
             self.chosen = response.typed.strip() if self.asked.number else str(response.ticked[0])
             self.phase = "told"
             self.panel.fill([self._proof(self.asked)], self.asked.question.claim_kinds)
-            self.run_worker(self.show())
+        self.run_worker(self.show())
 
     def _proof(self, asked: Asked) -> EvidenceGroup:
         told, name = explain(asked, self.context.bank), self.t("quiz.proof")
