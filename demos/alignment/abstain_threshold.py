@@ -109,10 +109,10 @@ def claim_wrong_answers_fall_with_the_threshold(questions=10000, penalty=3.0, tr
 @breaks(grading="accuracy", en="Graded by accuracy, a withheld answer is a lost chance: guessing always pays.",
         zh="只看正确率，弃答等于放弃机会：猜总是划算的。")
 def claim_abstaining_pays_only_under_a_penalty(grading="penalised"):
-    """With 3 points lost per wrong answer, abstaining below ¾ scores 0.125 and answering always −1;
-    graded by accuracy it is 0.22 against 0.50.
+    """Losing 3 points per wrong answer, abstaining below ¾ scores 0.125, answering always −1; accuracy
+    says 0.22 against 0.50, yet 4 % against 100 % of the misses are wrong.
 
-    答错扣 3 分时，低于 ¾ 就弃答得 0.125 分，一律作答得 −1 分；只看正确率，则是 0.22 对 0.50。"""
+    答错扣 3 分时，低于 ¾ 就弃答得 0.125 分，一律作答得 −1 分；正确率是 0.22 对 0.50，而没答对的题里答错的占 4% 对 100%。"""
     confidence = (torch.arange(1000, dtype=F64) + 0.5) / 1000
     ways = torch.stack((torch.ones_like(confidence), (confidence > 0.75).double()))
     points = {name: score(confidence, ways, c, "calibrated")
@@ -121,6 +121,9 @@ def claim_abstaining_pays_only_under_a_penalty(grading="penalised"):
     expect("points gained by abstaining", points[grading][1] - points[grading][0], at_least=1)
     expect("accuracy, always and below ¾", points["accuracy"], equals=(0.5, 0.21875), within=1e-3)
     expect("penalised, always and below ¾", points["penalised"], equals=(-1.0, 0.125), within=1e-3)
+    wrong = ((1 - confidence) * ways).mean(-1)                             # (ways,)
+    expect("wrong over not right, always and below ¾", wrong / (1 - points["accuracy"]),
+           equals=(1.0, 0.04), within=1e-3)
 
 
 def drill_threshold(rng) -> Drill:
@@ -146,6 +149,7 @@ ZH = {
     "abstains below ¾": "低于 ¾ 就弃答", "accuracy": "正确率", "penalised": "带惩罚",
     "points gained by abstaining": "弃答的得分收益", "accuracy, always and below ¾": "正确率，一律作答与低于 ¾ 弃答",
     "penalised, always and below ¾": "带惩罚，一律作答与低于 ¾ 弃答",
+    "wrong over not right, always and below ¾": "没答对的题里答错的比例，一律作答与低于 ¾ 弃答",
 }
 
 if __name__ == "__main__":

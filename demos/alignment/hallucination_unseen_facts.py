@@ -43,10 +43,10 @@ RANGES = {
 @breaks(tokens="unseen", en="With embeddings still at their small initial values the answers are spread out.",
         zh="嵌入还是很小的初始值时，各答案的概率是分散的。")
 def claim_unseen_names_get_confident_answers(known=80, answers=12, tokens="seen"):
-    """Asked about new pairs of known first and last names, the toy gives its answer more than 0.6 on
+    """Asked about new pairs of known first and last names, the toy gives its answer more than 0.8 on
     average, and is right no more often than chance.
 
-    问到由已知的名与姓组成的新人名，玩具模型平均给自己的答案 0.6 以上的概率，正确率却不超过随机水平。"""
+    问到由已知的名与姓组成的新人名，玩具模型平均给自己的答案 0.8 以上的概率，正确率却不超过随机水平。"""
     pairs = torch.randperm(NAMES**2)
     first, last = pairs // NAMES, pairs % NAMES
     answer = torch.randint(0, answers, (NAMES**2,))                        # an arbitrary fact each
@@ -60,7 +60,7 @@ def claim_unseen_names_get_confident_answers(known=80, answers=12, tokens="seen"
     show(bars(["known: P(right)", "new: largest P", "new: right", "chance"],
               [right_known, top.mean(), accuracy, 1 / answers], y_label="mean"))
     expect("P(right) for known names", right_known, at_least=0.95)
-    expect("largest probability for new names", top.mean(), at_least=0.6)
+    expect("largest probability for new names", top.mean(), at_least=0.8)
     # four standard errors of a share, and of the names' reuse of the same few tokens
     expect("share right less chance", accuracy - 1 / answers, equals=0,
            within=5 * (answers - 1) ** 0.5 / answers / (NAMES**2 - known) ** 0.5)
@@ -69,10 +69,10 @@ def claim_unseen_names_get_confident_answers(known=80, answers=12, tokens="seen"
 @breaks(mark="a token", en="A token that marks the unknown can be learnt: then the toy abstains on nearly all.",
         zh="若有一个 token 标出未知的名字，就学得会：几乎全部弃答。")
 def claim_dont_know_does_not_carry_over_by_itself(known=80, unsure=20, answers=12, mark="none"):
-    """Taught “I don't know” for some unseen names, the toy abstains on fewer than six in ten others:
+    """Taught “I don't know” for some unseen names, the toy abstains on fewer than half of the others:
     nothing about a new pair says that it is unknown.
 
-    对一部分没见过的名字教会“我不知道”后，玩具模型在其余没见过的名字上弃答不到六成：新的组合本身看不出它是未知的。"""
+    对一部分没见过的名字教会“我不知道”后，玩具模型在其余没见过的名字上弃答不到一半：新的组合本身看不出它是未知的。"""
     pairs = torch.randperm(NAMES**2)
     first, last = pairs // NAMES, pairs % NAMES
     answer = torch.randint(0, answers, (NAMES**2,))
@@ -87,7 +87,7 @@ def claim_dont_know_does_not_carry_over_by_itself(known=80, unsure=20, answers=1
               y_label="answers “I don't know”"))
     expect("abstentions on known names", shares[0], at_most=0.05)
     expect("abstentions on the names taught", shares[1], at_least=0.9)
-    expect("abstentions on other new names", shares[2], at_most=0.6)
+    expect("abstentions on other new names", shares[2], at_most=0.5)
 
 
 ZH = {

@@ -74,7 +74,12 @@ def claim_the_same_spread_gives_variety(stories=8, temperatures=(0.2, 0.5, 1.0, 
     expect("different stories less the formula",
            [float(d - f) for d, f in zip(distinct, formula, strict=True)], equals=0, within=0.15,
            at=("temperature", temperatures))
-    expect("formula at the hottest less that at the coldest", formula[-1] - formula[0], at_least=0)
+    steps = torch.stack(formula).diff()
+    # float32: where nothing changes any more, two sums of six terms differ by rounding
+    expect("formula at each temperature less that at the one before", steps, at_least=-1e-5)
+    expect("formula at temperature 10 less that at 0.1",
+           float((1 - (1 - (z / 10).softmax(0)) ** stories - 1 + (1 - (z / 0.1).softmax(0)) ** stories).sum()),
+           at_least=1)
 
 
 def drill_accuracy(rng) -> Drill:
@@ -100,7 +105,8 @@ ZH = {
     "the same if another answer were right": "若正确的是别的答案，同一正确率",
     "different stories": "不同的故事", "formula": "公式", "of {}": "共 {} 个",
     "different stories less the formula": "不同故事数与公式之差",
-    "formula at the hottest less that at the coldest": "公式：最高温与最低温之差",
+    "formula at each temperature less that at the one before": "公式：每个温度与前一个之差",
+    "formula at temperature 10 less that at 0.1": "公式：温度 10 与 0.1 之差",
 }
 
 if __name__ == "__main__":
