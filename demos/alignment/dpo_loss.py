@@ -3,8 +3,8 @@ response, chosen less rejected, times β.
 
 DPO 就是对「对数比之差」做逻辑回归：log π(y) − log π_ref(y) 在整个回答上求和，chosen 减 rejected，再乘 β。
 
-Rafailov et al. 2023, §4, eq. 7. Turn `reference` to "live": the policy is its own reference, and
-nothing is learnt. 把 `reference` 改为 "live"：策略以自己为参考，什么也学不到。
+Rafailov et al. 2023, §4, eq. 7. Turn `reference` to "live, detached": the loss stays ln 2, and each pair
+pushes with β/2 for ever. 把 `reference` 改为 "live, detached"：损失恒为 ln 2，每一对却始终以 β/2 推动。
 """
 
 import math
@@ -45,7 +45,7 @@ def dpo_loss(policy: Tensor, reference: Tensor, mask: Tensor, beta: float) -> Te
 
 def wired(policy: Tensor, frozen: Tensor, mask: Tensor, beta: float, reference: str, over: str) -> Tensor:
     """dpo_loss with its wrong ways: another reference, or a mean over tokens in place of the sum."""
-    other = {"frozen": frozen, "live": policy, "none": torch.zeros_like(policy)}[reference]
+    other = {"frozen": frozen, "live": policy, "live, detached": policy.detach(), "none": torch.zeros_like(policy)}[reference]
     if over == "mean":
         lengths = mask.sum(-1, keepdim=True)
         policy, other = policy / lengths, other / lengths
@@ -77,17 +77,20 @@ def score(weights: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
 RANGES = {
     "pairs": between(1, 16), "tokens": between(2, 8), "vocabulary": between(3, 12),
     "beta": between(0.02, 1.0), "prefix": between(1, 6),
-    "reference": one_of("frozen", "live", "none"), "over": one_of("sum", "mean"),
+    "reference": one_of("frozen", "live", "live, detached", "none"), "over": one_of("sum", "mean"),
     "objective": one_of("dpo", "sft"),
 }
-LIVE = breaks(reference="live", en="A reference that moves with the policy leaves every ratio at 1: the gradient is zero.",
-              zh="参考随策略一起动，比值恒为 1，梯度为零。")
+LIVE = breaks(reference="live", en="With gradient through a reference that is the policy, every ratio stays 1: the gradient is zero.",
+              zh="参考就是策略自己，且梯度也流过它：比值恒为 1，梯度为零。")
+DETACHED = breaks(reference="live, detached", en="Without gradient through it, the loss stays ln 2, yet each pair pushes with β/2.",
+                  zh="不让梯度流过它：损失恒为 ln 2，每一对却始终以 β/2 推动。")
 NONE = breaks(reference="none", en="Without the reference the margin is another, and so is every weight.",
               zh="没有参考项，间隔就变了，每一对的权重也跟着变。")
 MEAN = breaks(over="mean", en="A mean over tokens divides each side by its own length: another loss.",
               zh="按 token 求平均，两侧各除以自己的长度，成了另一个损失。")
 
 
+@DETACHED
 @NONE
 @MEAN
 def claim_matches_a_loop(pairs=6, tokens=5, vocabulary=7, beta=0.1, reference="frozen", over="sum"):
@@ -110,6 +113,7 @@ def claim_matches_a_loop(pairs=6, tokens=5, vocabulary=7, beta=0.1, reference="f
 
 
 @LIVE
+@DETACHED
 @NONE
 @MEAN
 def claim_gradient_is_a_weighted_difference(pairs=4, tokens=5, vocabulary=5, beta=0.1,

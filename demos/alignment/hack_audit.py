@@ -32,7 +32,7 @@ def audits(trials: int, n: int, rate: float, samples: str) -> Tensor:
 RANGES = {
     "ns": each(between(10, 300), at_least=1, rising=True, at_most=4), "trials": between(5000, 20_000),
     "samples": one_of("independent", "of one prompt"), "hacks_score": one_of("higher", "as honest ones"),
-    "audited": between(15, 40), "runs": between(100, 400),
+    "audited": between(15, 30), "runs": between(100, 400),
 }
 
 
@@ -56,15 +56,15 @@ def claim_a_clean_audit_bounds_the_rate(ns=(30, 100, 300), trials=20_000, sample
         zh="得分与老实回答无异的作弊，藏在其中看不出来。")
 def claim_the_highest_rewards_hold_the_hacks(audited=20, runs=200, hacks_score="higher"):
     """If 2 % of a thousand answers are hacks and score two standard deviations higher, the top twenty
-    hold at least five times as many as twenty at random.
+    hold at least ten times as many as twenty at random.
 
-    一千个回答中有 2 % 作弊、得分高两个标准差时，最高的二十个里作弊数至少是随机二十个的五倍。"""
+    一千个回答中有 2 % 作弊、得分高两个标准差时，最高的二十个里作弊数至少是随机二十个的十倍。"""
     hack = torch.rand(runs, 1000) < 0.02
     reward = torch.randn(runs, 1000) + (2.0 * hack if hacks_score == "higher" else 0.0)
     top = reward.topk(audited).indices
     found, by_chance = hack.gather(1, top).float().sum(1).mean().item(), audited * 0.02
     show(table(["audit", f"hacks among {audited}"], [["highest rewards", found], ["at random", by_chance]]))
-    expect("hacks among the highest over hacks at random", found / by_chance, at_least=5)
+    expect("hacks among the highest over hacks at random", found / by_chance, at_least=10)
 
 
 def drill_samples(rng) -> Drill:

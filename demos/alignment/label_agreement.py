@@ -48,6 +48,7 @@ def votes(p: Tensor, raters: str) -> tuple[Tensor, Tensor]:
     return first, first if raters == "the same" else torch.rand(len(p), dtype=F64) < p
 
 
+SPREADS = ("all alike", "mixed", "certain or coin flip")
 RANGES = {
     "agreement": between(0.55, 0.95), "agreements": each(between(0.55, 0.95), at_least=2, rising=True),
     "pairs": between(20_000, 100_000), "raters": one_of("two people", "the same"),
@@ -63,7 +64,7 @@ def claim_agreement_is_the_mean_of_p_squared_terms(agreement=0.73, pairs=40_000,
 
     两人一致的比例等于 p² + (1 − p)² 的平均，与 p 怎样分布无关。"""
     rows = []
-    for spread in ("all alike", "mixed", "certain or coin flip"):
+    for spread in SPREADS:
         p = shares(spread, pairs, agreement)
         first, second = votes(p, raters)
         rows.append([spread, (first == second).double().mean().item(), (p**2 + (1 - p) ** 2).mean().item()])
@@ -94,19 +95,21 @@ def claim_the_ceiling_lies_between_two_bounds(agreements=(0.55, 0.65, 0.73, 0.85
     (1 + √(2a − 1))/2.
 
     无论分歧怎样分布，最好的准确率都在测得的一致率 a 与 (1 + √(2a − 1))/2 之间。"""
-    least, most, best = [], [], []
-    for a in agreements:
-        p = shares("mixed", pairs, a)
-        first, second = votes(p, raters)
-        low, high = ceiling((first == second).double().mean().item())
-        least.append(low)
-        most.append(high)
-        best.append(torch.maximum(p, 1 - p).mean().item())
-    show(lines("agreement of two people", agreements, {"best accuracy": best, "a": least, "(1 + √(2a − 1))/2": most}))
+    best: dict[str, list[float]] = {}
+    above, under = [], []
+    for spread in SPREADS:
+        best[spread] = []
+        for a in agreements:
+            p = shares(spread, pairs, a)
+            first, second = votes(p, raters)
+            low, high = ceiling((first == second).double().mean().item())
+            best[spread].append(torch.maximum(p, 1 - p).mean().item())
+            above.append(best[spread][-1] - low)
+            under.append(high - best[spread][-1])
+    show(lines("agreement of two people", agreements, {f"best accuracy, {spread}": b for spread, b in best.items()}))
     noise = 5 * 0.5 / pairs**0.5                                       # of the agreement; √ makes it larger near a half
-    expect("best accuracy less a", [b - x for b, x in zip(best, least, strict=True)], at_least=-noise, at=("agreement", agreements))
-    expect("(1 + √(2a − 1))/2 less best accuracy", [x - b for b, x in zip(best, most, strict=True)], at_least=-4 * noise,
-           at=("agreement", agreements))
+    expect("best accuracy less a", above, at_least=-noise)
+    expect("(1 + √(2a − 1))/2 less best accuracy", under, at_least=-4 * noise)
 
 
 def drill_ceiling(rng) -> Drill:
@@ -132,7 +135,8 @@ ZH = {
     "mean of p² + (1 − p)² less the agreement asked for": "p² + (1 − p)² 的平均与给定一致率之差",
     "agreement of two people": "两人的一致率", "accuracy of the best predictor": "最好预测器的准确率",
     "accuracy of the best predictor less (1 + √(2a − 1))/2": "最好预测器的准确率减 (1 + √(2a − 1))/2",
-    "best accuracy": "最好的准确率", "agreement": "一致率", "a": "a", "(1 + √(2a − 1))/2": "(1 + √(2a − 1))/2",
+    "best accuracy, all alike": "最好的准确率，每对同样难", "best accuracy, mixed": "最好的准确率，混合",
+    "best accuracy, certain or coin flip": "最好的准确率，确定或抛硬币", "(1 + √(2a − 1))/2": "(1 + √(2a − 1))/2",
     "best accuracy less a": "最好的准确率减 a", "(1 + √(2a − 1))/2 less best accuracy": "(1 + √(2a − 1))/2 减最好的准确率",
 }
 
