@@ -40,7 +40,7 @@ def preferences(reward: Tensor, raters: str) -> Tensor:
     if raters == "consistent":
         return (reward[:, None] - reward).sigmoid()
     ahead = (torch.arange(ANSWERS)[:, None] - torch.arange(ANSWERS)) % ANSWERS
-    circle = torch.where(ahead < ANSWERS // 2, 0.9, 0.1).to(reward)       # each beats the next three
+    circle = torch.where(ahead < ANSWERS // 2, 0.9, 0.1).to(reward)       # each beats the three before it
     return torch.where(ahead == 0, 0.5, torch.where(ahead == ANSWERS // 2, 0.5, circle))
 
 
@@ -88,15 +88,20 @@ def claim_optimum_is_the_tilted_reference(beta=0.5, penalty="KL(π‖ref)"):
 @breaks(beta_is="weight of the reward", en="If β multiplied the reward, a larger one would go further.",
         zh="若 β 乘在奖励上，则越大走得越远。")
 def claim_smaller_beta_goes_further(betas=(0.1, 0.3, 1.0, 3.0, 10.0), beta_is="weight of the KL"):
-    """As β falls, expected reward and KL from the reference both rise, the KL never above the negative log of the
-    best answer's reference probability.
+    """As β falls, expected reward and KL from the reference both rise, by Var(r)/β² and Var(r)/β³; the KL stays below
+    −log of the best answer's reference probability.
 
-    β 越小，期望奖励与对参考的 KL 都越大；KL 不超过最好回答的参考概率的负对数。"""
+    β 越小，期望奖励与对参考的 KL 都越大，上升率为 Var(r)/β² 与 Var(r)/β³；KL 不超过最好回答的参考概率的负对数。"""
     log_ref, reward = torch.randn(ANSWERS, dtype=F64).log_softmax(0), torch.randn(ANSWERS, dtype=F64)
-    policies = [tilted(log_ref, reward, b if beta_is == "weight of the KL" else 1 / b) for b in betas]
-    kl = torch.stack([(p.exp() * (p - log_ref)).sum() for p in policies])
-    mean = torch.stack([(p.exp() * reward).sum() for p in policies])
+    b = torch.tensor(betas, dtype=F64, requires_grad=True)
+    log_pi = torch.stack([tilted(log_ref, reward, x if beta_is == "weight of the KL" else 1 / x) for x in b])
+    kl, mean = (log_pi.exp() * (log_pi - log_ref)).sum(1), (log_pi.exp() * reward).sum(1)
+    variance = (log_pi.exp() * (reward - mean[:, None]) ** 2).sum(1)
+    (by_mean,), (by_kl,) = (torch.autograd.grad(y.sum(), b, retain_graph=True) for y in (mean, kl))
+    kl, mean = kl.detach(), mean.detach()
     show(lines("β", betas, {"expected reward": mean, "KL(π‖ref)": kl}, log="x"))
+    expect("slope of the expected reward in β, times β², plus Var(r)", by_mean * b**2 + variance, equals=0, within=1e-9)
+    expect("slope of the KL in β, times β³, plus Var(r)", by_kl * b**3 + variance, equals=0, within=1e-9)
     expect("fall of the KL from each β to the next", kl[:-1] - kl[1:], at_least=0)
     expect("fall of the expected reward from each β to the next", mean[:-1] - mean[1:], at_least=0)
     expect("KL at the smallest β", kl[0], at_most=-log_ref[reward.argmax()] + 1e-12)
@@ -104,25 +109,27 @@ def claim_smaller_beta_goes_further(betas=(0.1, 0.3, 1.0, 3.0, 10.0), beta_is="w
 
 @CIRCLE
 def claim_comparisons_give_rewards_up_to_a_constant(raters="consistent"):
-    """From exact preference probabilities the Bradley–Terry fit returns the true rewards up to one constant, and
-    predicts every preference.
+    """From exact preference probabilities the Bradley–Terry fit returns the true rewards up to one constant. Scores
+    make the log-odds round any three answers sum to zero; preferences in a circle do not.
 
-    由精确的偏好概率，Bradley–Terry 拟合还原真实奖励，只差一个常数，并能预测每一对偏好。"""
+    由精确的偏好概率，Bradley–Terry 拟合还原真实奖励，只差一个常数。有分数时，绕任意三个回答一圈，对数几率之和为零；成环的偏好则不为零。"""
     reward = torch.randn(ANSWERS, dtype=F64)
     wins = preferences(reward, raters)
     score = reward_model(wins)
     show(table({"answer": range(ANSWERS), "true reward, centred": reward - reward.mean(), "score": score}))
     expect("score less the centred reward", score - (reward - reward.mean()), equals=0, within=1e-8)
     expect("predicted less given preference", (score[:, None] - score).sigmoid() - wins, equals=0, within=1e-8)
+    odds, circle = wins.logit(), preferences(reward, "in a circle").logit()
+    expect("log-odds round three answers", odds[:, :, None] + odds + odds.T[:, None], equals=0, within=1e-8)
+    expect("log-odds of 3 over 0, 6 over 3, 0 over 6 in the circle", circle[3, 0] + circle[6, 3] + circle[0, 6], at_least=6)
 
 
 @CIRCLE
 def claim_each_stage_raises_the_true_reward(raters="consistent"):
-    """Demonstrations lift the policy above the base model, and RL on a reward model of 4000 comparisons lifts it
-    by another 0.2 of a
-    standard deviation of true reward.
+    """Demonstrators who favour good answers lift the policy above the uniform base; the optimum for a reward model of
+    4000 comparisons lifts it by another 0.2 standard deviations of true reward.
 
-    示范数据使策略好过基座；再用 4000 次比较训练的奖励模型做 RL，真实奖励再升 0.2 个标准差以上。"""
+    偏爱好回答的示范使策略好过均匀的基座；再取 4000 次比较训练的奖励模型的最优解，真实奖励再升 0.2 个标准差以上。"""
     reward = torch.randn(ANSWERS, dtype=F64)
     reward = (reward - reward.mean()) / reward.std()
     base = torch.full((ANSWERS,), 1 / ANSWERS, dtype=F64)
@@ -171,6 +178,10 @@ ZH = {
     "fall of the expected reward from each β to the next": "期望奖励从每个 β 到下一个的降幅",
     "KL at the smallest β": "最小 β 处的 KL", "answer": "回答", "true reward, centred": "真实奖励（去均值）",
     "score": "分数", "score less the centred reward": "分数减去均值后的奖励",
+    "slope of the expected reward in β, times β², plus Var(r)": "期望奖励对 β 的斜率乘 β²，加 Var(r)",
+    "slope of the KL in β, times β³, plus Var(r)": "KL 对 β 的斜率乘 β³，加 Var(r)",
+    "log-odds round three answers": "绕三个回答一圈的对数几率之和",
+    "log-odds of 3 over 0, 6 over 3, 0 over 6 in the circle": "环中 3 对 0、6 对 3、0 对 6 的对数几率之和",
     "predicted less given preference": "预测偏好减给定偏好", "base": "基座", "stage": "阶段",
     "expected true reward": "期望真实奖励", "gain of SFT over the base": "SFT 比基座的增益",
     "gain of RLHF over SFT": "RLHF 比 SFT 的增益",
