@@ -104,10 +104,10 @@ def claim_first_step_is_the_policy_gradient(classes=6, old_from="trainer"):
 @breaks(objective="PPO", en="Plain PPO has no lower bound for A < 0: the objective falls with the ratio.",
         zh="原始 PPO 在 A < 0 时没有下界：目标随比值一路下降。")
 def claim_dual_clip_bounds_a_bad_token_that_rose(objective="dual clip"):
-    """For A = −1 PPO's objective is minus the ratio, without bound; a dual clip of 3 holds it at −3, and
-    its gradient there is zero.
+    """For A = −1 and ratios of 1 and more PPO's objective is minus the ratio, without bound; a dual clip of 3 holds
+    it at −3, and its gradient there is zero.
 
-    A = −1 时 PPO 的目标等于负的比值，没有下界；取 3 的 dual clip 把它停在 −3，那里的梯度为零。"""
+    A = −1、比值不小于 1 时，PPO 的目标等于负的比值，没有下界；取 3 的 dual clip 把它停在 −3，那里的梯度为零。"""
     ratio = torch.tensor([0.5, 1.0, 2.0, 2.9, 4.0, 20.0, 100.0], dtype=F64)
     bad, old = -torch.ones_like(ratio), torch.zeros_like(ratio)
     f = WAYS[objective]
@@ -117,7 +117,7 @@ def claim_dual_clip_bounds_a_bad_token_that_rose(objective="dual clip"):
     expect("objective", f(ratio.log(), old, bad, 0.2), at_least=-3 - 1e-12, at=("ratio", ratio))
     expect("gradient at ratios of 4 and more", slope[4:], equals=0, within=1e-9)
     expect("gradient at a ratio of 2.9", slope[3], equals=-2.9, within=1e-7)
-    expect("PPO at a ratio of 100", surrogate(ratio.log(), old, bad, 0.2)[6], equals=-100, within=1e-9)
+    expect("PPO at ratios of 1 and more", surrogate(ratio.log(), old, bad, 0.2)[1:], equals=-ratio[1:], within=1e-9)
 
 
 @breaks(updates=1, en="The first update starts from ratios of exactly 1: nothing is clipped.",
@@ -175,7 +175,7 @@ ZH = {
     "gradient in the logit taken": "对所采 logit 的梯度", "first ratios": "首步比值",
     "gradient less A·(one-hot − p)": "梯度减 A·(one-hot − p)", "PPO": "PPO", "dual clip": "dual clip",
     "gradient at ratios of 4 and more": "比值不小于 4 处的梯度", "gradient at a ratio of 2.9": "比值 2.9 处的梯度",
-    "PPO at a ratio of 100": "比值 100 处的 PPO 目标", "updates on the batch": "同一批上的更新次数",
+    "PPO at ratios of 1 and more": "比值不小于 1 处的 PPO 目标", "updates on the batch": "同一批上的更新次数",
     "share clipped": "被裁剪的比例", "largest distance of a ratio from 1": "比值离 1 最远",
     "share clipped at the first update": "首次更新时被裁剪的比例",
     "share clipped at the last update": "末次更新时被裁剪的比例",

@@ -129,7 +129,7 @@ def claim_each_stage_raises_the_true_reward(raters="consistent"):
     """Demonstrators who favour good answers lift the policy above the uniform base; the optimum for a reward model of
     4000 comparisons lifts it by another 0.2 standard deviations of true reward.
 
-    偏爱好回答的示范使策略好过均匀的基座；再取 4000 次比较训练的奖励模型的最优解，真实奖励再升 0.2 个标准差以上。"""
+    更常给出好回答的示范使策略好过均匀的基座；再取 4000 次比较训练的奖励模型的最优解，真实奖励再升 0.2 个标准差以上。"""
     reward = torch.randn(ANSWERS, dtype=F64)
     reward = (reward - reward.mean()) / reward.std()
     base = torch.full((ANSWERS,), 1 / ANSWERS, dtype=F64)
