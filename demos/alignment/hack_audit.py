@@ -37,7 +37,7 @@ RANGES = {
 
 
 @breaks(samples="of one prompt", en="Samples of one prompt stand or fall together: n of them are one.",
-        zh="同一 prompt 的样本一荣俱荣：n 个只算一个。")
+        zh="同一 prompt 的样本要么全作弊，要么全不作弊：n 个只算一个。")
 def claim_a_clean_audit_bounds_the_rate(ns=(30, 100, 300), trials=20_000, samples="independent"):
     """If 1 − 0.05^(1/n) of the answers were hacks, n independent samples would all be clean in 5 % of
     audits; that rate is a little below 3/n.

@@ -73,14 +73,16 @@ ALL = breaks(overlap="all", en="If every annotator sees every item, offsets and 
 
 @ALL
 def claim_comparisons_beat_raw_scores_on_different_items(items=20, raters=12, repeats=16, overlap="some"):
-    """Without noise, six of twenty items each: Bradley–Terry orders the items far better than the mean
-    score, with a Kendall τ at least 0.2 higher.
+    """Without noise, six of twenty items each, Bradley–Terry beats the mean score by at least 0.2 of
+    Kendall’s τ; where all see all items, the two tie.
 
-    无噪声、二十个条目每人看六个：Bradley–Terry 的排序远好于平均分，Kendall τ 高出至少 0.2。"""
+    无噪声、二十个条目每人看六个时，Bradley–Terry 比平均分高出至少 0.2 的 Kendall τ；人人看全部条目时，两者打平。"""
     seen = 6 if overlap == "some" else items
     found = rankings(*annotate(repeats, items, raters, seen, 0.0))
     show(bars(list(found), {"Kendall τ with the true order": list(found.values())}))
     expect("τ of Bradley–Terry less τ of the mean score", found["Bradley–Terry"] - found["mean score"], at_least=0.2)
+    everyone = rankings(*annotate(repeats, items, raters, items, 0.0))
+    expect("the same where all see all items", everyone["Bradley–Terry"] - everyone["mean score"], equals=0, within=0.02)
 
 
 @breaks(per_rater="two", en="Of two items, standardised, only the order is left, not how far apart they are.",
@@ -133,6 +135,7 @@ def claim_a_choice_drops_offset_and_scale(items=20, raters=12, measured="choices
 ZH = {
     "mean score": "平均分", "standardised": "标准化", "Kendall τ with the true order": "与真实次序的 Kendall τ",
     "τ of Bradley–Terry less τ of the mean score": "Bradley–Terry 与平均分的 τ 之差",
+    "the same where all see all items": "人人看全部条目时的同一差值",
     "share of the lead that standardising recovers": "标准化补回的优势占比", "τ of the standardised mean": "标准化平均分的 τ",
     "ranking": "排序方法", "share of pairs two annotators agree on": "两个标注员一致的对的占比",
     "τ of Bradley–Terry less τ of standardised scores": "Bradley–Terry 与标准化分数的 τ 之差",

@@ -101,6 +101,7 @@ def claim_a_gaussian_error_only_halves_the_gain(ns=(2, 16, 256, 4096), n=8, tail
     sampled = drawn[..., 0].gather(1, best[:, None]).mean()
     show(lines("n of best-of-n", ns, {"reward": found[:, 0], "quality": found[:, 1]}, log="x", y_label="standard deviations"))
     expect("quality less half of the reward", found[:, 1] - found[:, 0] / 2, equals=0, within=0.005, at=("n", ns))
+    expect("rise of the quality from each n to the next", found[:, 1].diff(), at_least=0)
     # 40,000 draws of spread about 1: one sigma is 0.005
     expect(f"quality of best-of-{n}, sampled less integrated", sampled - best_of_n(tail, n)[1], equals=0, within=0.03)
 
@@ -153,6 +154,7 @@ def drill_kl(rng) -> Drill:
 ZH = {
     "n of best-of-n": "best-of-n 的 n", "quality": "质量", "reward": "奖励", "quality, Gaussian error": "质量，高斯误差",
     "standard deviations": "标准差", "rise of the reward from each n to the next": "相邻两个 n 之间奖励的增量",
+    "rise of the quality from each n to the next": "相邻两个 n 之间质量的增量",
     "quality at n = 16": "n = 16 时的质量",
     "quality at n = 16 over the highest": "n = 16 时的质量与最高值之比",
     "quality at n = 4096 over that at n = 16": "n = 4096 与 n = 16 的质量之比",
