@@ -12,11 +12,13 @@ from studyapp.context import AppContext
 from studyapp.lab.attempts import AttemptStore
 from studyapp.lab.catalog import Catalog
 from studyapp.paths import demos_dir, questions_dir
+from studyapp.quiz.quiz import Quiz
 from studyapp.reviews.log import Rating
 from studyapp.reviews.store import Store
 from studyapp.reviews.study import StudySession
 from studyapp.settings import Settings
 from studyapp.tui.app import StudyApp
+from studyapp.tui.screens.quiz import QuizScreen
 from studyapp.tui.screens.write import WriteScreen
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -40,7 +42,7 @@ def study(store: Store, order: list[str]) -> None:
 
 
 async def pictures() -> None:
-    """Home, Study and Write."""
+    """Home, Study, a quiz and Write."""
     bank, catalog = load_bank(questions_dir()), Catalog.load(demos_dir())
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "reviews.db", SETTINGS, NOW)
@@ -67,6 +69,14 @@ async def pictures() -> None:
             await pilot.app.workers.wait_for_complete()
             await pilot.pause(0.5)
             lesson.save_screenshot("study.svg", str(DOCS))
+        asking = app(untouched)
+        async with asking.run_test(size=(132, 36)) as pilot:
+            quiz = Quiz.draw(asking.context.scheduled("position"), ["choice"], 10, seed=18)
+            await asking.push_screen(QuizScreen(asking.context, "position", quiz))
+            await pilot.press("2")
+            await pilot.app.workers.wait_for_complete()
+            await pilot.pause(0.5)
+            asking.save_screenshot("quiz.svg", str(DOCS))
         os.chdir(folder)  # so that the picture names no folder of this machine
         writing = app(untouched)
         writing.context.attempts = AttemptStore(Path("written"))

@@ -23,7 +23,7 @@ from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import tell_error
 from studyapp.tui.screens.card_evidence import support_group
 from studyapp.tui.screens.demo_screen import DemoScreen
-from studyapp.tui.textgraphics import inline
+from studyapp.tui.textgraphics import hanging, inline
 from studyapp.tui.widgets.evidence_panel import EvidenceGroup, EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.layout import Horizontal, Pane, Static, Vertical
@@ -162,9 +162,14 @@ class QuizScreen(DemoScreen):
                 mark = Content.styled("✓ ", "$success")
             elif self.grade is not None and str(place) == self.chosen:
                 mark = Content.styled("✗ ", "$error")
-            options.add_option(Option(Content.assemble(mark, inline(option[language])), id=str(place)))
+            options.add_option(Option(hanging(mark, inline(option[language]), self._room(), 2), id=str(place)))
         asking = self.grade is None and bool(asked.options)
         options.highlighted = (here if here is not None and here < len(asked.options) else 0) if asking else None
+
+    def _room(self) -> int:
+        """How wide an option may be: the pane without its padding and the bar."""
+        width = self.app.size.width
+        return max(20, (width // 2 if self.wide and self.phase == "told" else width) - 4)
 
     def _told(self) -> Content:
         """What is said after the answer, or as a hint before it."""
@@ -218,6 +223,8 @@ class QuizScreen(DemoScreen):
     def on_resize(self) -> None:
         """There may be room for both now."""
         self.panel.single = not self.wide
+        if self.asked is not None:
+            self._options(self.asked)
         self.place_panes()
         self.panel.show()
 
