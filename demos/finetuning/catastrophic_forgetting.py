@@ -75,21 +75,18 @@ def tune(shares: tuple, replayed: str, rows: int = 64, width: int = 8, hidden: i
     start = [torch.randn(CASES, width, hidden) / width**0.5, torch.zeros(CASES, 1, hidden),
              torch.randn(CASES, hidden, CLASSES) / hidden**0.5, torch.zeros(CASES, 1, CLASSES)]
 
-    def fit(weights: list, share: float, steps: int, second: Tensor) -> list:
-        weights = [w.detach().clone().requires_grad_() for w in weights]
-        adam = Adam(weights, lr=0.01)
+    def fit(weights: list, shares: tuple, steps: int, second: Tensor) -> list:
+        weights = [w.detach().expand(len(shares), *w.shape[-3:]).clone().requires_grad_() for w in weights]
+        mix, adam = torch.tensor(shares), Adam(weights, lr=0.01)                         # (shares,): trained side by side
         for _ in range(steps):
-            a, b = (F.nll_loss(network(weights, x).flatten(0, 1), t.flatten())
+            a, b = (-network(weights, x).gather(-1, t.expand(len(shares), -1, -1)[..., None]).mean((1, 2, 3))
                     for x, t in ((old, second), (new, labels[0])))
-            adam.step(CASES * mixed_loss(a, b, share))
+            adam.step(CASES * mixed_loss(a, b, mix).sum())
         return [w.detach() for w in weights]
 
-    base, outcome = fit(start, 1.0, 60, labels[1]), []
-    for share in shares:
-        tuned = fit(base, share, 90, labels[2])
-        outcome.append(tuple((network(tuned, x).argmax(-1) == t).float().mean().item()
-                             for x, t in ((old, labels[1]), (new, labels[0]))))
-    return outcome
+    tuned = fit(fit(start, (1.0,), 60, labels[1]), shares, 90, labels[2])
+    right = [(network(tuned, x).argmax(-1) == t).float().mean((1, 2)).tolist() for x, t in ((old, labels[1]), (new, labels[0]))]
+    return list(zip(*right, strict=True))
 
 
 RANGES = {
