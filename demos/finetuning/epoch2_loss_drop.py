@@ -74,10 +74,10 @@ REPLACED = breaks(replacement=True, en="Drawn with replacement an item may repea
 
 @REPLACED
 def claim_orthogonal_items_give_exact_stairs(items=256, rate=0.5, replacement=False):
-    """For orthogonal inputs and squared loss each visit multiplies an item's error by 1 − rate: flat within
+    """For orthonormal inputs and squared loss each visit multiplies an item's error by 1 − rate: flat within
     an epoch, and down by (1 − rate)² at each new one.
 
-    输入两两正交、平方损失时，每见一次，该样本的误差乘以 1 − rate：一轮之内持平，每到新的一轮降为 (1 − rate)² 倍。"""
+    输入标准正交、平方损失时，每见一次，该样本的误差乘以 1 − rate：一轮之内持平，每到新的一轮降为 (1 − rate)² 倍。"""
     x = torch.linalg.qr(torch.randn(items, items, dtype=torch.float64))[0]              # orthonormal rows
     y, w, losses = torch.randn(items, dtype=torch.float64).sign(), torch.zeros(items, dtype=torch.float64), []
     for at in steps(items, replacement):
@@ -133,9 +133,9 @@ def drill_stair(rng) -> Drill:
     rate, epoch, start = rng.choice([0.5, 0.2, 0.1, 0.3]), rng.choice([2, 3]), rng.choice([1.0, 2.0])
     value = start * (1 - rate) ** (2 * (epoch - 1))
     return Drill(
-        en=f"Orthogonal items, squared loss, sampling without replacement, rate {rate:g}. The loss is {start:g} all through the first "
-           f"epoch. What is it in epoch {epoch}?",
-        zh=f"样本两两正交，平方损失，无放回抽样，学习率 {rate:g}。第一轮损失一直是 {start:g}。第 {epoch} 轮是多少？",
+        en=f"Orthonormal inputs, ½·squared loss summed over a batch, sampling without replacement, rate {rate:g}. The loss is "
+           f"{start:g} all through the first epoch. What is it in epoch {epoch}?",
+        zh=f"输入标准正交，½·平方损失对一批求和，无放回抽样，学习率 {rate:g}。第一轮损失一直是 {start:g}。第 {epoch} 轮是多少？",
         answer=value, within=0.01 * value,
         steps=[(f"each visit multiplies the error by {1 - rate:g} and the loss by {(1 - rate) ** 2:g}",
                 f"每见一次，误差乘 {1 - rate:g}，损失乘 {(1 - rate) ** 2:g}"),

@@ -52,7 +52,8 @@ def results(sets: int, items: int, accuracy: float, gained: float, lost: float) 
 
 RANGES = {
     "items": between(200, 1000), "accuracy": between(0.5, 0.8), "gained": between(0.04, 0.06), "lost": between(0.01, 0.02),
-    "compared": one_of("paired", "unpaired"), "times": one_of(1.0, 0.25), "checkpoints": one_of(10, 1),
+    "compared": one_of("paired", "unpaired"), "times": one_of(1.0, 0.25), "checkpoints": one_of(10, 1), "shared": between(0.0, 0.9),
+    "counted": one_of("what differs", "all"),
 }  # fmt: skip
 
 
@@ -91,18 +92,26 @@ def claim_four_times_the_variance_over_the_gain_squared(accuracy=0.7, gained=0.0
 
 
 @breaks(checkpoints=1, en="One checkpoint alone is not chosen by its luck.", zh="只有一个 checkpoint，就没有按运气挑选。")
-def claim_the_best_of_ten_is_lucky(items=200, accuracy=0.7, checkpoints=10):
-    """The best of 10 equally good checkpoints looks 1.54 standard errors better than it is: some 5 points at
-    70% on 200 items.
+@breaks(counted="all", en="What all checkpoints have in common favours none of them: only their differences can be picked.",
+        zh="所有 checkpoint 共有的部分不偏向谁：能挑到的只有它们之间的差别。")
+def claim_the_best_of_ten_is_lucky(items=200, accuracy=0.7, checkpoints=10, shared=0.75, counted="what differs"):
+    """The best of 10 equally good checkpoints whose errors correlate by r looks 1.54·√(1 − r) standard errors
+    better than it is.
 
-    10 个同样好的 checkpoint 中最好的一个，看起来比实际高 1.54 个标准误：70% 准确率、200 题时约 5 个百分点。"""
-    draws = torch.distributions.Binomial(items, torch.tensor(accuracy)).sample((4000, checkpoints)) / items
-    scores = draws.amax(1) - accuracy
-    error = math.sqrt(accuracy * (1 - accuracy) / items)
-    show(lines("checkpoints", range(1, checkpoints + 1), {"best so far, points above the truth": [
-        100 * (draws[:, :k].amax(1) - accuracy).mean() for k in range(1, checkpoints + 1)]}))
-    # The mean of the largest of 10 normals is 1.5388; binomial counts are that to a few per cent
-    expect("luck of the best, in standard errors", scores.mean() / error, equals=1.54, within=0.1)
+    10 个同样好、误差相关系数为 r 的 checkpoint 中，最好的一个看起来比实际高 1.54·√(1 − r) 个标准误。"""
+    error, luck = math.sqrt(accuracy * (1 - accuracy) / items), {}
+    for r in (0.0, shared):
+        same = round(r * items)                                    # items on which all checkpoints answer alike
+        right = torch.distributions.Binomial(torch.tensor([float(same), float(items - same)]), torch.tensor(accuracy))
+        common, own = right.sample((4000,)).T[0], right.sample((4000, checkpoints))[..., 1]
+        scores = (common[:, None] + own) / items                                                 # (sets, checkpoints)
+        luck[r] = [(scores[:, :k].amax(1) - accuracy).mean().item() / error for k in range(1, checkpoints + 1)]
+    show(lines("checkpoints", range(1, checkpoints + 1), {"independent": luck[0.0], f"correlation {shared:g}": luck[shared]},
+               y_label="luck of the best so far, in standard errors"))
+    # The mean of the largest of 10 normals is 1.5388; counts of 20 items and more are that to a few per cent
+    expect("luck of the best of independent ones, in standard errors", luck[0.0][-1], equals=1.54, within=0.1)
+    differs = 1 - round(shared * items) / items if counted == "what differs" else 1
+    expect("luck of the best of correlated ones over √(1 − r)", luck[shared][-1] / differs**0.5, equals=1.54, within=0.15)
 
 
 def drill_items(rng) -> Drill:
@@ -127,8 +136,10 @@ ZH = {
     "spread over the formula": "离散与公式之比", "estimate from one test set over the formula": "由一个测试集的估计与公式之比",
     "paired": "成对", "unpaired": "不成对", "items needed": "所需题数", "items needed, unpaired over paired": "所需题数，不成对与成对之比",
     "share of test sets that show the gain": "看出提升的测试集占比",
-    "checkpoints": "checkpoint 数", "best so far, points above the truth": "至今最好的，高出真值的百分点",
-    "luck of the best, in standard errors": "最好者的运气，单位标准误",
+    "checkpoints": "checkpoint 数", "luck of the best so far, in standard errors": "至今最好者的运气，单位标准误",
+    "independent": "相互独立", "correlation {}": "相关系数 {}",
+    "luck of the best of independent ones, in standard errors": "独立时最好者的运气，单位标准误",
+    "luck of the best of correlated ones over √(1 − r)": "相关时最好者的运气与 √(1 − r) 之比",
 }  # fmt: skip
 
 if __name__ == "__main__":

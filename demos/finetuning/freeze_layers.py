@@ -1,4 +1,4 @@
-r"""Freezing saves gradients and moments anywhere, activations and most of the backward pass only at the bottom.
+r"""Freezing spares gradients and moments anywhere, activations and most of the backward pass only at the bottom.
 
 冻结哪一层都省梯度和动量；只有冻结底部，才省激活和大部分反向计算。
 
@@ -72,35 +72,38 @@ RANGES = {
 @breaks(frozen="top", en="Under a frozen top each GELU above still keeps its input: the gradient passes through it.",
         zh="冻结顶部时，上面每个 GELU 仍要保存输入，因为梯度要从中穿过。")
 def claim_a_frozen_bottom_keeps_no_activations(depth=8, count=2, width=32, frozen="bottom"):
-    """With all but the last k of L blocks frozen, autograd keeps the activations of those k alone: k/L of
-    what full training keeps.
+    """Of the activations that full training of L blocks keeps, autograd keeps k/L if only the last k are
+    trained, and more than half if only the first k are.
 
-    只训练 L 块中最后 k 块，autograd 只保存这 k 块的激活：是全量训练的 k/L。"""
+    与全部训练相比，只训练 L 块中最后 k 块，autograd 保存的激活是 k/L；只训练最前 k 块，则在一半以上。"""
     layers, x = stack(depth, width), torch.randn(16, width)
     full = saved_bytes(layers, x)
     freeze(layers, trained_slice(depth, count, frozen))
     part = saved_bytes(layers, x)
-    show(bars(["all trained", f"{frozen} frozen"], {"bytes kept for the backward pass": [full, part]}))
-    expect("kept over full training", part / full, equals=count / depth, within=1e-9)
+    freeze(layers, trained_slice(depth, count, "top"))
+    top = saved_bytes(layers, x)
+    show(bars(["all trained", f"{frozen} frozen", f"first {count} trained"], {"bytes kept for the backward pass": [full, part, top]}))
+    expect("kept over full training, the last trained", part / full, equals=count / depth, within=1e-9)
+    expect("kept over full training, the first trained", top / full, equals=(depth + count) / (2 * depth), within=1e-9)
 
 
 @breaks(frozen="top", en="Through a frozen top every block still needs the gradient of its input.",
         zh="穿过冻结的顶部，每一块仍要算对输入的梯度。")
 def claim_the_backward_pass_ends_at_the_lowest_trained_layer(depth=8, count=2, width=32, frozen="bottom"):
     """Full training takes 2L − 1 matrix products in the backward pass; with only the last k blocks trained
-    it takes 2k − 1.
+    it takes 2k − 1, with only the first k L + k − 1.
 
-    全量训练的反向传播要 2L − 1 次矩阵乘；只训练最后 k 块时只要 2k − 1 次。"""
+    全部训练时反向传播要 2L − 1 次矩阵乘；只训练最后 k 块是 2k − 1 次，只训练最前 k 块是 L + k − 1 次。"""
     layers, x = stack(depth, width), torch.randn(16, width)
     counts = []
-    for trained in (slice(0, depth), trained_slice(depth, count, frozen)):
+    for trained in (slice(0, depth), trained_slice(depth, count, frozen), trained_slice(depth, count, "top")):
         weights = freeze(layers, trained)
         loss = layers(x).sum()
         with operations() as seen:
             torch.autograd.grad(loss, weights)
         counts.append(seen.count("mm"))
-    show(bars(["all trained", f"{frozen} frozen"], {"matrix products backwards": counts}))
-    expect("matrix products backwards", counts, equals=[2 * depth - 1, 2 * count - 1])
+    show(bars(["all trained", f"{frozen} frozen", f"first {count} trained"], {"matrix products backwards": counts}))
+    expect("matrix products backwards", counts, equals=[2 * depth - 1, 2 * count - 1, depth + count - 1])
 
 
 @breaks(gradient="none", en="Without a gradient (None) AdamW skips the parameter, decay included.",
@@ -150,27 +153,32 @@ def claim_frozen_weights_stay_where_they_are(depth=4, count=1, width=16, cleared
     expect("trained layers that moved", sum(m > 0 for m in moved[depth - count :]), equals=count)
 
 
-def drill_frozen_states(rng) -> Drill:
-    """Gigabytes of model states with a share of the parameters frozen."""
-    billions, percent = rng.choice([(1, 50), (7, 90), (7, 50), (8, 75), (14, 90), (70, 99)])
-    share = percent / 100
-    total = billions * (2 * share + 16 * (1 - share))
+def drill_backward_products(rng) -> Drill:
+    """Matrix products of the backward pass with only the last or the first layers trained."""
+    depth, count, end = rng.choice([12, 24, 32]), rng.choice([2, 4, 8]), rng.choice(["last", "first"])
+    products = 2 * count - 1 if end == "last" else depth + count - 1
+    zh = "最后" if end == "last" else "最前"
+    weights, inputs = count, products - count
+    below = "nothing below the lowest trained one" if end == "last" else "every layer above the first"
+    below_zh = "最低训练层以下都不需要" if end == "last" else "第一层以上每层都需要"
     return Drill(
-        en=f"{percent}% of a {billions}B model's parameters are frozen in bf16; the rest are trained with AdamW in mixed precision. How "
-           "many GB (1e9 bytes) of model states?",
-        zh=f"{billions}B 模型有 {percent}% 的参数以 bf16 冻结，其余用混合精度 AdamW 训练。模型状态共多少 GB（1e9 字节）？",
-        answer=total, within=0.01 * total,
-        steps=[(f"frozen: {billions} · {share:g} · 2 = {2 * billions * share:g} GB",
-                f"冻结：{billions} · {share:g} · 2 = {2 * billions * share:g} GB"),
-               (f"trained: {billions} · {1 - share:g} · 16 = {16 * billions * (1 - share):g} GB",
-                f"训练：{billions} · {1 - share:g} · 16 = {16 * billions * (1 - share):g} GB")],
-        proved_by="frozen_weights_stay_where_they_are",
+        en=f"A stack of {depth} linear layers with nonlinearities between them; only the {end} {count} are trained. How many matrix "
+           "products does the backward pass take?",
+        zh=f"{depth} 个线性层，中间有非线性；只训练{zh} {count} 层。反向传播要多少次矩阵乘？",
+        answer=products, within=0,
+        steps=[(f"one per trained weight: {weights}", f"每个被训练的权重一次：{weights}"),
+               (f"one per input that needs a gradient ({below}): {inputs}", f"每个需要梯度的输入一次（{below_zh}）：{inputs}"),
+               (f"{weights} + {inputs} = {products}",) * 2],
+        proved_by="the_backward_pass_ends_at_the_lowest_trained_layer",
     )
 
 
 ZH = {
     "all trained": "全部训练", "bottom frozen": "冻结底部", "top frozen": "冻结顶部", "{} frozen": "冻结 {}",
-    "bytes kept for the backward pass": "为反向保存的字节", "kept over full training": "保存量与全量训练之比",
+    "first {} trained": "训练最前 {} 块",
+    "bytes kept for the backward pass": "为反向保存的字节",
+    "kept over full training, the last trained": "保存量与全部训练之比，训练最后几块",
+    "kept over full training, the first trained": "保存量与全部训练之比，训练最前几块",
     "matrix products backwards": "反向的矩阵乘次数", "step": "步", "weight that the loss does not use": "损失未用到的权重",
     "(1 − lr·decay)^t": "(1 − lr·decay)^t", "weight less (1 − lr·decay)^t": "权重减 (1 − lr·decay)^t",
     "largest change of a weight": "权重的最大变化", "change of the frozen layers": "冻结层的变化",

@@ -138,7 +138,8 @@ def claim_sft_on_an_arbitrary_map_forgets_more(labels="arbitrary"):
     """At equal new-task accuracy SFT on an arbitrary right map raises the old loss over three times as much as
     REINFORCE without a KL term, and over twice as much as SFT on the base's own right answers.
 
-    新任务正确率相同时，用任意一套正确标签做 SFT，旧损失的上升是不带 KL 项的 REINFORCE 的三倍以上，是用 base 自己的正确回答做 SFT 的两倍以上。"""
+    新任务正确率相同时，用任意一套正确标签做 SFT，旧损失的上升是不带 KL 项的 REINFORCE 的三倍以上，
+    是用 base 自己的正确回答做 SFT 的两倍以上。"""
     base, old, new = pretrained()
     p = network(base, new).exp()
     runs = {"SFT": targets(p, 1.0 if labels == "arbitrary" else 0.0), "SFT on own answers": targets(p, 0.0), "REINFORCE": None}

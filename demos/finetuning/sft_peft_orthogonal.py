@@ -78,6 +78,7 @@ def train(base: dict, tokens: Tensor, prompt: int, objective: str, parameters: s
 RANGES = {
     "width": between(16, 48), "rank": between(4, 8), "prompt": between(3, 6), "answer": between(3, 6),
     "saved": one_of("adapter only", "norm"), "second": one_of("SFT", "pre-training"), "merged": one_of("no", "yes"),
+    "began": one_of("zero", "SFT adapter"),
 }  # fmt: skip
 GRID = [(o, p) for o in ("SFT", "pre-training") for p in ("full", "LoRA")]
 
@@ -123,22 +124,26 @@ def claim_the_objective_sets_where_the_gradient_enters(width=32, rank=4, prompt=
 
 @breaks(merged="yes", en="Merged into the weights the base is gone, unless a copy was kept.",
         zh="合并进权重之后 base 就没有了，除非另存一份。")
+@breaks(began="SFT adapter", en="Where training goes on with an SFT adapter, switching it off gives the base, not the SFT model.",
+        zh="接着训练 SFT 的 adapter 时，关掉它得到的是 base，而不是 SFT 之后的模型。")
 @breaks(saved="norm", en="With a norm trained as well, switching the adapter off leaves the new norm.",
         zh="norm 也训练过，关掉 adapter 后留下的是新的 norm。")
-def claim_switched_off_the_adapter_is_the_reference(width=32, rank=4, prompt=4, answer=4, saved="adapter only", merged="no"):
+def claim_switched_off_the_adapter_is_the_reference(width=32, rank=4, prompt=4, answer=4, saved="adapter only", merged="no",
+                                                          began="zero"):
     """A LoRA policy with the adapter switched off is its own reference model, to the bit: DPO and GRPO need no
     second copy.
 
     LoRA 策略关掉 adapter，就是自己的参考模型，逐位相同：DPO 与 GRPO 不需要第二份模型。"""
     base, tokens = new_model(width, rank), torch.randint(VOCABULARY, (BATCH, prompt + answer))
-    tuned = train(base, tokens, prompt, "SFT", "LoRA", saved)
+    start = base if began == "zero" else train(base, tokens, prompt, "SFT", "LoRA", "")
+    tuned = train(start, tokens, prompt, "SFT", "LoRA", saved)
     if merged == "yes":
         tuned["mixing"] = tuned["mixing"] + tuned["lora_a"] @ tuned["lora_b"]
-    before, on, off = forward(base, tokens), forward(tuned, tokens), forward(tuned, tokens, adapter=False)
+    before, on, off = forward(start, tokens), forward(tuned, tokens), forward(tuned, tokens, adapter=False)
     gap = [(z - before).abs().max().item() for z in (on, off)]
-    show(bars(["adapter on", "adapter off"], {"largest difference from the base's logits": gap}))
-    expect("adapter off, less the base", off - before, equals=0)
-    expect("adapter on, largest difference from the base", gap[0], at_least=0.1)
+    show(bars(["adapter on", "adapter off"], {"largest difference from the reference's logits": gap}))
+    expect("adapter off, less the reference", off - before, equals=0)
+    expect("adapter on, largest difference from the reference", gap[0], at_least=0.1)
 
 
 def drill_positions(rng) -> Drill:
@@ -164,8 +169,10 @@ ZH = {
     "SFT, full": "SFT，全参数", "SFT, LoRA": "SFT，LoRA", "pre-training, full": "预训练，全参数", "pre-training, LoRA": "预训练，LoRA",
     "full": "全参数", "size of the gradient": "梯度的大小",
     "gradient at the logits, {}, less by torch's mask": "logits 处的梯度，{}，减 torch 掩码所得",
-    "adapter on": "adapter 打开", "adapter off": "adapter 关闭", "largest difference from the base's logits": "与 base logits 的最大差",
-    "adapter off, less the base": "adapter 关闭，减 base", "adapter on, largest difference from the base": "adapter 打开，与 base 的最大差",
+    "adapter on": "adapter 打开", "adapter off": "adapter 关闭",
+    "largest difference from the reference's logits": "与参考模型 logits 的最大差",
+    "adapter off, less the reference": "adapter 关闭，减参考模型",
+    "adapter on, largest difference from the reference": "adapter 打开，与参考模型的最大差",
 }  # fmt: skip
 
 if __name__ == "__main__":
