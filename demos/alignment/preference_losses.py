@@ -97,6 +97,8 @@ def claim_only_ipo_pulls_back(margins=(0.25, 1.0, 4.0), pulls="ipo"):
     rows = {name: -torch.autograd.grad(CURVES[name](m).sum(), m)[0] for name in ("dpo", "hinge", "ipo")}
     show(table(["loss", *[f"m = {x:g}" for x in margins]], [[name, *row.tolist()] for name, row in rows.items()]))
     expect(f"sign of the push of {pulls}", rows[pulls].sign(), equals=torch.tensor([float(x < 0.5) * 2 - 1 for x in margins]))
+    expect("sign of the push of dpo, everywhere", rows["dpo"].sign(), equals=1)
+    expect("push of hinge", rows["hinge"], equals=torch.tensor([float(x < 1) for x in margins]))
 
 
 @breaks(weighed="dpo", en="DPO weighs the worst ordered pairs most: mislabelled ones among them.",
@@ -110,6 +112,7 @@ def claim_kto_gives_up_on_the_worst(span=8.0, weighed="kto"):
     rows = {name: -torch.autograd.grad(CURVES[name](m).sum(), m)[0] for name in ("dpo", "kto")}
     show(lines("margin m", m.detach(), rows, y_label="weight"))
     expect("margin of the largest weight", m.detach()[rows[weighed].argmax()], equals=0, within=1e-9)
+    expect("margin of DPO’s largest weight", m.detach()[rows["dpo"].argmax()], equals=-span)
     expect("weight at the lowest margin over the largest", rows[weighed][0] / rows[weighed].max(), at_most=0.1)
 
 
@@ -124,6 +127,7 @@ def claim_a_mean_does_not_see_length(tokens=8, extra=12, over="mean"):
             "sum": [torch.full((n,), -1.5, dtype=F64).sum() for n in counts]}
     show(table(["score", *[f"{n} tokens" for n in counts]], [[name, *[x.item() for x in row]] for name, row in made.items()]))
     expect("score of the longer less that of the shorter", made[over][1] - made[over][0], equals=0, within=1e-12)
+    expect("the same of the sums", made["sum"][1] - made["sum"][0], equals=-1.5 * extra, within=1e-9)
 
 
 @breaks(over="sum", en="Without the division by length it is another loss.", zh="不除以长度就是另一个损失。")
@@ -167,7 +171,8 @@ def drill_weight(rng) -> Drill:
 ZH = {
     "margin m": "间隔 m", "weight of the pair": "这一对的权重", "weight of {} less its formula": "{} 的权重与公式之差",
     "dpo": "DPO", "hinge": "hinge", "ipo": "IPO", "kto": "KTO", "loss": "损失", "m = {}": "m = {}",
-    "sign of the push of {}": "{} 推力的符号", "weight": "权重", "margin of the largest weight": "权重最大处的间隔",
+    "sign of the push of {}": "{} 推力的符号", "sign of the push of dpo, everywhere": "DPO 推力的符号，处处",
+    "push of hinge": "hinge 的推力", "margin of DPO’s largest weight": "DPO 权重最大处的间隔", "the same of the sums": "求和得分之差", "weight": "权重", "margin of the largest weight": "权重最大处的间隔",
     "weight at the lowest margin over the largest": "最低间隔处的权重与最大权重之比", "score": "得分", "{} tokens": "{} 个 token",
     "score of the longer less that of the shorter": "较长者与较短者得分之差", "mean": "平均", "sum": "求和", "pair": "对",
     "SimPO": "SimPO", "ORPO": "ORPO", "SimPO less the loop's": "SimPO 与循环结果之差", "ORPO less the loop's": "ORPO 与循环结果之差",
