@@ -20,7 +20,8 @@ ANSWERS = 6
 def iteration(actor: Tensor, critic: Tensor, reference: Tensor, reward: Tensor, beta: float, sign: float = 1.0,
               epochs: int = 2, rate: float = 1.0) -> None:
     """One iteration of PPO, in place; actor and reference are logits and reward a table over the answers
-    (answers,), critic is the value of the prompt (). All answers are taken, weighted with their probability."""
+    (answers,), critic is the value of the prompt (). All answers are taken, weighted with their probability: without
+    sampling noise a baseline changes nothing, and at this rate the clip hardly acts."""
     old = actor.detach().log_softmax(0)                                  # (answers,): of the roll-out
     shaped = reward - sign * beta * (old - reference.detach().log_softmax(0))
     advantage = shaped - critic.detach()

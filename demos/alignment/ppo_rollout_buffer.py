@@ -143,6 +143,7 @@ def claim_dropping_the_unfinished_shortens_the_sample(unfinished="dropped"):
     by_length = {name: [float(w[lengths == n].sum()) for n in range(1, length + 1)]
                  for name, w in (("policy", p), ("batch", q))}
     show(bars(range(1, length + 1), by_length, y_label="probability"))
+    expect("sum of the batch's probabilities", q.sum(), equals=1, within=1e-12)
     expect("mean length of the batch less the policy's", ((q - p) * lengths).sum(), at_most=-0.05)
     ends = (tokens == END) * mask
     rate = {name: ((w[:, None] * ends).sum() / (w[:, None] * mask).sum()).item()
@@ -177,7 +178,8 @@ ZH = {
     "first ratio of its first token": "首 token 的首步比值", "first ratios": "首步比值",
     "first token's stored log-probability": "首 token 存下的对数概率", "ratio": "比值", "new / old, by answer": "各回答的 新/旧",
     "sum of the sampling probabilities": "采样概率之和", "mean ratio": "比值的均值", "policy": "策略",
-    "batch": "这一批", "mean length of the batch less the policy's": "这一批的平均长度减策略的",
+    "batch": "这一批", "sum of the batch's probabilities": "这一批的概率之和",
+    "mean length of the batch less the policy's": "这一批的平均长度减策略的",
     "rate of the end token in the batch over the policy's": "这一批与策略的结束符占比之比",
 }  # fmt: skip
 

@@ -92,9 +92,11 @@ def claim_greedy_rollouts_lock_in_their_first_answer(rollouts="greedy", critic="
     b = 0.6 if critic == "0.6" else 0.0
     curve = [z.softmax(0)]
     for _ in range(300):
-        p = z.softmax(0)
+        z.requires_grad_()
+        p = z.softmax(0).detach()
         drawn = p if rollouts == "sampled" else torch.eye(4, dtype=F64)[z.argmax()]
-        z = z + 0.5 * ((drawn * (reward - b)) - (drawn * (reward - b)).sum() * p)    # Σ drawn·(r − b)·(one-hot − p)
+        (slope,) = torch.autograd.grad((drawn * (reward - b) * z.log_softmax(0)).sum(), z)
+        z = (z + 0.5 * slope).detach()
         curve.append(z.softmax(0))
     paths = torch.stack(curve)[::10].T
     show(lines("step", range(0, 301, 10), {f"reward {r:g}": row for r, row in zip(reward.tolist(), paths, strict=True)},
