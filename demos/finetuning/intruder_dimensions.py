@@ -1,6 +1,6 @@
-r"""A low-rank change is loud in a few directions: it adds singular vectors that the base does not have.
+r"""A low-rank change is large in a few directions: it adds singular vectors that the base does not have.
 
-低秩的改变在少数方向上很响：它给权重添上底座没有的奇异向量。
+低秩的改变集中在少数方向上：它给权重添上底座没有的奇异向量。
 
 Shuttleworth et al. 2024 call them intruder dimensions; random changes here, not trained ones. Turn `shape`
 to "spread": a change of the same size over all directions adds none. 此处是随机的改变，并非训练所得。
@@ -42,8 +42,8 @@ RANGES = {
     "d": one_of(96, 128),
     "size": one_of(0.01, 0.25),
 }
-SPREAD = breaks(shape="spread", en="Spread over all directions, the same size is loud in none.",
-                zh="摊在所有方向上，同样的大小在哪个方向都不响。")
+SPREAD = breaks(shape="spread", en="Spread over all directions, the same size stands out in none.",
+                zh="摊在所有方向上，同样的大小在哪个方向都不突出。")
 
 
 @SPREAD
@@ -87,7 +87,7 @@ def claim_a_low_rank_change_adds_new_singular_vectors(r=4, d=128, size=0.25, sha
 
 
 def drill_loudness(rng) -> Drill:
-    """How much louder a low-rank change is."""
+    """How much larger the top singular value of a low-rank change is."""
     d, r = rng.choice([(4096, 16), (4096, 64), (1024, 16), (4096, 4), (1024, 4)])
     value = (d / r) ** 0.5 / 2
     return Drill(

@@ -99,15 +99,20 @@ def claim_one_zero_side_starts_at_the_base_and_learns(d=32, r=4, start="B zero")
 
 @breaks(start="B zero", en="With A random, B moves at the first step.", zh="A 随机时，B 第一步就动。")
 def claim_both_zero_never_moves(d=32, r=4, start="both zero"):
-    """With both factors zero both gradients are exactly zero, at the first step and for ever: a saddle
-    point, not a vanishing gradient.
+    """With both factors zero both gradients are exactly zero, at the first step and later: a saddle
+    point, not a vanishing gradient, for the loss falls one way and rises the other.
 
-    两个因子都为零时，两个梯度恰好为零，第一步如此，以后也永远如此：这是鞍点，不是梯度消失。"""
+    两个因子都为零时，两个梯度恰好为零，第一步如此，以后也如此：这是鞍点，不是梯度消失，因为往一边损失下降，往另一边上升。"""
     a, b = factors(start, d, r, d**-0.5)
     losses, after_a, after_b = train(a, b, 30)
     show(lines("step", range(31), {"loss over its start": [y / losses[0] for y in losses]}))
+    x, target = torch.randn(64, d).double(), torch.randn(64, d).double()
+    u, _, v = torch.linalg.svd(target.T @ x)                               # loss |x(BA)ᵀ − target|² falls fastest along u v
+    moved = [(x @ (sign * 1e-4 * torch.outer(u[:, 0], v[0])).T - target).square().sum() / target.square().sum() - 1 for sign in (1, -1)]
     expect("A and B after 30 steps of Adam", torch.stack([(after_a - a).norm(), (after_b - b).norm()]), equals=0)
     expect("loss over its start", [y / losses[0] for y in losses], equals=1, at=("step", range(31)))
+    expect("change of the loss, A and B moved by 0.01 each", moved[0], at_most=-1e-7)
+    expect("change of the loss, B moved the other way", moved[1], at_least=1e-7)
 
 
 @breaks(sigma=1.0, en="Drawn with variance one, B A is a large change of the weights that must be unlearnt.",
@@ -125,7 +130,7 @@ def claim_both_random_is_a_question_of_scale(d=32, r=4, sigma=0.15):
     base = curves["B zero"][0]
     show(lines("step", range(0, 301, 10), {k: [y / base for y in v[::10]] for k, v in curves.items()}, log="y"))
     expect("first loss with both random, over B = 0's", curves["both random"][0] / base, equals=2.0, within=1.0)
-    expect("last loss with both random, over the first of B = 0", curves["both random"][-1] / base, at_most=0.01)
+    expect("last loss over the first of B = 0", [curve[-1] / base for curve in curves.values()], at_most=0.01, at=("start", list(curves)))
 
 
 def drill_scalar(rng) -> Drill:
@@ -155,11 +160,14 @@ ZH = {
     "first gradient of the random factor": "随机因子的第一个梯度",
     "first gradient of the zero factor": "零因子的第一个梯度",
     "loss over its start after 300 steps": "300 步后损失与起点之比",
+    "change of the loss, A and B moved by 0.01 each": "A、B 各移动 0.01 时损失的变化",
+    "change of the loss, B moved the other way": "B 反向移动时损失的变化",
     "A and B after 30 steps of Adam": "30 步 Adam 后 A、B 的变化",
     "B zero": "B 为零",
     "both random": "两边随机",
     "first loss with both random, over B = 0's": "两边随机时最初的损失与 B = 0 之比",
-    "last loss with both random, over the first of B = 0": "两边随机时最后的损失与 B = 0 最初的之比",
+    "last loss over the first of B = 0": "最后的损失与 B = 0 最初的之比",
+    "start": "起点",
 }
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ RANGES = {
     "scaling": one_of("alpha/r", "alpha/sqrt(r)", "alpha"),
     "drawn": one_of("uniform", "normal 1/r"),
     "inputs": one_of("spread", "outliers"),
-    "compensated": one_of("yes", "no"),
+    "compensated": one_of("B", "both", "no"),
     "q": one_of(0.25, 4.0, 16.0),
 }
 UNSCALED = breaks(scaling="alpha", en="With α alone the first step grows in proportion to the rank.",
@@ -105,6 +105,10 @@ def claim_the_first_step_ignores_the_rank(ranks=(1, 4, 16, 64, 256), alpha=32.0,
     # one draw of 256 outputs scatters by 5 % (0.75 / √256): five sigma of the ratio of two
     expect("first step over the one at the first rank", torch.tensor(by[scaling]) / by["alpha/r"][0], equals=1, within=0.35,
            at=("rank", ranks))
+    for name, p in (("alpha/sqrt(r)", 0.5), ("alpha", 0.0)):
+        growth = (torch.tensor(ranks) / ranks[0]) ** (1 - p)
+        expect(f"first step over r^{1 - p:g} times the one at the first rank, factor {name}",
+               torch.tensor(by[name]) / by[name][0] / growth, equals=1, within=0.35, at=("rank", ranks))
     # Adam adds 1e-8 to each |gradient|; the smallest of 1e5 is some 1e-4 of their size, which is 0.1 and more
     expect("change by hand less Adam's, over its size", [gap for _, gap in found[scaling]], equals=0, within=1e-3, at=("rank", ranks))
 
@@ -128,14 +132,17 @@ def claim_the_first_step_is_a_fraction_of_full_tunings(widths=(128, 256, 512), a
 
 
 @breaks(compensated="no", en="Left as they were, the rates make α a larger step.", zh="学习率不动，α 就是更大的步长。")
-def claim_alpha_is_a_learning_rate_in_disguise(q=4.0, compensated="yes"):
+@breaks(compensated="both", en="One rate for A and B, divided by q, slows A as well: α is no exact substitute for it.",
+        zh="A、B 共用的学习率除以 q，A 也变慢了：α 并不能完全代替它。")
+def claim_alpha_is_a_learning_rate_in_disguise(q=4.0, compensated="B"):
     """Under Adam, α multiplied by q and the rate of B divided by q give the same training curve at every
-    step: α and the learning rate are one knob.
+    step: α is a learning rate for B.
 
-    用 Adam 时，α 乘 q、B 的学习率除以 q，训练曲线每一步都相同：α 与学习率是同一个旋钮。"""
+    用 Adam 时，α 乘 q、B 的学习率除以 q，训练曲线每一步都相同：α 相当于 B 的学习率。"""
     a, zero, one = factor_a(8, 32)[None], torch.zeros(1, 32, 8).double(), torch.ones(1, 1, 1).double()
+    of_b, of_a = {"B": (q, 1.0), "both": (q, q), "no": (1.0, 1.0)}[compensated]
     curves = [train([zero, a], 1.0, [0.01 * one, 0.01 * one], 40)[:, 0],
-              train([zero, a], q, [0.01 / (q if compensated == "yes" else 1) * one, 0.01 * one], 40)[:, 0]]
+              train([zero, a], q, [0.01 / of_b * one, 0.01 / of_a * one], 40)[:, 0]]
     show(lines("step", range(41), {"α": curves[0], "q·α": curves[1]}, y_label="relative error"))
     # float64; rounding differs at each of 40 steps, and q need not be a power of two in general
     expect("curve with q·α less the curve with α", curves[1] - curves[0], equals=0, within=1e-9, at=("step", range(41)))
@@ -202,6 +209,7 @@ ZH = {
     "change by hand less Adam's, over its size": "手算的改变减去 Adam 的，与其大小之比",
     "first step over full tuning's": "第一步与全参数微调之比",
     "first step over the one at the first rank": "第一步与首个秩的之比",
+    "first step over r^{} times the one at the first rank, factor {}": "第一步与首个秩的之比再除以 r^{}，因子 {}",
     "width": "宽度",
     "first step over its law": "第一步与公式之比",
     "step": "步",

@@ -122,10 +122,10 @@ def claim_a_second_adapter_adds_its_rank(first=3, second=2, trained="new adapter
 
 @breaks(served="merged", en="Merged, a layer is one product again.", zh="合并之后，一层又只是一次乘法。")
 def claim_beside_the_weight_a_step_launches_more_kernels(d_in=128, d_out=128, r=4, tokens=1, served="beside"):
-    """Beside the weight, LoRA adds only r/d_in + r/d_out of the FLOPs and of the bytes of weights, but two products to each
-    layer: three in place of one.
+    """Beside the weight, LoRA adds only r/d_in + r/d_out of the weights to be read, but two products to each layer: three in place
+    of one.
 
-    放在旁边算，LoRA 只多 r/d_in + r/d_out 的 FLOPs 与权重字节，但每层要多两次乘法：一次变三次。"""
+    放在旁边算，LoRA 只多读 r/d_in + r/d_out 的权重，但每层要多两次乘法：一次变三次。"""
     x, w = torch.randn(tokens, d_in), torch.randn(d_out, d_in)
     a, b = torch.randn(r, d_in), torch.randn(d_out, r)
     with operations() as seen:

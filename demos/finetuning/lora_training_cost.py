@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 from studyapp.evidence import Drill, bars, between, breaks, each, expect, lines, main, one_of, show
+from studyapp.evidence.tools import Adam, tensor_bytes
 
 
 class Products(TorchDispatchMode):
@@ -70,9 +71,9 @@ RANGES = {
         zh="全部权重都训练时，每个都有三个乘法，什么也没省。")
 def claim_a_step_costs_two_products_of_three(width=128, layers=4, ranks=(1, 4, 16), tokens=32, recompute="off", trained="adapters"):
     """Full tuning costs 6N FLOPs per token for N weights, LoRA 4N + 6n for n values beside them: a third less as n/N goes to 0.
-    The forward pass is dearer, not cheaper.
+    The forward pass costs more, not less.
 
-    N 个权重，全参数微调每 token 6N FLOPs；旁边有 n 个数的 LoRA 为 4N + 6n：n/N 趋于 0 时少三分之一。前向只贵不便宜。"""
+    N 个权重，全参数微调每 token 6N FLOPs；旁边有 n 个数的 LoRA 为 4N + 6n：n/N 趋于 0 时少三分之一。前向不会更便宜。"""
     whole_n = layers * width**2
     full = 6 * whole_n * tokens
     counted = [step(width, layers, r if trained == "adapters" else 0, tokens, recompute)[:2] for r in ranks]
@@ -106,14 +107,16 @@ def claim_gradients_and_moments_exist_for_the_adapters_alone(width=128, layers=4
     冻结权重没有梯度（是 None 而不是零），所以梯度与 Adam 的两个动量都降为全参数微调的 2r/d；权重本身仍在显存里，还多出 2r/d。"""
     full, lora = (step(width, layers, k, 16)[2] for k in (0, r if trained == "adapters" else 0))
 
-    def held(model: nn.Module) -> int:
-        return sum(p.grad.nbytes for p in model.parameters() if p.grad is not None)
+    def held(model: nn.Module) -> tuple[int, int]:
+        adam = Adam((p for p in model.parameters() if p.requires_grad), 1e-3)
+        return sum(p.grad.nbytes for p in model.parameters() if p.grad is not None), tensor_bytes(*adam.means, *adam.squares)
 
     share = 2 * r / width
-    show(bars(["full", "LoRA"], {"bytes of gradients": [held(full), held(lora)],
-                                 "bytes of Adam's moments": [2 * held(full), 2 * held(lora)]}))
+    gradients, moments = zip(held(full), held(lora), strict=True)
+    show(bars(["full", "LoRA"], {"bytes of gradients": gradients, "bytes of Adam's moments": moments}))
     expect("frozen weights with a gradient", sum(m.w.grad is not None for m in lora), equals=0)
-    expect("gradient bytes over full tuning's", held(lora) / held(full), equals=share, within=1e-12)
+    expect("bytes of gradients and of moments over full tuning's", [gradients[1] / gradients[0], moments[1] / moments[0]],
+           equals=share, within=1e-12)
     expect("weight bytes over full tuning's", sum(p.nbytes for p in lora.parameters()) / sum(p.nbytes for p in full.parameters()),
            equals=1 + share, within=1e-12)
 
@@ -176,7 +179,7 @@ ZH = {
     "bytes of gradients": "梯度的字节数",
     "bytes of Adam's moments": "Adam 两个动量的字节数",
     "frozen weights with a gradient": "有梯度的冻结权重",
-    "gradient bytes over full tuning's": "梯度字节与全参数微调之比",
+    "bytes of gradients and of moments over full tuning's": "梯度、动量的字节与全参数微调之比",
     "weight bytes over full tuning's": "权重字节与全参数微调之比",
     "numbers kept": "保存的数",
     "numbers kept by LoRA less full tuning's": "LoRA 保存的数减去全参数微调的",

@@ -93,18 +93,25 @@ def claim_the_levels_are_quantiles_of_the_normal(places="asymmetric"):
 @breaks(block=4, en="Four numbers over their largest are no longer normal: even levels win.",
         zh="四个数除以其最大值，已不是正态：等距的级别更准。")
 def claim_nf4_is_nearest_on_normal_weights(weights="normal", block=64):
-    """On normal weights in blocks of 64 the error is 9.2 % with NF4, 10.6 % with FP4 as in MXFP4 (E2M1), 10.8 % with
-    integers, 12.2 % with bitsandbytes' FP4.
+    """On normal weights in blocks of 64 the error is 9.2 % with NF4, 10.6 % with MXFP4's FP4 (E2M1), 10.8 % with integers, 12.2 %
+    with bitsandbytes' FP4; uniform, or in blocks of 4, integers win.
 
-    正态权重、块 64：误差 NF4 为 9.2%，MXFP4 的 FP4（E2M1）10.6%，整数 10.8%，bitsandbytes 的 FP4 12.2%。"""
-    w = numbers(weights)
-    found = {name: error(w, levels, block) for name, levels in (
-        ("NF4", nf4_levels()), ("FP4 E2M1", four_bit_floats("E2M1")), ("int4", even()), ("FP4 bitsandbytes", four_bit_floats("bnb")))}
+    正态权重、块 64：误差 NF4 为 9.2%，MXFP4 的 FP4（E2M1）10.6%，整数 10.8%，bitsandbytes 的 FP4 12.2%；
+    均匀分布或块为 4 时整数最准。"""
+    formats = {"NF4": nf4_levels(), "FP4 E2M1": four_bit_floats("E2M1"), "int4": even(), "FP4 bitsandbytes": four_bit_floats("bnb")}
+
+    def errors(w: Tensor, size: int) -> dict[str, float]:
+        return {name: error(w, levels, size) for name, levels in formats.items()}
+
+    found = errors(numbers(weights), block)
     show(bars(list(found), {"relative error": list(found.values())}))
     # 65,536 numbers in 1,024 blocks: a percent of scatter; larger blocks are coarser for all
     expect("NF4's error over the next best", found["NF4"] / min(v for name, v in found.items() if name != "NF4"), at_most=0.95)
     if block == 64:
         expect("relative error", list(found.values()), equals=[0.092, 0.106, 0.108, 0.122], within=0.0015, at=("format", list(found)))
+    for where, other in (("on uniform weights", errors(numbers("uniform")[: 1 << 14], 64)),
+                         ("in blocks of 4", errors(numbers("normal")[: 1 << 14], 4))):
+        expect(f"integers' error over the next best, {where}", other.pop("int4") / min(other.values()), at_most=0.99)
 
 
 @breaks(fitted="no", en="NF4 compared with itself gains nothing.", zh="NF4 与自己比，当然没有改进。")
@@ -195,6 +202,8 @@ ZH = {
     "relative error": "相对误差",
     "format": "格式",
     "NF4's error over the next best": "NF4 的误差与次优之比",
+    "integers' error over the next best, on uniform weights": "均匀权重上，整数的误差与次优之比",
+    "integers' error over the next best, in blocks of 4": "块为 4 时，整数的误差与次优之比",
     "FP4 bitsandbytes": "bitsandbytes 的 FP4",
     "share of the weights": "权重的比例",
     "code of NF4": "NF4 的码",

