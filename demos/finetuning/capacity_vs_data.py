@@ -75,10 +75,10 @@ FLAT = breaks(teacher="flat", en="An update with equal singular values has no sm
 @breaks(scored="training inputs", en="On the inputs it was fitted to the error is smaller: σ²d²/n.",
         zh="在拟合所用的输入上误差更小：σ²d²/n。")
 def claim_full_update_pays_d_squared(width=16, sizes=(60, 100, 200, 400), scored="new inputs"):
-    """A full d × d least-squares update from n pairs has an excess error of σ²d²/(n − d − 1), whatever the
-    true update.
+    """A full d × d least-squares update from n pairs with normal inputs has an excess error of σ²d²/(n − d − 1),
+    whatever the true update.
 
-    用 n 个样本对 d × d 的更新做全参数最小二乘，超额误差为 σ²d²/(n − d − 1)，与真实更新无关。"""
+    输入为正态分布时，用 n 个样本对 d × d 的更新做全参数最小二乘，超额误差为 σ²d²/(n − d − 1)，与真实更新无关。"""
     true = update(width, "flat")
     got = [excess(true, n, width, scored) for n in sizes]
     formula = [NOISE * width**2 / (n - width - 1) for n in sizes]

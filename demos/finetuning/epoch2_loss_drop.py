@@ -97,10 +97,10 @@ def claim_orthogonal_items_give_exact_stairs(items=256, rate=0.5, replacement=Fa
 @breaks(width=16, en="A narrow model at the same rate has no room for 512 items: later ones overwrite the earlier.",
         zh="同样的学习率下，窄模型装不下 512 个样本：后来的覆盖先前的。")
 def claim_wide_models_step_at_the_boundary(width=2048, lr=100.0, replacement=False):
-    """512 items with random labels, seen once: the loss is above ln 8 until the last batch of epoch one and
-    under a quarter of that from the first of epoch two.
+    """512 items with random labels: in the last batches of epoch one the loss is above ln 8, in the first of
+    epoch two, each item seen once, under a quarter of that.
 
-    512 个随机标签的样本，只见一次：直到第一轮最后一批，损失都高于 ln 8，而第二轮从第一批起就不到它的四分之一。"""
+    512 个随机标签的样本：第一轮最后几批的损失高于 ln 8；第二轮最初几批，每个样本只见过一次，就不到它的四分之一。"""
     x, y = torch.randn(512, width) / width**0.5, torch.randint(CLASSES, (512,))
     losses, _ = train(x, y, lr, steps(512, replacement))
     before, after = around(losses, 1)

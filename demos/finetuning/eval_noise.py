@@ -76,19 +76,22 @@ def claim_paired_errors_count_disagreements_alone(items=500, accuracy=0.7, gaine
 
 @breaks(times=0.25, en="A quarter of the items shows the same gain much more rarely.", zh="题目只有四分之一时，同样的提升更难看出。")
 def claim_four_times_the_variance_over_the_gain_squared(accuracy=0.7, gained=0.04, lost=0.02, times=1.0):
-    """To see a gain δ at two standard errors in half of all test sets takes 4·variance/δ² items: 600 paired
-    for 4 points won and 2 lost, some 4,100 unpaired.
+    """To see a gain δ at two standard errors in half of all test sets takes 4·variance/δ² items, in four of five
+    twice as many; unpaired, over three times as many.
 
-    要在一半的测试集上以两倍标准误看出提升 δ，需要 4·方差/δ² 道题：得 4 分失 2 分时成对约 600 道，不成对约 4,100 道。"""
+    要在一半的测试集上以两倍标准误看出提升 δ，需要 4·方差/δ² 道题，要在五分之四上看出则翻倍；不成对时需要三倍以上。"""
     delta, variance = gained - lost, gained + lost - (gained - lost) ** 2
     items = 4 * variance / delta**2
     alone = 4 * sum(p * (1 - p) for p in (accuracy, accuracy + delta)) / delta**2
-    before, after = results(1000, max(int(times * items), 4), accuracy, gained, lost)
-    seen = ((after - before).mean(1) > 2 * paired_error(before, after)).to(F64).mean()
+    seen = []
+    for n in (items, 2 * items):
+        before, after = results(1000, max(int(times * n), 4), accuracy, gained, lost)
+        seen.append(((after - before).mean(1) > 2 * paired_error(before, after)).to(F64).mean())
     show(bars(["paired", "unpaired"], {"items needed": [items, alone]}))
     # Half by design; the estimated error moves with the count of disagreements: a few per cent, and 1.6% of 1000 sets
     expect("items needed, unpaired over paired", alone / items, at_least=3)
-    expect("share of test sets that show the gain", seen, equals=0.5, within=0.1)
+    expect("share of test sets that show the gain", seen[0], equals=0.5, within=0.1)
+    expect("share that show it with twice the items", seen[1], equals=0.8, within=0.1)      # Φ(2√2 − 2) = 0.80
 
 
 @breaks(checkpoints=1, en="One checkpoint alone is not chosen by its luck.", zh="只有一个 checkpoint，就没有按运气挑选。")
@@ -135,7 +138,7 @@ ZH = {
     "spread over test sets": "各测试集之间的离散", "estimated from one": "由一个测试集估计", "formula": "公式", "points": "百分点",
     "spread over the formula": "离散与公式之比", "estimate from one test set over the formula": "由一个测试集的估计与公式之比",
     "paired": "成对", "unpaired": "不成对", "items needed": "所需题数", "items needed, unpaired over paired": "所需题数，不成对与成对之比",
-    "share of test sets that show the gain": "看出提升的测试集占比",
+    "share of test sets that show the gain": "看出提升的测试集占比", "share that show it with twice the items": "题数翻倍时看出提升的占比",
     "checkpoints": "checkpoint 数", "luck of the best so far, in standard errors": "至今最好者的运气，单位标准误",
     "independent": "相互独立", "correlation {}": "相关系数 {}",
     "luck of the best of independent ones, in standard errors": "独立时最好者的运气，单位标准误",
