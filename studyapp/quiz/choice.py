@@ -115,11 +115,18 @@ def _length(text: Text) -> int:
 
 
 def _recognisable(wrong: Statement, right: Sequence[Statement], rank: int) -> float:
-    """How far the wrong statement is from being the `rank`-th by length, and how many right ones differ from it in having numbers."""
+    """How easily the wrong statement is found: by its place in length, far from the `rank`-th, by having numbers where others
+    have none, or by the opposite beside it, which the same claim shows."""
     by_length = sum(
         abs(sum(len(each.text[language]) < len(wrong.text[language]) for each in right) - rank) for language in ("en", "zh")
     )
-    return by_length + sum(_has_number(each) != _has_number(wrong) for each in right)
+    by_form = sum(_has_number(each) != _has_number(wrong) for each in right)
+    opposite = sum(not _leans_on(each).isdisjoint(_leans_on(wrong)) for each in right)  # two that exclude each other
+    return by_length + by_form + 2 * opposite
+
+
+def _leans_on(statement: Statement) -> set[str]:
+    return {*statement.source.claims, *statement.source.cite}
 
 
 def _has_number(statement: Statement) -> bool:

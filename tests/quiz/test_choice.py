@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from functools import cache
 
+import msgspec
 import pytest
 
 from studyapp.bank.load import load_bank
@@ -104,6 +105,15 @@ def test_the_wrong_option_is_not_known_by_its_length_or_form(language: str) -> N
             hits[name] += (asked.answer in best) / len(best)
     assert sets > 100
     assert {name: round(count / sets, 2) for name, count in hits.items() if count / sets > 0.38} == {}
+
+
+def test_the_opposite_of_a_belief_does_not_stand_beside_it() -> None:
+    """Where three other points are there, one that the same claim shows is left out: of the two one would have to be wrong."""
+    points = tuple(Point(en=f"It is so for {n}", zh=f"{n} 时如此", proof=(f"t/demo.claim_{n}",)) for n in range(4))
+    belief = Correction(wrong=Text("It is not so", "并非如此"), right=Text("It is", "是"), proof=("t/demo.claim_2",))
+    asked = msgspec.structs.replace(question(), points=points, corrections=(belief,))
+    sets = [KIND.ask(asked, CardId("q", "choice"), seed) for seed in range(20)]
+    assert not any(statement.source is points[2] for each in sets if len(each.options) == 4 for statement in each.statements)
 
 
 def test_the_same_seed_asks_the_same_and_others_differ() -> None:
