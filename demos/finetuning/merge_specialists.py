@@ -37,7 +37,7 @@ def distillation_loss(student: Tensor, teacher: Tensor, direction: str) -> Tenso
 
 
 def network(weights: list, x: Tensor) -> Tensor:
-    """Log-probabilities (cases, rows, classes) of CASES two-layer networks at once."""
+    """Log-probabilities (…, cases, rows, classes) of CASES two-layer networks at once."""
     return (F.gelu(x @ weights[0] + weights[1]) @ weights[2] + weights[3]).log_softmax(-1)
 
 
@@ -59,11 +59,13 @@ def family() -> tuple[list, list[list], list[Tensor], list[Tensor]]:
     start = [torch.randn(CASES, WIDTH, HIDDEN) / WIDTH**0.5, torch.zeros(CASES, 1, HIDDEN),
              torch.randn(CASES, HIDDEN, CLASSES) / HIDDEN**0.5, torch.zeros(CASES, 1, CLASSES)]
 
-    def on(i: int):
-        return lambda w: F.nll_loss(network(w, prompts[i]).flatten(0, 1), labels[i].repeat(CASES))
+    def on(tasks: range):
+        x, at = torch.stack([prompts[i] for i in tasks]), torch.stack([labels[i] for i in tasks])[:, None, :, None]
+        return lambda w: -network(w, x).gather(-1, at.expand(-1, CASES, -1, -1)).mean((1, 2, 3)).sum()
 
-    base = fit(start, on(0), 60)
-    return base, [fit(base, on(i)) for i in range(1, TASKS + 1)], prompts[1:], labels[1:]
+    base = fit(start, on(range(1)), 60)
+    side_by_side = fit([w.repeat(TASKS, 1, 1, 1) for w in base], on(range(1, TASKS + 1)))
+    return base, [list(w) for w in zip(*side_by_side, strict=True)], prompts[1:], labels[1:]
 
 
 def accuracy(weights: list, prompts: list[Tensor], labels: list[Tensor]) -> list[float]:
@@ -77,8 +79,8 @@ def distil(start: list, teachers: list[list], prompts: list[Tensor], teacher: st
     for i, x in enumerate(prompts):
         seen = torch.stack([network(t, x) for t in teachers])                 # (teachers, cases, rows, classes)
         answers.append(seen[i] if teacher == "the specialist" else seen.exp().mean(0).log())
-    return fit(start, lambda w: sum(distillation_loss(network(w, x), a, direction)
-                                    for x, a in zip(prompts, answers, strict=True)))
+    x, wanted = torch.stack(prompts), torch.stack(answers)                     # (tasks, cases, rows, …)
+    return fit(start, lambda w: TASKS * distillation_loss(network(w, x), wanted, direction))
 
 
 RANGES = {
