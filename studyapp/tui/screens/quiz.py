@@ -18,16 +18,17 @@ from studyapp.quiz.drill import drawn
 from studyapp.quiz.kinds import Asked, Grade, Response
 from studyapp.quiz.quiz import Quiz
 from studyapp.quiz.registry import QUIZZED
-from studyapp.render.quiz import Explanation, explain
+from studyapp.render.quiz import explain
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import tell_error
 from studyapp.tui.screens.card_evidence import support_group
 from studyapp.tui.screens.demo_screen import DemoScreen
-from studyapp.tui.textgraphics import hanging, inline
+from studyapp.tui.screens.quiz_text import ending, option_rows, told
+from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.evidence_panel import EvidenceGroup, EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.layout import Horizontal, Pane, Static, Vertical
-from studyapp.tui.widgets.session_end import SessionEnd, Way
+from studyapp.tui.widgets.session_end import SessionEnd
 
 CARDS = 20
 AFTERWARDS = {"pane", "step", "checks", "run_demo", "try", "parameters", "reset", "code", "copy"}
@@ -153,17 +154,11 @@ class QuizScreen(DemoScreen):
 
     def _options(self, asked: Asked) -> None:
         """The options, once told with their marks."""
-        options, language = self.query_one("#options", OptionList), self.context.language
+        options, asking = self.query_one("#options", OptionList), self.grade is None and bool(asked.options)
         here = options.highlighted
         options.clear_options()
-        for place, option in enumerate(asked.options):
-            mark = Content(f"{place + 1} ")
-            if self.grade is not None and place == asked.answer:
-                mark = Content.styled("✓ ", "$success")
-            elif self.grade is not None and str(place) == self.chosen:
-                mark = Content.styled("✗ ", "$error")
-            options.add_option(Option(hanging(mark, inline(option[language]), self._room(), 2), id=str(place)))
-        asking = self.grade is None and bool(asked.options)
+        for place, row in enumerate(option_rows(self.context, asked, self.grade, self.chosen, self._room())):
+            options.add_option(Option(row, id=str(place)))
         options.highlighted = (here if here is not None and here < len(asked.options) else 0) if asking else None
 
     def _room(self) -> int:
@@ -172,33 +167,7 @@ class QuizScreen(DemoScreen):
         return max(20, (width // 2 if self.wide and self.phase == "told" else width) - 4)
 
     def _told(self) -> Content:
-        """What is said after the answer, or as a hint before it."""
-        asked, language = self.asked, self.context.language
-        if asked is None or (asked.number is None and self.grade is None):
-            return Content("")
-        told = explain(asked, self.context.bank)
-        if self.grade is None:
-            return self._meanwhile(told)
-        lines = []
-        if asked.number is not None:
-            lines.append(Content(self.t("quiz.you_typed", typed=self.chosen)))
-        verdict = self.t("quiz.right" if self.grade.right else "quiz.wrong", answer=told.answer[language])
-        lines += [Content.styled(verdict, "bold $success" if self.grade.right else "bold $error"), Content("")]
-        lines += [inline(line[language]) for line in told.lines]
-        if told.heard:
-            heard = self.t("document.heard", where=", ".join(place[language] for place in told.heard))
-            lines += [Content(""), Content.styled(heard, "$foreground-muted")]
-        return Content("\n").join(lines)
-
-    def _meanwhile(self, told: Explanation) -> Content:
-        """What stands below the field before an answer: what was wrong with what was typed, and the hint."""
-        lines = []
-        if self.slip is not None:
-            text = ": ".join(self.context.t.message(each) for each in (self.slip.message, self.slip.hint) if each)
-            lines.append(Content.styled(text, "$warning"))
-        if self.hinted and told.lines:
-            lines.append(Content.styled(told.lines[0][self.context.language], "$foreground-muted"))
-        return Content("\n\n").join(lines)
+        return told(self.context, self.asked, self.grade, self.chosen, self.hinted, self.slip) if self.asked else Content("")
 
     # ------------------------------------------------------------------ panes
 
@@ -208,13 +177,13 @@ class QuizScreen(DemoScreen):
 
     def place_panes(self) -> None:
         """Question, options, field, evidence and end, each in its phase and pane."""
-        told, evidence = self.phase == "told", self.pane == "evidence"
+        answered, evidence = self.phase == "told", self.pane == "evidence"
         shown = {
             "#left": self.phase != "done" and (self.wide or not evidence),
-            "#right": told and (self.wide or evidence),
+            "#right": answered and (self.wide or evidence),
             "#options": bool(self.asked and self.asked.options),
             "#number": self.phase == "type",
-            "#told": told or self.hinted or self.slip is not None,
+            "#told": answered or self.hinted or self.slip is not None,
             "#done": self.phase == "done",
         }
         self.display_only(shown)
@@ -272,8 +241,8 @@ class QuizScreen(DemoScreen):
         self.run_worker(self.show())
 
     def _proof(self, asked: Asked) -> EvidenceGroup:
-        told, name = explain(asked, self.context.bank), self.t("quiz.proof")
-        return support_group(self.context, told.support, name) if told.support else EvidenceGroup(told.claims, name)
+        found, name = explain(asked, self.context.bank), self.t("quiz.proof")
+        return support_group(self.context, found.support, name) if found.support else EvidenceGroup(found.claims, name)
 
     def action_hint(self) -> None:
         """The first step of a calculation; a right answer then counts as hard."""
@@ -304,15 +273,8 @@ class QuizScreen(DemoScreen):
     # ------------------------------------------------------------------ the end
 
     def _end(self) -> None:
-        quiz, language = self.quiz, self.context.language
-        missed = list(dict.fromkeys(each.asked.question for each in quiz.missed))
-        ways = [Way("topic", Content(self.t("quiz.another")))]
-        if quiz.missed:
-            ways.append(Way("again", Content(self.context.t.count("quiz.again", len(quiz.missed)))))
         end = self.query_one(SessionEnd)
-        read = [Way("read", inline(question.ask[language]), question.id) for question in missed]
-        summary = self.t("quiz.scored", right=quiz.right, of=len(quiz.answered))
-        end.fill([summary], [(self.t("quiz.go_on"), ways), (self.t("quiz.missed"), read)])
+        end.fill(*ending(self.context, self.quiz))
         end.query_one(OptionList).focus()
 
     @on(SessionEnd.Chosen)
