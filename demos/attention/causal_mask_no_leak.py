@@ -97,10 +97,10 @@ def claim_the_layers_are_pytorchs(tokens=10, width=32, heads=2, layers=2):
 @ONE_AHEAD
 @BIDIRECTIONAL
 def claim_jacobian_is_lower_triangular(tokens=10, width=32, heads=2, layers=2, ahead=0):
-    """d output i / d input j is exactly zero for j > i and not zero for j = i: a position sees
-    itself.
+    """d output i / d input j is exactly zero for j > i and not zero for j ≤ i: a position sees
+    itself and all before it.
 
-    输出 i 对输入 j 的导数在 j > i 时严格为零，在 j = i 时不为零：每个位置看得到自己。"""
+    输出 i 对输入 j 的导数在 j > i 时严格为零，在 j ≤ i 时不为零：每个位置看得到自己和之前的全部位置。"""
     size = influence(torch.randn(tokens, width, dtype=F64), model(width, heads, layers), ahead)
     show(heatmap(size.clamp(min=1e-9).log10(), x_label="input j", y_label="output i",
                  title="log10 |d output/d input|"))

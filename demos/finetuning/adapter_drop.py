@@ -77,8 +77,12 @@ def claim_tasks_share_the_trunk(layers=12, tasks=8, gone=(0, 5, 12), dropped="th
         alone = [run(x, frozen, [one])[0][0] for one in adapters]
         gaps.append(max((a - b).abs().max() for a, b in zip(together, alone, strict=True)))
     formula = [n + tasks * (layers - n) for n in gone]
+    frozen, adapters = made(layers, tasks, layers - 1, "the top")                # the lowest adapter alone is left
+    with operations() as ran:
+        run(torch.randn(8, frozen[0].shape[0], dtype=torch.float64), frozen, adapters)
     show(lines("adapters dropped", gone, {"layers evaluated": evaluated, "n + T·(L − n)": formula}))
     expect("layers evaluated", evaluated, equals=formula, at=("n", gone))
+    expect("layers evaluated with all but the lowest adapters dropped", ran.count("tanh"), equals=tasks * layers)
     expect("difference from each task alone", gaps, equals=0, within=1e-12)
 
 
@@ -119,6 +123,7 @@ def drill_layers(rng) -> Drill:
 ZH = {
     "adapters dropped": "去掉的 adapter 层数",
     "layers evaluated": "计算的层数",
+    "layers evaluated with all but the lowest adapters dropped": "只留最低层的 adapter 时计算的层数",
     "n + T·(L − n)": "n + T·(L − n)",
     "difference from each task alone": "与各任务单独运行之差",
     "layers that backward reaches": "反向到达的层数",

@@ -35,9 +35,9 @@ LOW = {"bfloat16": torch.bfloat16, "float32": torch.float32}
         zh="float32 的步长细 65536 倍，几乎不丢。")
 def claim_bf16_weights_swallow_small_updates(sizes=(0.0003, 0.001, 0.003, 0.01, 0.03), precision="bfloat16"):
     """Merged into bf16 weights, an update a thousandth of their size loses more than half of itself; at
-    3 % of their size less than a tenth. Run beside the weight, it loses nothing.
+    3 % of their size less than a tenth.
 
-    折进 bf16 权重时，大小为权重千分之一的更新丢掉一半以上，3% 的丢不到一成；放在旁边单独算则不丢。"""
+    折进 bf16 权重时，大小为权重千分之一的更新丢掉一半以上，3% 的丢不到一成。"""
     low, d = LOW[precision], 128
     w = (torch.randn(d, d) / d**0.5).bfloat16().to(low)                      # what a checkpoint holds
     a, b = adapter(d, 8)
