@@ -114,7 +114,8 @@ def claim_a_new_head_needs_labels(labels=(2, 8, 32, 256), verbaliser="one a topi
     words, topic = texts(4000, 1.0)
     prompt = (answer(model(words[:, :4]), PAIRS[verbaliser]) == topic).float().mean().item()
     heads = {n: head_accuracy(model, n) for n in sorted({2, 256, *labels})}
-    show(lines("labels", labels, {"new head": [heads[n] for n in labels], "prompt, no label": [prompt] * len(labels)}, log="x", y_label="accuracy"))
+    curves = {"new head": [heads[n] for n in labels], "prompt, no label": [prompt] * len(labels)}
+    show(lines("labels", labels, curves, log="x", y_label="accuracy"))
     expect("prompt less head with 2 labels", prompt - heads[2], at_least=0.05)
     expect("head with 256 labels less prompt", heads[256] - prompt, equals=0, within=0.05)
 
