@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-DEADLINE_SECONDS = 1.5
-WATCH_SECONDS = 0.25
+DEADLINE_SECONDS = 1.2
+WATCH_SECONDS = 0.1
 RESTORE = b"\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l\x1b[<u"
 """Main screen, cursor shown, mouse, focus, paste and key reports off: what Textual turned on."""
 
