@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 from markdown_it import MarkdownIt
 
@@ -91,8 +91,13 @@ def spacing(text: str) -> Iterator[tuple[int, str]]:
         yield shown[: match.start()].count("\n"), match[0]
 
 
-def markdown(text: str, formula_problem: Callable[[str], str | None]) -> Iterator[tuple[int, str, str]]:
+@lru_cache(maxsize=16384)
+def markdown(text: str, formula_problem: Callable[[str], str | None]) -> tuple[tuple[int, str, str], ...]:
     """Formulas that cannot be drawn, and marks that would be shown instead of obeyed."""
+    return tuple(_markdown(text, formula_problem))
+
+
+def _markdown(text: str, formula_problem: Callable[[str], str | None]) -> Iterator[tuple[int, str, str]]:
     for block in _parser().parse(text):
         line = block.map[0] if block.map else 0
         if block.type == "math_block" and (problem := formula_problem(block.content.strip())):

@@ -5,6 +5,7 @@ import inspect
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,14 @@ def parse_demo(path: Path, findings: list[Finding]) -> Demo:
     Raises:
         OSError, SyntaxError, ValueError: where the file cannot be read at all.
     """
-    source = path.read_text(encoding="utf-8")
+    demo, found = _parsed(path, path.read_text(encoding="utf-8"))
+    findings += found
+    return demo
+
+
+@lru_cache(maxsize=1024)
+def _parsed(path: Path, source: str) -> tuple[Demo, tuple[Finding, ...]]:
+    findings: list[Finding] = []
     tree = ast.parse(source, str(path))
     reader = Reader(path, tree, source.splitlines(), findings)
     if path.stem in sys.stdlib_module_names:
@@ -49,7 +57,7 @@ def parse_demo(path: Path, findings: list[Finding]) -> Demo:
             reader.find(stray, "", "asserts", "say it with expect(…), which keeps the numbers")
     ranges = reader.ranges()
     check_contract(reader, claims, ranges)
-    return Demo(
+    demo = Demo(
         f"{path.parent.name}/{path.stem}",
         path.parent.name,
         path,
@@ -62,6 +70,7 @@ def parse_demo(path: Path, findings: list[Finding]) -> Demo:
         reader.drills(claims),
         reader.exercises(claims),
     )
+    return demo, tuple(findings)
 
 
 def read_summary(path: Path) -> Text:

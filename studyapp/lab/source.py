@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 BESIDE = {"ZH", "RANGES"}  # tables that no claim's outcome depends on
@@ -9,6 +10,7 @@ MARKS = {"breaks", "exercise"}
 DECLARE = {*MARKS, "Drill", "between", "each", "one_of"}
 
 
+@lru_cache(maxsize=1024)
 def source_hash(source: str) -> str:
     """A fingerprint of what a demo's claims do by default, the same on every Python.
 

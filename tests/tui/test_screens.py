@@ -13,6 +13,7 @@ from studyapp.tui.screens.home import Home
 from studyapp.tui.screens.lab import LabScreen
 from studyapp.tui.screens.models import Models
 from studyapp.tui.screens.new_cards import NewCards
+from studyapp.tui.screens.quiz import QuizScreen
 from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
 from studyapp.tui.screens.write import WriteScreen
@@ -106,7 +107,7 @@ def test_every_command_has_a_word_and_an_action(language: str) -> None:
     """Keys, palette, help and README can only name what exists."""
     words = Translations.load(language)
     screens = {"home": Home, "study": Study, "lab": LabScreen, "browse": Browse, "models": Models, "stats": Stats}
-    rooms = screens | {"help": Help, "new_cards": NewCards, "write": WriteScreen}
+    rooms = screens | {"help": Help, "new_cards": NewCards, "write": WriteScreen, "quiz": QuizScreen}
     for command in COMMANDS:
         assert words(command.text_key)
         if command.scope != "app":
