@@ -9,7 +9,7 @@ study: $(VENV)/.app ## install what the app needs and open it
 	$(BIN)/studyapp
 
 test: lint $(VENV)/.dev ## install what the tests need and run them all
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q --dist worksteal -n $$($(BIN)/python -c "import os; print((os.cpu_count() or 1) + 1)")  # one more than cores: many wait for processes
 
 lint: $(VENV)/.dev ## style, types and who may import whom
 	$(BIN)/ruff check studyapp demos tests benchmarks scripts
