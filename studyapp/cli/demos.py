@@ -12,6 +12,7 @@ from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
 from studyapp.context import AppContext
 from studyapp.errors import CallError, DemoError
+from studyapp.evidence.exercises import Drill
 from studyapp.evidence.types import Evidence, exception_line
 from studyapp.lab.demo import Claim, Demo
 
@@ -218,7 +219,7 @@ def wrong_way(context: AppContext, demo: Demo, claim: str, number: int) -> dict[
 def drill(context: AppContext, target: str, seed: int, as_json: bool) -> None:
     """Print a numeric question that a demo makes, with its answer and the way to it."""
     from studyapp.lab.client import LabClient
-    from studyapp.lab.collect import collect
+    from studyapp.lab.collect import draw_drill
 
     name, which = demo_and_claim(target)
     demo = known_demo(context, name)
@@ -228,16 +229,12 @@ def drill(context: AppContext, target: str, seed: int, as_json: bool) -> None:
             "{name} has: {names}",
             target=target, name=name, names=", ".join(d.name for d in demo.drills) or "–",
         )
-    demo.drill(which)
 
-    async def go() -> Any:
+    async def go() -> Drill:
         async with LabClient() as lab:
-            return await collect(lab.run(demo, (), drills=[(which, seed)]))
+            return await draw_drill(lab, demo, which, seed, context.t)
 
-    made = asyncio.run(go())
-    if not made.drilled:
-        raise DemoError("{target}: {why}", made.ended.message, target=target, why=made.ended.why(context.t))
-    question = made.drilled[0].drill
+    question = asyncio.run(go())
     steps = [{"en": en, "zh": zh} for en, zh in question.steps]
     if as_json:
         say_json(

@@ -10,7 +10,7 @@ from studyapp.context import AppContext
 from studyapp.evidence.types import Evidence, exception_line
 from studyapp.lab.demo import Demo
 from studyapp.lab.judging import Judgement, own_line
-from studyapp.lab.verdict import HELD, SIGNS, Style
+from studyapp.lab.verdict import RUN_SIGNS, Style
 from studyapp.plaintext import printable
 
 COLOURS: dict[Style, str | None] = {"success": "green", "warning": "yellow", "error": "red", "muted": None}
@@ -30,8 +30,7 @@ def tell_judgement(
     ended = judgement.ended
     for name in judgement.claims:
         outcome, state = judgement.outcome(name), judgement.state(name)
-        sign = HELD["proof"] if state == "held" else SIGNS["unsupported" if state == "unrun" else state]  # type: ignore[index]
-        click.echo(f"{click.style(sign.text, COLOURS[sign.style])} {demo.claim(name).sentence[context.language]}")
+        click.echo(f"{sign_of(state)} {demo.claim(name).sentence[context.language]}")
         if outcome is None:
             click.echo(f"    {context.t('write.unrun')}")
             continue
@@ -49,6 +48,12 @@ def tell_judgement(
             expected = context.recorded_evidence(f"{demo.name}.{name}") or shown.get(name, ())
             for line in pictures_of(context, demo, outcome.evidence, expected):
                 click.echo(f"    {line}")
+
+
+def sign_of(state: str) -> str:
+    """The sign of how a claim came out, in its colour."""
+    sign = RUN_SIGNS[state]
+    return click.style(sign.text, COLOURS[sign.style])
 
 
 def pictures_of(context: AppContext, demo: Demo, got: Sequence[Evidence], expected: Sequence[Evidence]) -> Iterator[str]:

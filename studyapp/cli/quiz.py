@@ -68,7 +68,7 @@ async def _questions(context: AppContext, drawn: Quiz) -> AsyncIterator[Asked]:
 
     async with LabClient() as lab:
         while (asked := drawn.next()) is not None:
-            yield await made(asked, context.catalog, lab)
+            yield await made(asked, context.catalog, lab, context.t)
 
 
 def _show(context: AppContext, drawn: Quiz, asked: Asked) -> None:
@@ -112,7 +112,7 @@ def _response(asked: Asked, typed: str, seconds: float) -> Response:
 
 
 def _explain(context: AppContext, asked: Asked, grade: Grade) -> None:
-    from studyapp.render.document import reference_text
+    from studyapp.render.document import citation_text
     from studyapp.render.linebreak import wrapped
     from studyapp.render.quiz import explain
 
@@ -122,13 +122,12 @@ def _explain(context: AppContext, asked: Asked, grade: Grade) -> None:
     for line in told.lines:
         for row in wrapped(printable(line[language]), _width() - 2):
             click.echo(f"  {row}")
-    if told.heard:
-        click.echo(f"  {context.t('document.heard', where=printable(', '.join(h[language] for h in told.heard)))}")
+    if where := told.heard[language]:
+        click.echo(f"  {context.t('document.heard', where=printable(where))}")
     for claim in told.claims:
         click.echo(f"  studyapp run {claim}")
     for cite in told.support.cite if told.support and not told.claims else ():
-        key, _, place = cite.partition(" ")
-        click.echo(f"  · {printable(reference_text(key, context.bank))}{f', {place}' if place else ''}")
+        click.echo(f"  · {printable(citation_text(cite, context.bank))}")
 
 
 def _summary(context: AppContext, drawn: Quiz) -> None:

@@ -9,17 +9,17 @@ import click
 from studyapp.bank.refs import demo_and_claim
 from studyapp.cli import cli, complete
 from studyapp.cli.demos import known_demo
-from studyapp.cli.judged import tell_judgement
+from studyapp.cli.judged import sign_of, tell_judgement
 from studyapp.cli.read import as_json, say_json, with_context
 from studyapp.context import AppContext
 from studyapp.errors import CallError, DemoError
 from studyapp.lab.demo import Demo, Exercise
+from studyapp.lab.verdict import RUN_SIGNS
 from studyapp.plaintext import printable
 
 TEXT_FILE = click.File(encoding="utf-8", errors="replace")
 ALL = 0
 """The value of --history without a number."""
-SIGNS = {"held": ("✓", "green"), "broken": ("✗", "red"), "crashed": ("!", "red"), "skipped": ("◌", None), "unrun": ("–", None)}
 
 
 @cli.command()
@@ -94,9 +94,8 @@ def judge_text(context: AppContext, demo: Demo, exercise: Exercise, text: str, a
     async def go() -> tuple[Judgement, dict[str, Any]]:
         async with LabClient() as lab:
             judgement = await judge(lab, demo, exercise, text.replace("\r\n", "\n"))
-            broken = [name for name in exercise.claims if judgement.state(name) == "broken"]
-            bare = [name for name in broken if pictures and not context.recorded_evidence(f"{demo.name}.{name}")]
-            return judgement, await shown_by_default(lab, demo, bare) if bare else {}
+            shown = await shown_by_default(lab, demo, judgement, context.recorded_evidence) if pictures else {}
+            return judgement, shown
 
     judgement, shown = asyncio.run(go())
     if judgement.ended.reason == "unavailable":
@@ -129,7 +128,7 @@ def tell_history(context: AppContext, ref: str, number: int) -> None:
         return
     for place, attempt in enumerate(attempts, 1):
         moment = context.local(attempt.at).strftime("%Y-%m-%d %H:%M")
-        signs = {name: click.style(*SIGNS[state]) for name, state in attempt.claims.items() if state in SIGNS}
+        signs = {name: sign_of(state) for name, state in attempt.claims.items() if state in RUN_SIGNS}
         claims = "  ".join(f"{sign} {printable(name)}" for name, sign in signs.items())
         click.echo(f"{place:>3}  {moment}  {claims}")
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from studyapp.bank.refs import demo_and_claim
 from studyapp.cli.judged import tell_judgement
 from studyapp.context import AppContext
 from studyapp.errors import DemoError, StudyError
@@ -131,10 +132,11 @@ class WriteLoop:
         if judgement.ended.reason == "unavailable":
             raise DemoError("{demo}: {why}", judgement.ended.message, demo=self.demo.name, why=judgement.ended.why(self.context.t))
         self.context.attempts.keep(self.ref, judgement.attempt(self.context.clock()))
-        broken = [name for name in judgement.claims if judgement.state(name) == "broken" and name not in self.shown]
-        bare = [name for name in broken if not self.context.recorded_evidence(f"{self.demo.name}.{name}")]
-        if bare:
-            self.shown |= await shown_by_default(self.lab, self.demo, bare)
+        self.shown |= await shown_by_default(self.lab, self.demo, judgement, self._expected)
+
+    def _expected(self, ref: str) -> Sequence[Evidence]:
+        """What is known already of what a claim should show."""
+        return self.context.recorded_evidence(ref) or self.shown.get(demo_and_claim(ref)[1], ())
 
     def _tell(self) -> None:
         """How the file came out, once."""

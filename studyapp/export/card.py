@@ -115,7 +115,7 @@ def _block(block: Block, words: Translations, pictures: Pictures | None) -> str:
         case Statement():
             return f"<li>{_statement(block, words)}</li>"
         case Correction():
-            heard = f" <small>({text_html(words('document.heard', where=block.heard_in(words.language)))})</small>" if block.heard else ""
+            heard = f" <small>({text_html(words('document.heard', where=block.heard_in[language]))})</small>" if block.heard else ""
             wrong = words("document.wrong", text=f"<s>{inline(block.wrong[language])}</s>")
             right = words("document.right", text=_statement(block.right, words))
             return f"<li><p>{wrong}{heard}</p><p>{right}</p></li>"

@@ -4,12 +4,17 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from studyapp.errors import DemoError
+from studyapp.evidence.exercises import Drill
 from studyapp.evidence.types import Check, Evidence, Outcome
+from studyapp.i18n import Translations
+from studyapp.lab.demo import Demo
 from studyapp.lab.protocol import (
     Checked,
     Drilled,
     Ended,
     Finished,
+    LabLike,
     Output,
     RunEvent,
     RunStream,
@@ -83,3 +88,16 @@ async def collect(run: RunStream, each: Callable[[RunEvent], None] | None = None
             if each is not None:
                 each(event)
     return fold
+
+
+async def draw_drill(lab: LabLike, demo: Demo, name: str, seed: int, t: Translations) -> Drill:
+    """The numeric question that a drill of a demo makes from a seed.
+
+    Raises:
+        DemoError: where the demo has no such drill, or it could not make one; why is told by `t`.
+    """
+    made = await collect(lab.run(demo, (), drills=[(name, seed)]))
+    if made.drilled:
+        return made.drilled[0].drill
+    assert made.ended is not None
+    raise DemoError("{target}: {why}", made.ended.message, target=f"{demo.name}.{name}", why=made.ended.why(t))

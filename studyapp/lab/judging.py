@@ -1,7 +1,7 @@
 """What the claims of a demo say of a function that a learner wrote."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -60,9 +60,15 @@ async def judge(
     return Judgement(text, exercise.claims, tuple(found[name] for name in exercise.claims if name in found), ended)
 
 
-async def shown_by_default(lab: LabLike, demo: Demo, claims: Collection[str]) -> dict[str, tuple[Evidence, ...]]:
-    """What claims show with the demo's own function."""
-    fold = await collect(lab.run(demo, tuple(claims)))
+async def shown_by_default(
+    lab: LabLike, demo: Demo, judgement: Judgement, recorded: Callable[[str], Sequence[Evidence]]
+) -> dict[str, tuple[Evidence, ...]]:
+    """What the broken claims that have no recording show with the demo's own function; `recorded` takes "topic/demo.claim"."""
+    broken = [name for name in judgement.claims if judgement.state(name) == "broken"]
+    bare = tuple(name for name in broken if not recorded(f"{demo.name}.{name}"))
+    if not bare:
+        return {}
+    fold = await collect(lab.run(demo, bare))
     return {name: outcome.evidence for name, outcome in fold.outcomes.items() if outcome.held}
 
 

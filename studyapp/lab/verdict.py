@@ -40,6 +40,14 @@ SIGNS: Mapping[State, Sign] = {
     "cited": Sign("·", "muted"),
     "unsupported": Sign("–", "muted"),
 }
+RUN_SIGNS: Mapping[str, Sign] = {
+    "held": HELD["proof"],
+    "broken": SIGNS["broken"],
+    "crashed": SIGNS["crashed"],
+    "skipped": SIGNS["skipped"],
+    "unrun": SIGNS["unsupported"],
+}
+"""How a claim came out with a function that a learner wrote: a broken claim is broken, a claim that did not run shows nothing."""
 
 
 @dataclass(frozen=True)

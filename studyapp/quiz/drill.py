@@ -10,6 +10,7 @@ from studyapp.quiz.kinds import Asked, Grade, Response, rate
 from studyapp.quiz.quantity import read
 
 if TYPE_CHECKING:
+    from studyapp.i18n import Translations
     from studyapp.lab.catalog import Catalog
     from studyapp.lab.protocol import LabLike
 
@@ -47,22 +48,17 @@ class Drill:
         return Grade(rate(right, response, QUICK, LATE), data, right)
 
 
-async def drawn(asked: Asked, catalog: "Catalog", lab: "LabLike") -> Asked:
+async def drawn(asked: Asked, catalog: "Catalog", lab: "LabLike", t: "Translations") -> Asked:
     """The card with its question, made in the lab where it is a drill; else as it is.
 
     Raises:
         DemoError: where the demo does not have the drill any more, or cannot make it.
     """
-    from studyapp.lab.collect import collect
+    from studyapp.lab.collect import draw_drill
 
     if asked.number is not None or asked.card.kind != Drill.name:
         return asked
     name, which = demo_and_claim(asked.drill)
     if not asked.drill:
         raise DemoError("{card}: its question names no such drill", card=asked.card)
-    demo = catalog.demo(name)
-    made = await collect(lab.run(demo, (), drills=[(which, asked.seed or 0)]))
-    if not made.drilled:
-        why = made.ended.message if made.ended else ""
-        raise DemoError("{target}: {why}", target=asked.drill, why=why)
-    return asked.made(made.drilled[0].drill)
+    return asked.made(await draw_drill(lab, catalog.demo(name), which, asked.seed or 0, t))

@@ -57,16 +57,12 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """What is often said, what is so, and where the belief was `heard`: as the file names it, and in words in `places`."""
+    """What is often said, what is so, and where the belief was `heard`: as the file names it, and in words in `heard_in`."""
 
     wrong: Text
     right: Statement
-    heard: tuple[str, ...] = ()
-    places: tuple[Text, ...] = ()
-
-    def heard_in(self, language: str) -> str:
-        """Where it was heard, in a line; "" where that is not said."""
-        return ", ".join(place[language] for place in self.places)
+    heard: tuple[str, ...]
+    heard_in: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +202,7 @@ def document(
         "today": [*_prose(_text(today)), *_models(question, bank)] if today else [],
         "note": note_blocks(annotation.note),
         "corrections": [
-            Correction(c.wrong, _statement(c, c.right, judge), c.heard, tuple(heard_text(h, bank) for h in c.heard))
+            Correction(c.wrong, _statement(c, c.right, judge), c.heard, heard_text(c.heard, bank))
             for c in question.corrections
         ],
         "evidence": _evidence(question, bank, judge, catalog, recordings),
@@ -302,8 +298,19 @@ def _references(question: Question, bank: Bank) -> Iterator[Reference]:
         yield Reference(key, reference_text(key, bank), places)
 
 
-def heard_text(reference: str, bank: Bank) -> Text:
-    """Where a belief was heard, in words: a heading of the notes, or a paper and the place in it."""
+def citation_text(cite: str, bank: Bank) -> str:
+    """What a statement cites, "key place", in full."""
+    key, _, place = cite.partition(" ")
+    return str(Reference(key, reference_text(key, bank), (place,) if place else ()))
+
+
+def heard_text(references: Iterable[str], bank: Bank) -> Text:
+    """Where a belief was heard, in words: headings of the notes, or papers and the places in them; "" where nowhere."""
+    places = [_heard_in(reference, bank) for reference in references]
+    return Text(*(", ".join(place[language] for place in places) for language in ("en", "zh")))
+
+
+def _heard_in(reference: str, bank: Bank) -> Text:
     if source := bank.sources.get(reference):
         return Text(f"the study notes, “{source.heading}”", f"学习笔记「{source.heading}」")
     key, _, place = reference.partition(" ")

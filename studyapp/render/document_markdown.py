@@ -71,7 +71,7 @@ def _block(block: Block, words: Translations, shown: Shown | None, supports: boo
         case Statement():
             return [f"- {_statement(block, words, supports)}"]
         case Correction():
-            heard = f" ({words('document.heard', where=block.heard_in(words.language))})" if block.heard else ""
+            heard = f" ({words('document.heard', where=block.heard_in[language])})" if block.heard else ""
             wrong = words("document.wrong", text=_line(block.wrong[language]))
             right = words("document.right", text=_statement(block.right, words, supports))
             return [f"- {wrong}{heard}\n  - {right}"]

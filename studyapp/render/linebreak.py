@@ -37,7 +37,6 @@ def divide_line(text: str, width: int, fold: bool = True) -> list[int]:
     return breaks
 
 
-
 def wrapped(text: str, width: int) -> list[str]:
     """The lines of `text`, none wider than `width` cells."""
     lines = []

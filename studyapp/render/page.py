@@ -75,7 +75,7 @@ def _rows(block: Block, words: Translations) -> list[Row]:
         case Statement():
             return [_statement(block, words)]
         case Correction():
-            heard = f"  {words('document.heard', where=block.heard_in(language))}" if block.heard else ""
+            heard = f"  {words('document.heard', where=block.heard_in[language])}" if block.heard else ""
             wrong = Text.assemble(_sentence(block.wrong[language], "dim"), (heard, "dim"))
             return [(Text("✗", "red"), wrong), _statement(block.right, words)]
         case ClaimEvidence():

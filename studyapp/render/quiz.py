@@ -9,6 +9,8 @@ from studyapp.evidence.types import format_cell
 from studyapp.quiz.kinds import Asked
 from studyapp.render.document import heard_text
 
+NOWHERE = Text("", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -18,14 +20,14 @@ class Explanation:
         answer: what would have been right.
         lines: the sentence that puts a belief right, or the steps of a calculation.
         claims: what proves it, "topic/demo.claim".
-        heard: where the belief stands; empty where there is none.
+        heard: where the belief stands; empty texts where there is none.
         support: the statement that is told, with what carries it; None of a calculation.
     """
 
     answer: Text
     lines: tuple[Text, ...]
     claims: tuple[str, ...]
-    heard: tuple[Text, ...] = ()
+    heard: Text
     support: Support | None = None
 
 
@@ -44,10 +46,9 @@ def explain(asked: Asked, bank: Bank) -> Explanation:
     if (number := asked.number) is not None:
         text = f"{answer_text(number)} (± {format_cell(number.within)})"
         steps = tuple(Text(en, zh) for en, zh in number.steps)
-        return Explanation(Text(text, text), steps, (f"{demo_and_claim(asked.drill)[0]}.{number.proved_by}",))
+        return Explanation(Text(text, text), steps, (f"{demo_and_claim(asked.drill)[0]}.{number.proved_by}",), NOWHERE)
     assert asked.answer is not None
     told = next((s for s in asked.statements if not s.right), asked.statements[0]).source
     if isinstance(told, Correction):
-        heard = tuple(heard_text(reference, bank) for reference in told.heard)
-        return Explanation(asked.options[asked.answer], (told.right,), told.claims, heard, told)
-    return Explanation(asked.options[asked.answer], (Text(told.en, told.zh),), told.claims, support=told)
+        return Explanation(asked.options[asked.answer], (told.right,), told.claims, heard_text(told.heard, bank), told)
+    return Explanation(asked.options[asked.answer], (Text(told.en, told.zh),), told.claims, NOWHERE, told)

@@ -91,8 +91,10 @@ async def test_an_error_is_told_with_the_line_that_was_written(lab: LabClient, w
 async def test_what_is_expected_comes_from_the_demo_itself(lab: LabClient, write: Callable[..., Demo]) -> None:
     """The picture beside a wrong one is that of the demo's own function."""
     demo = write(SOURCE)
-    (item,) = (await shown_by_default(lab, demo, ["one"]))["one"]
+    judgement = await judge(lab, demo, demo.exercise("double"), "    return x * 3\n")
+    (item,) = (await shown_by_default(lab, demo, judgement, lambda ref: ()))["one"]
     assert item.rows == ((3, 6),)
+    assert await shown_by_default(lab, demo, judgement, lambda ref: (item,)) == {}
 
 
 def test_of_a_traceback_the_learner_s_own_line_is_told(write: Callable[..., Demo]) -> None:

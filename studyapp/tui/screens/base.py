@@ -1,13 +1,15 @@
 """What all screens share: the context, the words, the footer, and drawing again after a change of language."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from textual.app import App
 from textual.content import Content
 from textual.css.query import NoMatches
 from textual.screen import Screen
+from textual.widget import Widget
 
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
@@ -23,6 +25,10 @@ def tell_error(app: App[Any], error: StudyError, t: Translations) -> None:
     app.notify("\n".join(t.message(text) for text in (error.message, error.hint) if text), severity="error", markup=False, timeout=10)
 
 
+PAINT_SECONDS = 0.05
+STEP = 3
+
+
 class BaseScreen(Screen[Any]):
     """A screen of the app; `scope` names its commands, `phase` what the footer shows."""
 
@@ -35,6 +41,7 @@ class BaseScreen(Screen[Any]):
         super().__init__()
         self.context = context
         self.phase = ""
+        self._painting = False
 
     def t(self, key: str, **values: Any) -> str:
         """A word of this language."""
@@ -89,6 +96,29 @@ class BaseScreen(Screen[Any]):
         """Go back to where the learner came from."""
         if len(self.app.screen_stack) > 2:
             self.app.pop_screen()
+
+    def paint_soon(self, paint: Callable[[], None]) -> None:
+        """Paint within a moment, once for all that came until then: events come faster than a screen need be drawn."""
+        if not self._painting:
+            self._painting = True
+            self.set_timer(PAINT_SECONDS, partial(self._paint, paint))
+
+    def _paint(self, paint: Callable[[], None]) -> None:
+        self._painting = False
+        paint()
+
+    def scrolled(self) -> Widget:
+        """What the keys scroll."""
+        raise NotImplementedError
+
+    def action_scroll(self, by: int) -> None:
+        """Scroll a few lines."""
+        self.scrolled().scroll_relative(y=by * STEP, animate=False)
+
+    def action_page(self, by: int) -> None:
+        """Scroll a page, less two lines to hold on to."""
+        pane = self.scrolled()
+        pane.scroll_relative(y=by * max(STEP, pane.size.height - 2), animate=False)
 
     def title_line(self, *parts: str) -> Content:
         """The line at the top."""

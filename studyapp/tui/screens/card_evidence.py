@@ -6,7 +6,7 @@ from textual.content import Content
 
 from studyapp.bank.model import Question, Support
 from studyapp.context import AppContext
-from studyapp.render.document import reference_text
+from studyapp.render.document import citation_text
 from studyapp.tui.widgets.evidence_panel import EvidenceGroup
 
 
@@ -30,5 +30,4 @@ def support_group(context: AppContext, support: Support, name: str) -> EvidenceG
 def _cited(context: AppContext, support: Support) -> Iterator[Content]:
     yield Content.styled(context.t("exhibit.cited"), "$foreground-muted")
     for cite in support.cite:
-        key, _, place = cite.partition(" ")
-        yield Content.assemble("· ", reference_text(key, context.bank), f", {place}" if place else "")
+        yield Content(f"· {citation_text(cite, context.bank)}")

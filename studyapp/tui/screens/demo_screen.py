@@ -27,8 +27,6 @@ from studyapp.tui.widgets.evidence_panel import EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter, keys_content
 from studyapp.tui.widgets.parameter_form import ParameterForm
 
-PAINT_SECONDS = 0.05
-STEP = 3
 BACK = {"keys.study_pane": "keys.study_pane_back", "keys.lab_pane": "keys.lab_pane_back", "keys.quiz_pane": "keys.quiz_pane_back"}
 
 
@@ -42,7 +40,6 @@ class DemoScreen(BaseScreen):
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
         self.lab_run: Worker[None] | None = None
-        self._painting = False
         self.pane = "beside"
 
     @property
@@ -90,17 +87,9 @@ class DemoScreen(BaseScreen):
         else:
             self.to_pane("beside" if self.pane == "evidence" else "evidence")
 
-    def _scrolled(self) -> Widget:
+    def scrolled(self) -> Widget:
+        """The pane that is meant."""
         return self.panel.pane if self.pane == "evidence" else self.beside()
-
-    def action_scroll(self, by: int) -> None:
-        """Scroll the pane a few lines."""
-        self._scrolled().scroll_relative(y=by * STEP, animate=False)
-
-    def action_page(self, by: int) -> None:
-        """Scroll the pane a page, less two lines to hold on to."""
-        pane = self._scrolled()
-        pane.scroll_relative(y=by * max(STEP, pane.size.height - 2), animate=False)
 
     def footer(self) -> None:
         """The keys of the moment; esc by what it does now."""
@@ -289,13 +278,7 @@ class DemoScreen(BaseScreen):
                 panel.text.output = event.text.strip()
             case Ended():
                 panel.head.tell(self.context.t, event.why)
-        if not self._painting:  # events come faster than a screen need be drawn
-            self._painting = True
-            self.set_timer(PAINT_SECONDS, self._paint)
-
-    def _paint(self) -> None:
-        self._painting = False
-        self.panel.text.redraw()
+        self.paint_soon(panel.text.redraw)
 
     async def ran(self) -> None:
         """What the screen does once a run is over."""

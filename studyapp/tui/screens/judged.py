@@ -17,8 +17,6 @@ from studyapp.lab.judging import Judgement, judge, own_line, shown_by_default
 from studyapp.lab.protocol import Ended, Finished, RunEvent
 from studyapp.tui.screens.base import BaseScreen, tell_error
 
-PAINT_SECONDS = 0.05
-
 
 class Judged(BaseScreen):
     """A screen over one of several functions, whose file is judged when it is saved.
@@ -36,7 +34,6 @@ class Judged(BaseScreen):
         super().__init__(context)
         self.refs, self.index = tuple(refs), 0
         self.run: Worker[None] | None = None
-        self._painting = False
         self.take()
 
     def take(self) -> None:
@@ -97,9 +94,7 @@ class Judged(BaseScreen):
                 raise StudyError(result.ended.why(self.context.t))
             self.judgement = result
             self.context.attempts.keep(ref, result.attempt(self.context.clock()))
-            bare = [n for n in exercise.claims if result.state(n) == "broken" and not self.context.recorded_evidence(f"{demo.name}.{n}")]
-            if bare:
-                self.expected |= await shown_by_default(self.context.lab, demo, bare)
+            self.expected |= await shown_by_default(self.context.lab, demo, result, self.context.recorded_evidence)
         except StudyError as error:
             if self.judgement is None:
                 self.problem = error
@@ -118,13 +113,7 @@ class Judged(BaseScreen):
             told = f"{exception_line(event.error)} · {self.t('write.at_line', line=line[0], code=line[1])}"
             event = replace(event, error=told)
         self.history.take(self.demo, event, {})
-        if not self._painting:  # events come faster than a screen need be drawn
-            self._painting = True
-            self.set_timer(PAINT_SECONDS, self._paint)
-
-    def _paint(self) -> None:
-        self._painting = False
-        self.draw_claims()
+        self.paint_soon(self.draw_claims)
 
     def stop(self) -> None:
         """Stop what runs."""

@@ -100,20 +100,24 @@ class QuizScreen(DemoScreen):
             self.phase = "making"
             self._make(self.asked)
         else:
-            self.phase = "choose"
+            self._put("choose")
         await self.show()
+
+    def _put(self, phase: str) -> None:
+        """The card is put to the learner, and the time begins."""
+        self.phase, self.asked_at = phase, self.context.clock()
 
     @work(exclusive=True, group="lab", exit_on_error=False)
     async def _make(self, asked: Asked) -> None:
         """The numbers of a drill, where torch is; one that cannot be made is told and left out."""
         try:
-            self.asked = await drawn(asked, self.context.catalog, self.context.lab)
+            self.asked = await drawn(asked, self.context.catalog, self.context.lab, self.context.t)
         except StudyError as error:
             tell_error(self.app, error, self.context.t)
             self.quiz.skip()
             await self.draw_next()
             return
-        self.phase = "type"
+        self._put("type")
         await self.show()
 
     async def show(self) -> None:
@@ -131,8 +135,6 @@ class QuizScreen(DemoScreen):
         if self.phase == "done":
             self._end()
         elif self.phase in ("choose", "type"):
-            if self.focused is None:
-                self.asked_at = self.context.clock()
             self.query_one("#options" if self.phase == "choose" else "#number").focus()
         else:
             self.set_focus(None)
@@ -207,26 +209,26 @@ class QuizScreen(DemoScreen):
 
     # ------------------------------------------------------------------ answering
 
-    def action_choose(self, place: int) -> None:
+    async def action_choose(self, place: int) -> None:
         """Choose an option by its number."""
         if self.phase == "choose":
-            self.answer(Response((place,), seconds=self._seconds()))
+            await self.answer(Response((place,), seconds=self._seconds()))
 
     @on(OptionList.OptionSelected, "#options")
-    def _selected(self, event: OptionList.OptionSelected) -> None:
+    async def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.action_choose(int(event.option_id or 0))
+        await self.action_choose(int(event.option_id or 0))
 
     @on(Input.Submitted, "#number")
-    def _typed(self, event: Input.Submitted) -> None:
+    async def _typed(self, event: Input.Submitted) -> None:
         event.stop()
         event.prevent_default()  # not a parameter, and nothing to run
-        self.answer(Response(typed=event.value, seconds=self._seconds(), hinted=self.hinted))
+        await self.answer(Response(typed=event.value, seconds=self._seconds(), hinted=self.hinted))
 
     def _seconds(self) -> float:
         return (self.context.clock() - self.asked_at).total_seconds()
 
-    def answer(self, response: Response) -> None:
+    async def answer(self, response: Response) -> None:
         """Grade an answer, and tell what is so; what is none is told, and the card stays."""
         if self.asked is None:
             return
@@ -238,17 +240,17 @@ class QuizScreen(DemoScreen):
             self.chosen = response.typed.strip() if self.asked.number else str(response.ticked[0])
             self.phase = "told"
             self.panel.fill([self._proof(self.asked)], self.asked.question.claim_kinds)
-        self.run_worker(self.show())
+        await self.show()
 
     def _proof(self, asked: Asked) -> EvidenceGroup:
         found, name = explain(asked, self.context.bank), self.t("quiz.proof")
         return support_group(self.context, found.support, name) if found.support else EvidenceGroup(found.claims, name)
 
-    def action_hint(self) -> None:
+    async def action_hint(self) -> None:
         """The first step of a calculation; a right answer then counts as hard."""
         if self.phase == "type":
             self.hinted = True
-            self.run_worker(self.show())
+            await self.show()
 
     async def action_go(self) -> None:
         """The next card, once this one is answered; back into the field where it was left."""

@@ -41,9 +41,8 @@ def told(
     verdict = context.t("quiz.right" if grade.right else "quiz.wrong", answer=explanation.answer[language])
     lines += [Content.styled(verdict, "bold $success" if grade.right else "bold $error"), Content("")]
     lines += [inline(line[language]) for line in explanation.lines]
-    if explanation.heard:
-        heard = context.t("document.heard", where=", ".join(place[language] for place in explanation.heard))
-        lines += [Content(""), Content.styled(heard, "$foreground-muted")]
+    if where := explanation.heard[language]:
+        lines += [Content(""), Content.styled(context.t("document.heard", where=where), "$foreground-muted")]
     return Content("\n").join(lines)
 
 

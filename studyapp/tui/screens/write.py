@@ -15,19 +15,13 @@ from studyapp.lab.history import ClaimRun
 from studyapp.tui.commands import bindings
 from studyapp.tui.editor import edit
 from studyapp.tui.screens.judged import Judged
-from studyapp.tui.widgets.claim_view import ClaimPage
+from studyapp.tui.widgets.claim_view import STATES, ClaimPage
 from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.layout import Horizontal, Pane, Static, Vertical
 from studyapp.tui.widgets.written_text import JudgedText, TaskText
 
 WATCH_SECONDS = 0.3
-STEP = 3
-SIGNS = {
-    "held": ("✓", "$success"),
-    "broken": ("✗", "bold $error"),
-    "crashed": ("!", "bold $warning"),
-    "skipped": ("◌", "$foreground-muted"),
-}
+SIGNS = {**STATES, "skipped": ("◌", "$foreground-muted")}
 
 
 class WriteScreen(Judged):
@@ -173,7 +167,7 @@ class WriteScreen(Judged):
             self.take()
             self.hinted = self.peeked = 0
             await self.show()
-            self._scrolled().scroll_home(animate=False)
+            self.scrolled().scroll_home(animate=False)
             self.judge_file()
 
     def action_copy(self) -> None:
@@ -211,14 +205,6 @@ class WriteScreen(Judged):
         self._place_panes()
         self.footer()
 
-    def _scrolled(self) -> Widget:
+    def scrolled(self) -> Widget:
+        """The pane that is meant."""
         return self.query_one("#left" if self.pane == "task" else "#claims-scroll")
-
-    def action_scroll(self, by: int) -> None:
-        """Scroll the pane a few lines."""
-        self._scrolled().scroll_relative(y=by * STEP, animate=False)
-
-    def action_page(self, by: int) -> None:
-        """Scroll the pane a page, less two lines to hold on to."""
-        pane = self._scrolled()
-        pane.scroll_relative(y=by * max(STEP, pane.size.height - 2), animate=False)

@@ -17,7 +17,8 @@ from studyapp.tui.widgets.drawn import hang
 from studyapp.tui.widgets.parameter_form import written
 
 WIDEST, HEIGHT, INDENT, BAR = 90, 12, 2, 24
-STATES = {"held": ("✓ ", "$success"), "broken": ("✗ ", "bold $error"), "crashed": ("! ", "bold $warning")}
+STATES = {"held": ("✓", "$success"), "broken": ("✗", "bold $error"), "crashed": ("!", "bold $warning")}
+"""How a run ended: its sign and style."""
 Translated = Callable[[Any], Any]
 """Gives evidence or a check with its labels in the language of now."""
 _drawn: OrderedDict[tuple[int, int, str], tuple[Evidence, Content]] = OrderedDict()
@@ -74,7 +75,8 @@ def claim_lines(
         if place:
             yield Content()
         if label:
-            sign = Content.styled(*STATES[run.state]) if run.state in STATES and page.signed and not place else Content()
+            signed = run.state in STATES and page.signed and not place
+            sign = Content.styled(f"{STATES[run.state][0]} ", STATES[run.state][1]) if signed else Content()
             yield from hang("", sign + Content.styled(label, "$foreground-muted"), width, INDENT)
         for why in (one.sentence for one in page.tries if one.sentence and not place):
             yield from hang("", Content(why), width, INDENT)
@@ -106,7 +108,7 @@ def _try_lines(tries: tuple[Try, ...], t: Translations, width: int) -> Iterator[
     if not tries:
         return
     parts = [
-        Content.assemble(one.text, Content.styled(f" {STATES[one.state][0].strip()}", STATES[one.state][1]))
+        Content.assemble(one.text, Content.styled(f" {STATES[one.state][0]}", STATES[one.state][1]))
         if one.state in STATES
         else Content(one.text)
         for one in tries
