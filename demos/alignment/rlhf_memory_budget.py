@@ -107,10 +107,10 @@ def claim_rollout_engine_is_a_fifth_copy(width=512, engine="own copy"):
 @breaks(adapter="merged into it", en="Once merged, the base is gone, and with it the reference.",
         zh="一旦合并，原始权重不在了，参考模型也就没有了。")
 def claim_lora_actor_holds_its_reference(width=512, rank=4, adapter="beside the weight"):
-    """A LoRA actor switched off is its own reference: outputs equal the base's bit for bit, and actor plus reference
+    """A LoRA actor switched off gives the base's outputs bit for bit, so a fresh one is its own reference: together they
     keep 2 bytes per parameter and 16 per adapter weight.
 
-    关掉 LoRA 的 actor 就是参考模型：输出与基座逐位相同；actor 加参考共占每参数 2 字节，外加每个 adapter 权重 16 字节。"""
+    关掉 LoRA 的 actor 输出与基座逐位相同，所以新建的 LoRA 自带参考模型；actor 加参考共占每参数 2 字节，外加每个 adapter 权重 16 字节。"""
     base = model(width)
     before = base.weight.clone()
     down, up = (0.01 * torch.randn(rank, width)).to(BF16), (0.01 * torch.randn(width, rank)).to(BF16)
