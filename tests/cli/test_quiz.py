@@ -8,7 +8,10 @@ from click.testing import CliRunner, Result
 from studyapp.bank.load import load_bank
 from studyapp.cli import cli
 from studyapp.paths import questions_dir
+from studyapp.quiz.kinds import Asked
 from studyapp.quiz.quiz import Quiz
+from studyapp.render.document import reference_text
+from studyapp.render.quiz import explain
 
 TOPIC = "normalization"
 
@@ -24,16 +27,20 @@ def quiz(tmp_path, monkeypatch):
     return run
 
 
-def choices(count: int, seed: int) -> list[int]:
-    """The places of the right options of a quiz of choices."""
+def asked_of(count: int, seed: int) -> list[Asked]:
+    """What a quiz of choices asks."""
     bank = load_bank(questions_dir())
     drawn = Quiz.draw([q for q in bank.in_order() if q.level != "reference" and q.topic == TOPIC], ["choice"], count, seed)
-    places = []
-    while (asked := drawn.next()) is not None:
-        assert asked.answer is not None
-        places.append(asked.answer)
+    asked = []
+    while (each := drawn.next()) is not None:
+        asked.append(each)
         drawn.answered.append(None)  # type: ignore[arg-type]  # go on without an answer
-    return places
+    return asked
+
+
+def choices(count: int, seed: int) -> list[int]:
+    """The places of the right options of a quiz of choices."""
+    return [asked.answer for asked in asked_of(count, seed) if asked.answer is not None]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -54,6 +61,24 @@ def test_a_wrong_answer_is_put_right_proven_and_listed(quiz) -> None:
     assert said.exit_code == 1
     assert said.stdout.count("✓") == 2 and said.stdout.count("✗") == 1
     assert re.search(r"^  studyapp run \w+/\w+\.\w+$", said.stdout, re.M) and re.search(r"^  studyapp show [\w-]+$", said.stdout, re.M)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_verdict_is_a_word_too_and_a_letter_may_be_a_capital(quiz, language: str) -> None:
+    """«True», «f» or 错 answers whether a sentence is so; what was heard and what carries it are told after each."""
+    bank, asked = load_bank(questions_dir()), asked_of(6, seed=5)
+    assert {len(each.options) for each in asked} == {2, 4}
+    words = [each.options[each.answer or 0][language] for each in asked]
+    typed = [word.capitalize() if len(each.options) == 2 else "ABCD"[each.answer or 0] for each, word in zip(asked, words, strict=True)]
+    said = quiz("--topic", TOPIC, "--kind", "choice", "-n", "6", "--seed", "5", answers=typed, language=language)
+    assert said.exit_code == 0 and said.stdout.count("✓") == 6, said.output
+    told = [explain(each, bank) for each in asked]
+    heard = [", ".join(place[language] for place in each.heard) for each in told if each.heard]
+    cites = [reference_text(c.partition(" ")[0], bank) for each in told if each.support and not each.claims for c in each.support.cite]
+    assert heard and cites and all(text in said.stdout for text in (*heard, *cites))
+    first = [word[0] for word in typed]
+    one = quiz("--topic", TOPIC, "--kind", "choice", "-n", "6", "--seed", "5", answers=first, language=language)
+    assert one.exit_code == 0, one.output
 
 
 def test_what_is_no_answer_is_asked_again(quiz) -> None:

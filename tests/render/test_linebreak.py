@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from rich.cells import cell_len
 
-from studyapp.render.linebreak import divide_line
+from studyapp.render.linebreak import divide_line, wrapped
 
 TEXTS = [
     "同加一个常数，分子分母乘上同一因子，因此减去最大值后 softmax 不变（只差舍入误差）。",
@@ -49,3 +49,9 @@ def test_a_key_stays_with_its_chinese_name(width: int) -> None:
     edges = [0, *divide_line(text, width), len(text)]
     pieces = [text[a:b] for a, b in itertools.pairwise(edges)]
     assert all(any(key in piece for piece in pieces) for key in keys if cell_len(key) <= width)
+
+
+def test_a_text_is_lines_without_blanks_at_their_ends() -> None:
+    """What was a line of its own stays one, an empty one too, and a text without words is one empty line."""
+    assert wrapped("aa bb\n\ncc", 3) == ["aa", "bb", "", "cc"]
+    assert wrapped("a\nb", 80) == ["a", "b"] and wrapped("", 80) == [""]
