@@ -106,3 +106,31 @@ def test_what_another_window_took_back_is_not_taken_back_again(store, now):
     act = sitting.undo(now)
     assert act is not None and (act.kind, act.card) == ("review", "a")
     assert sitting.counts(now) == Counts(due=3) and sitting.undo(now) is None
+
+
+def test_what_another_window_did_again_is_not_done_again(store, now):
+    """Redo skips a card that was put away elsewhere meanwhile: it leaves this sitting too, and nothing is said to be done."""
+    sitting = PracticeSession(store, ["a", "b"], now)
+    sitting.suspend("a", now)
+    act = sitting.undo(now)
+    assert act is not None and store.reverse("redo", act.uid, now)
+    assert sitting.redo(now) is None and sitting.next(now).card == "b" and store.card("a").suspended
+
+
+@pytest.mark.parametrize("turn", ["undo", "redo"])
+def test_what_could_not_be_written_is_taken_back_the_next_time(store, now, monkeypatch, turn):
+    """A database that refuses costs nothing: the same key works afterwards."""
+    sitting = PracticeSession(store, ["a", "b"], now)
+    sitting.suspend("a", now)
+    if turn == "redo":
+        sitting.undo(now)
+
+    def refuse(*_: object) -> None:
+        raise StoreError("the database is locked")
+
+    with monkeypatch.context() as locked:
+        locked.setattr(store, "reverse", refuse)
+        with pytest.raises(StoreError):
+            getattr(sitting, turn)(now)
+    act = getattr(sitting, turn)(now)
+    assert act is not None and (act.kind, act.card) == ("suspend", "a")
