@@ -1,6 +1,7 @@
 """What a learner wrote, and what was judged of it, on the disk."""
 
-from datetime import UTC, datetime, timedelta
+import os
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -64,13 +65,31 @@ def test_what_cannot_be_written_or_read_is_told(store: AttemptStore) -> None:
         store.read(REF)
 
 
+def test_whatever_stands_in_the_file_is_read_and_kept(store: AttemptStore) -> None:
+    """Bytes that are no text, and signs that no file can hold, cost those signs alone."""
+    store.begin(REF, "x\ud800y")
+    assert store.read(REF) == "x?y"
+    store.path(REF).write_bytes(b"x\xffy")
+    store.keep(REF, Attempt(AT, store.read(REF), {"one": "held"}))
+    assert [attempt.text for attempt in store.history(REF)] == ["x\ufffdy"]
+
+
+def test_a_version_without_claims_did_not_hold_and_times_are_in_utc(store: AttemptStore) -> None:
+    """Nothing was shown by it; and the file can be read on another machine."""
+    store.keep(REF, Attempt(AT.astimezone(timezone(timedelta(hours=8))), "a", {}))
+    (attempt,) = store.history(REF)
+    assert not attempt.held and attempt.at == AT and attempt.at.utcoffset() == timedelta(0)
+
+
 def test_a_saving_is_told_from_the_next(tmp_path: Path) -> None:
-    """A file that was put in place of another with the same size has another stamp, and one that is not there has none."""
+    """A file that was put in place of another with the same size and time has another stamp, and one that is not there has none."""
     path, other = tmp_path / "a", tmp_path / "b"
     assert stamp(path) is None
     path.write_text("x")
     before = stamp(path)
     assert before == stamp(path)
     other.write_text("y")
+    assert before is not None
+    os.utime(other, ns=(before[0], before[0]))  # clocks of file systems are coarse
     other.replace(path)
     assert stamp(path) not in (before, None)

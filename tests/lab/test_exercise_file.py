@@ -56,6 +56,13 @@ def test_the_file_has_what_the_body_needs_and_nothing_of_it(write: Callable[...,
     assert is_empty(exercise, "") and is_empty(exercise, f"{exercise.head}\n    ...\n")
 
 
+def test_a_long_constant_is_left_to_the_demo(write: Callable[..., Demo]) -> None:
+    """A line wider than a screen would bury the head: the function finds it where it runs."""
+    demo = write(SOURCE.replace("math.sqrt(2)", f"math.sqrt({'2' * 100})"))
+    text = first_text(demo, demo.exercise("double"), "a note", "to be called:")
+    assert "SCALE" not in text and "from torch.nn import functional as F" in text
+
+
 def test_hints_go_from_the_idea_to_the_steps(write: Callable[..., Demo]) -> None:
     """The demo in words comes first, in the learner's language, then the comments of the body beside what their line makes."""
     demo = write(SOURCE)
