@@ -73,7 +73,7 @@ def test_a_verdict_is_a_word_too_and_a_letter_may_be_a_capital(quiz, language: s
     said = quiz("--topic", TOPIC, "--kind", "choice", "-n", "6", "--seed", "5", answers=typed, language=language)
     assert said.exit_code == 0 and said.stdout.count("✓") == 6, said.output
     told = [explain(each, bank) for each in asked]
-    heard = [", ".join(place[language] for place in each.heard) for each in told if each.heard]
+    heard = [where for each in told if (where := each.heard[language])]
     cites = [reference_text(c.partition(" ")[0], bank) for each in told if each.support and not each.claims for c in each.support.cite]
     assert heard and cites and all(text in said.stdout for text in (*heard, *cites))
     first = [word[0] for word in typed]

@@ -9,11 +9,13 @@ from studyapp.bank.model import Question, Text
 from studyapp.bank.refs import CardId
 from studyapp.errors import DemoError
 from studyapp.evidence.exercises import Drill as Number
+from studyapp.i18n import Translations
 from studyapp.quiz.drill import Drill, drawn
 from studyapp.quiz.kinds import Asked, Response
 from studyapp.reviews.log import Rating
 from tests.doubles import FakeLab
 
+T = Translations.load("en")
 KIND = Drill()
 TEXT = Text("ask", "问")
 DRILLS = ("t/demo.size", "t/demo.share")
@@ -59,9 +61,9 @@ def test_what_was_typed_is_kept_and_the_hint_where_one_was_taken(hinted: bool) -
 async def test_the_drill_of_the_card_is_made_from_its_seed_once() -> None:
     """Not the first that the question names; what was made stays, and what is no drill is left as it is."""
     lab, catalog = Lab(), SimpleNamespace(demo=lambda name: name)
-    made = await drawn(SHARE, catalog, lab)  # type: ignore[arg-type]
+    made = await drawn(SHARE, catalog, lab, T)  # type: ignore[arg-type]
     assert lab.made == [("share", 7)] and made.number is not None
     choice = Asked(CardId("q", "choice"), QUESTION, TEXT)
-    assert await drawn(made, catalog, lab) is made and await drawn(choice, catalog, lab) is choice  # type: ignore[arg-type]
+    assert await drawn(made, catalog, lab, T) is made and await drawn(choice, catalog, lab, T) is choice  # type: ignore[arg-type]
     with pytest.raises(DemoError, match="names no such drill"):
-        await drawn(KIND.ask(QUESTION, CardId("q", "drill", "gone"), 7), catalog, lab)  # type: ignore[arg-type]
+        await drawn(KIND.ask(QUESTION, CardId("q", "drill", "gone"), 7), catalog, lab, T)  # type: ignore[arg-type]
