@@ -3,6 +3,7 @@
 import random
 import re
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -206,6 +207,9 @@ class AppContext:
         """
         self._language = None if "language" in changes else self._language
         self.settings = replace(self.settings, **changes)
+        if "kinds" in changes:
+            self._cards_of.clear()
+            self.__dict__.pop("decks", None)
         if "store" in self.__dict__:
             self.store.configure(self.settings)
         self.save(changes)
@@ -348,11 +352,11 @@ class AppContext:
         return self.bank.questions.get(card_id.question) if card_id else None
 
     def cards_of(self, question: "Question") -> tuple[str, ...]:
-        """The ids of all cards that a question gives, of every kind."""
+        """The ids of the cards that a question gives: of recall, and of the kinds that its topic is asked in beside."""
         if question.id not in self._cards_of:
             from studyapp.quiz.registry import cards_of
 
-            self._cards_of[question.id] = tuple(map(str, cards_of(question)))
+            self._cards_of[question.id] = tuple(map(str, cards_of(question, self.settings.kinds_of(question.topic))))
         return self._cards_of[question.id]
 
     def ask(self, card: "CardState") -> "Asked | None":
@@ -388,6 +392,16 @@ class AppContext:
         if practice and not only:
             order = random.sample(order, len(order))
         return (PracticeSession if practice else StudySession)(self.store, order, self.clock())
+
+    def left_by_kind(self, topic: str | None = None) -> "dict[str, int]":
+        """How many cards of each kind a sitting would ask now, in the order of the kinds; of those that there are any of."""
+        from studyapp.bank.refs import CardId
+        from studyapp.quiz.registry import KINDS
+        from studyapp.reviews.study import StudySession
+
+        order = [card for question in self.in_new_order(topic) for card in self.cards_of(question)]
+        kinds = Counter(CardId.parse(card).kind for card in StudySession(self.store, order, self.clock()).left(self.clock()))
+        return {name: kinds[name] for name in KINDS if kinds[name]}
 
     def acts(self) -> "Acts":
         """What a screen does to cards beside any sitting, and takes back."""

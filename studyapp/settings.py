@@ -6,7 +6,7 @@ The file is the learner's own. The app changes single keys of it, and leaves com
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cache
@@ -23,6 +23,10 @@ from studyapp.files import atomic_write
 LANGUAGES = ("en", "zh")
 NEW_ORDERS = ("topics", "core")
 """New cards topic by topic, or those of level core first, then deep, then frontier."""
+SCHEDULABLE = ("choice", "drill", "write")
+"""Kinds of cards that may be scheduled beside recall."""
+EVERY_TOPIC = "all"
+"""In the table of kinds: every topic that has no line of its own."""
 LOWEST = (0.001,) * 4 + (1.0, 0.001, 0.001, 0.001, 0.0, 0.0) + (0.001,) * 4 + (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.1)
 HIGHEST = (100.0,) * 4 + (10.0, 4.0, 4.0, 0.75, 4.5, 0.8, 3.5, 5.0, 0.25, 0.9, 4.0, 1.0, 6.0, 2.0, 2.0, 0.8, 0.8)
 LONGEST_FILE, LONGEST_VALUE = 64 * 1024, 60
@@ -54,6 +58,10 @@ class Settings:
     max_interval_days: Annotated[int, Meta(ge=1, le=36500, description="no card stays away longer")] = 36500
     parameters: Annotated[tuple[float, ...] | None, Meta(description="the 21 weights of FSRS-6; its own without them")] = None
     timezone: Annotated[str | None, Meta(description="such as Asia/Shanghai; that of the machine without it")] = None
+    kinds: Annotated[
+        Mapping[str, tuple[Literal["choice", "drill", "write"], ...]],
+        Meta(description="what is asked beside recall, by topic; `all` for those that have no line of their own"),
+    ] = field(default_factory=dict, hash=False)
     keys: Annotated[
         Mapping[str, Annotated[str, Meta(min_length=1)]], Meta(description="keys of your own for commands")
     ] = field(default_factory=dict, hash=False)
@@ -93,6 +101,22 @@ class Settings:
                 hint = Message("Name a place, such as Asia/Shanghai.")
                 raise SettingsError("timezone: {shown} is not known", hint, shown=_shown(self.timezone)) from None
 
+    def kinds_of(self, topic: str) -> tuple[str, ...]:
+        """The kinds of cards that are scheduled of a topic beside recall."""
+        return self.kinds.get(topic, self.kinds.get(EVERY_TOPIC, ()))
+
+    def toggled(self, topic: str, kind: str) -> dict[str, list[str]]:
+        """The table of kinds with one turned on or off in a topic, or in all of them: then no topic has a line of its own."""
+        now = set(self.kinds_of(topic))
+        chosen = [name for name in SCHEDULABLE if (name in now) is not (name == kind)]
+        if topic == EVERY_TOPIC:
+            return {EVERY_TOPIC: chosen} if chosen else {}
+        table: dict[str, list[str]] = {name: list(kinds) for name, kinds in self.kinds.items()}
+        table[topic] = chosen
+        if chosen == table.get(EVERY_TOPIC, []):
+            del table[topic]
+        return table
+
     @property
     def learn_ahead(self) -> timedelta:
         """How far ahead of its time a learning card may come when nothing else is left."""
@@ -126,6 +150,7 @@ def wanted(name: str) -> Message:
         "theme": Message("a name"),
         "timezone": Message("the name of a time zone"),
         "parameters": Message("a list of numbers"),
+        "kinds": Message('a table such as [kinds] with lines like inference = ["choice", "drill", "write"]'),
         "keys": Message('a table of keys, such as [keys] with lines like "study.undo" = "z"'),
     }.get(name, Message("a list of numbers of minutes, each longer than nothing and shorter than a day"))
 
@@ -140,7 +165,7 @@ def settings_table() -> str:
     """Every setting as a Markdown table; the README holds it."""
     rows = ["| setting | without it | may be | what it is |", "| --- | --- | --- | --- |"]
     for one in fields(Settings):
-        default = "" if one.name == "keys" else f"`{_toml(getattr(Settings(), one.name))}`"
+        default = "" if one.name in ("keys", "kinds") else f"`{_toml(getattr(Settings(), one.name))}`"
         rows.append(f"| `{one.name}` | {default.replace('`none`', '')} | {wanted(one.name)} | {_meta(one.name).description} |")
     return "\n".join(rows)
 
@@ -184,7 +209,7 @@ def load_settings(path: Path) -> Settings:
 
 
 def edit_settings(path: Path, changes: Mapping[str, Any]) -> None:
-    """Set these keys in the file as it is now, and leave all else in it alone; None takes a key out.
+    """Set these keys in the file as it is now, and leave all else in it alone; None takes a key out, and so does an empty table.
 
     A link is followed. Without a file there is one afterwards, with these keys.
 
@@ -197,8 +222,14 @@ def edit_settings(path: Path, changes: Mapping[str, Any]) -> None:
     try:
         document = tomlkit.parse(_read(path))
         for name, value in changes.items():
-            if value is None:
+            if value is None or value == {}:
                 document.pop(name, None)
+            elif isinstance(value, Mapping) and isinstance(table := document.get(name), MutableMapping):
+                for gone in [key for key in table if key not in value]:
+                    del table[gone]
+                for key, one in value.items():
+                    if table.get(key) != one:
+                        table[key] = one
             else:
                 document[name] = value
         text = tomlkit.dumps(document)

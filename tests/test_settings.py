@@ -51,6 +51,7 @@ def test_what_is_set_is_loaded(tmp_path):
     turned = {
         "language": "zh", "theme": 'a "quoted" 主题\n', "desired_retention": 0.85, "learning_steps_minutes": (1.5, 10),
         "relearning_steps_minutes": (), "parameters": tuple(LOWEST), "timezone": "Asia/Shanghai", "keys": {"study.undo": "z"},
+        "kinds": {"all": ("choice",), "inference": ()},
     }  # fmt: skip
     edit_settings(path, turned)
     assert load_settings(path) == Settings(**turned)
@@ -80,6 +81,37 @@ def test_one_key_is_changed_and_the_rest_is_the_learners(tmp_path, ends):
     settings = load_settings(path)
     assert (settings.language, settings.theme, settings.new_per_day, settings.keys) == ("zh", "light", 30, {"study.undo": "z"})
     assert path.read_text().count("#") == 3
+
+
+KINDS = """[kinds]
+all = ["choice"]  # in the train
+# where numbers count
+inference = ["drill"]
+"""
+
+
+def test_kinds_hold_by_topic_and_are_turned_one_by_one(tmp_path):
+    """A topic without a line follows that of all; what is turned for one gives it a line, unless it says what all do; what is
+    turned for all holds for every topic; comments stay with the lines that stay."""
+    path = tmp_path / "settings.toml"
+    path.write_text(KINDS)
+    settings = load_settings(path)
+    assert [settings.kinds_of(topic) for topic in ("inference", "moe")] == [("drill",), ("choice",)]
+    assert settings.toggled("moe", "write") == {"all": ["choice"], "inference": ["drill"], "moe": ["choice", "write"]}
+    edit_settings(path, {"kinds": settings.toggled("inference", "write")})
+    assert path.read_text() == KINDS.replace('["drill"]', '["drill", "write"]')
+    back = replace(settings, kinds=settings.toggled("inference", "choice"))
+    assert back.toggled("inference", "drill") == {"all": ["choice"]} and load_settings(path).kinds_of("inference") == ("drill", "write")
+    assert settings.toggled("all", "drill") == {"all": ["choice", "drill"]} and settings.toggled("all", "choice") == {}
+    edit_settings(path, {"kinds": {}})
+    assert load_settings(path).kinds == {}
+
+
+@pytest.mark.parametrize("kinds", [{"all": ["choise"]}, {"all": "choice"}, ["choice"], {"all": ["recall"]}])
+def test_kinds_that_there_are_not_are_refused(kinds):
+    """The message names the setting and shows a line as it should be."""
+    with pytest.raises(SettingsError, match="kinds: .* is not a table such as"):
+        Settings(kinds=kinds)
 
 
 def test_the_app_writes_what_was_chosen_and_nothing_else(tmp_path):
@@ -209,4 +241,4 @@ def test_settings_are_a_frozen_value():
     """Settings cannot be changed in place and every field has a default."""
     with pytest.raises(AttributeError):
         Settings().language = "zh"  # type: ignore[misc]
-    assert replace(Settings(), language="zh").language == "zh" and len(fields(Settings)) == 15
+    assert replace(Settings(), language="zh").language == "zh" and len(fields(Settings)) == 16

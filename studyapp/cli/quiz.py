@@ -23,7 +23,7 @@ LETTERS = "abcdefgh"
 
 @cli.command()
 @click.option("--topic", "topics", multiple=True, shell_complete=complete.topics, help="Of this topic; may be repeated.")
-@click.option("--kind", "kinds", multiple=True, type=click.Choice(tuple(QUIZZED)), help="Of this kind; may be repeated.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(QUIZZED), help="Of this kind; may be repeated.")
 @click.option("-n", "count", type=click.IntRange(1, 1000), default=20, show_default=True, help="So many.")
 @click.option("--seed", type=int, help="Asks the same again; without it another quiz each time.")
 @with_context
@@ -37,7 +37,7 @@ def quiz(context: AppContext, topics: tuple[str, ...], kinds: tuple[str, ...], c
 
     require_topics(topics, context.bank, context.t)
     questions = [q for q in context.scheduled() if not topics or q.topic in topics]
-    drawn = Quiz.draw(questions, kinds or tuple(QUIZZED), count, randrange(2**31) if seed is None else seed)
+    drawn = Quiz.draw(questions, kinds or QUIZZED, count, randrange(2**31) if seed is None else seed)
     asyncio.run(_ask_all(context, drawn))
     _summary(context, drawn)
     click.get_current_context().exit(1 if drawn.missed else 0)

@@ -1,7 +1,8 @@
 """A kind of card: which cards a question gives, what each asks, and how an answer to it is graded.
 
-A kind is added here and nowhere else: scheduling, the log, undo and the counts know cards by their ids alone, and what
-belongs to a kind, such as the seed of a drill or the choice made, goes through the log as `data`.
+A kind is a module here, a line in the registry and its name among those that the settings may schedule: scheduling, the log,
+undo and the counts know cards by their ids alone, and what belongs to a kind, such as the seed of a drill or the choice made,
+goes through the log as `data`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,7 @@ class Asked:
         answer: the place of the option to be chosen; None where a card asks for no choice.
         drill: the drill of a demo ("topic/demo.name") that makes the question, with `seed`, where torch is.
         number: what that drill made; None until it was made.
+        exercise: the function to be written ("topic/demo.function"), of a kind that asks for one.
     """
 
     card: CardId
@@ -54,6 +56,14 @@ class Asked:
     answer: int | None = None
     drill: str = ""
     number: Drill | None = None
+    exercise: str = ""
+
+    @property
+    def form(self) -> str:
+        """How it is answered: "choose" an option, "type" a number, "write" a function, or "say" it to oneself."""
+        if self.answer is not None:
+            return "choose"
+        return "type" if self.drill else "write" if self.exercise else "say"
 
     def made(self, number: Drill) -> "Asked":
         """The same card with the question that its drill made."""
@@ -62,12 +72,23 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the learner did: the options ticked or chosen, by place, what was typed, after how long, and whether with a hint."""
+    """What the learner did.
+
+    Attributes:
+        ticked: the options ticked or chosen, by place.
+        typed: the number or the outline that was typed.
+        seconds: how long it took.
+        hinted: whether a hint was taken.
+        peeked: whether the demo's own function was looked at before.
+        held: of a function that was written, whether every claim held with it; None where nothing was judged.
+    """
 
     ticked: tuple[int, ...] = ()
     typed: str = ""
     seconds: float = 0.0
     hinted: bool = False
+    peeked: bool = False
+    held: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

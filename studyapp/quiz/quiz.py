@@ -8,7 +8,7 @@ from studyapp.bank.model import Question
 from studyapp.bank.refs import CardId
 from studyapp.errors import BankError
 from studyapp.quiz.kinds import Asked, Grade, Response
-from studyapp.quiz.registry import QUIZZED, ask, kind_of
+from studyapp.quiz.registry import KINDS, ask, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Quiz:
         piles = []
         questions = list(questions)
         for kind in kinds:
-            pile = [(question, card) for question in questions for card in QUIZZED[kind].cards(question)]
+            pile = [(question, card) for question in questions for card in KINDS[kind].cards(question)]
             rng.shuffle(pile)
             piles.append(pile)
         chosen: list[tuple[Question, CardId]] = []

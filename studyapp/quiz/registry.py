@@ -1,25 +1,27 @@
 """The kinds of cards there are. A new one is a module of this folder and a line here."""
 
+from collections.abc import Container
 from zlib import crc32
 
 from studyapp.bank.model import Question
-from studyapp.bank.refs import CardId
+from studyapp.bank.refs import RECALL, CardId
 from studyapp.errors import BankError
 from studyapp.quiz.choice import Choice
 from studyapp.quiz.drill import Drill
 from studyapp.quiz.kinds import Asked, CardKind
 from studyapp.quiz.recall import Recall
+from studyapp.quiz.write import Write
 from studyapp.reviews.cards import CardState
 
-KINDS: dict[str, CardKind] = {kind.name: kind for kind in (Recall(),)}
-"""Those that are scheduled."""
-QUIZZED: dict[str, CardKind] = {kind.name: kind for kind in (Choice(), Drill())}
+KINDS: dict[str, CardKind] = {kind.name: kind for kind in (Recall(), Choice(), Drill(), Write())}
+"""In the order in which a question is asked in them: recall first, and of every question."""
+QUIZZED = ("choice", "drill")
 """Those that a quiz asks, which schedules nothing."""
 
 
-def cards_of(question: Question) -> list[CardId]:
-    """All cards that a question gives, of every kind that is scheduled."""
-    return [card for kind in KINDS.values() for card in kind.cards(question)]
+def cards_of(question: Question, beside: Container[str] = KINDS) -> list[CardId]:
+    """All cards that a question gives: of recall, and of the kinds `beside` it that are wished for."""
+    return [card for name, kind in KINDS.items() if name == RECALL or name in beside for card in kind.cards(question)]
 
 
 def kind_of(card: CardId) -> CardKind:
@@ -28,14 +30,13 @@ def kind_of(card: CardId) -> CardKind:
     Raises:
         BankError: where this version has none of that name, as for a card of a newer one's log.
     """
-    known = {**KINDS, **QUIZZED}
-    if card.kind not in known:
+    if card.kind not in KINDS:
         raise BankError(
             "{card}: there is no kind of card called {kind!r}",
             "kinds: {names}",
-            card=card, kind=card.kind, names=", ".join(known),
+            card=card, kind=card.kind, names=", ".join(KINDS),
         )
-    return known[card.kind]
+    return KINDS[card.kind]
 
 
 def ask(question: Question, card: CardId, seed: int) -> Asked:

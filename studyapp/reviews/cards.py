@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from studyapp.reviews.log import RowError
+from studyapp.reviews.siblings import HeldBack, Queued, families, held_back
 from studyapp.settings import Settings
 
 EPOCH = date(1970, 1, 1)
@@ -88,15 +89,28 @@ STEP = 5000
 
 
 class Decks:
-    """A division of cards into decks, such as the topics of a bank."""
+    """A division of cards into decks, such as the topics of a bank.
+
+    Attributes:
+        sizes: how many cards each has.
+        siblings: of the cards that have siblings, all of them in their order.
+    """
 
     def __init__(self, decks: Mapping[str, Sequence[str]]) -> None:
         self.sizes = {name: len(cards) for name, cards in decks.items()}
         self._deck_of = {card: name for name, cards in decks.items() for card in cards}
+        self.siblings = families(self._deck_of)
         digest = blake2b(digest_size=16)
         for name, cards in decks.items():
             digest.update("\n".join([name, *cards, ""]).encode())
         self.fingerprint = digest.hexdigest()
+
+    def held_back(self, rows: Mapping[str, Queued], day: int) -> dict[str, HeldBack]:
+        """For each deck the cards that wait for a sibling on a study day."""
+        cards: dict[str, list[str]] = {}
+        for card in self.siblings:
+            cards.setdefault(self.deck_of(card), []).append(card)
+        return {deck: held_back(listed, self.siblings, rows, day) for deck, listed in cards.items()}
 
     def deck_of(self, card: str) -> str:
         """The deck of a card, "" where it is in none."""

@@ -1,10 +1,11 @@
 """What waits in each deck and in all of them, within the day's limits, how much is remembered, and the days to come."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from studyapp.reviews.cards import DeckRow, Decks
 from studyapp.reviews.queries import Done
+from studyapp.reviews.siblings import HeldBack
 from studyapp.settings import Settings
 
 FORECAST_DAYS = 30
@@ -15,9 +16,9 @@ class DeckCounts:
     """Where the cards of a deck stand.
 
     Attributes:
-        new: never answered, or made new again; not hidden.
+        new: never answered, or made new again; not hidden, and not waiting for a sibling.
         learning: in learning, with their minute come or coming within the time of learning ahead.
-        due: in review, with their day come.
+        due: in review, with their day come; of siblings one.
         known: in review or relearning, hidden ones too.
         recall: the mean chance of recall today of those ever reviewed, None without one.
     """
@@ -54,8 +55,13 @@ class Overview:
     answered: bool
 
 
-def overview_of(decks: Decks, rows: Iterable[DeckRow], done: Done, day: int, settings: Settings) -> Overview:
-    """The overview that the rows of `CardTable.deck_rows` come to, after what was `done` on the day."""
+def overview_of(
+    decks: Decks, rows: Iterable[DeckRow], held: Mapping[str, HeldBack], done: Done, day: int, settings: Settings
+) -> Overview:
+    """The overview that the rows of `CardTable.deck_rows` come to, after what was `done` on the day.
+
+    `held` are the cards of each deck that wait for a sibling: those due come on the next day at the earliest.
+    """
     by_deck: dict[str, list[DeckRow]] = {name: [] for name in decks.sizes}
     forecast = [0] * FORECAST_DAYS
     for row in rows:
@@ -64,9 +70,12 @@ def overview_of(decks: Decks, rows: Iterable[DeckRow], done: Done, day: int, set
             after = max(0 if row.due_day is None else row.due_day - day, 1 if _hidden(row, day) else 0)
             if after < FORECAST_DAYS:
                 forecast[after] += row.cards
-    counts = {name: _counts(decks.sizes[name], listed, day) for name, listed in by_deck.items()}
+    late = sum(each.due for each in held.values())
+    forecast[0], forecast[1] = forecast[0] - late, forecast[1] + late
+    counts = {name: _counts(decks.sizes[name], listed, held.get(name, HeldBack()), day) for name, listed in by_deck.items()}
     everything = [row for listed in by_deck.values() for row in listed]
-    whole = _counts(sum(decks.sizes.values()), everything, day)
+    waits = HeldBack(sum(each.new for each in held.values()), late)
+    whole = _counts(sum(decks.sizes.values()), everything, waits, day)
     return Overview(
         decks=counts,
         today=_limited(whole, done, settings),
@@ -80,14 +89,14 @@ def _hidden(row: DeckRow, day: int) -> bool:
     return bool(row.suspended) or (row.buried_day is not None and row.buried_day >= day)
 
 
-def _counts(total: int, rows: list[DeckRow], day: int) -> DeckCounts:
+def _counts(total: int, rows: list[DeckRow], held: HeldBack, day: int) -> DeckCounts:
     visible = [row for row in rows if not _hidden(row, day)]
     reviewed = sum(row.reviewed for row in rows)
     return DeckCounts(
         total=total,
-        new=total - sum(row.cards for row in rows) + sum(row.cards for row in visible if row.state == "new"),
+        new=total - sum(row.cards for row in rows) + sum(row.cards for row in visible if row.state == "new") - held.new,
         learning=sum(row.started for row in visible if row.due_day is None),
-        due=sum(row.cards for row in visible if row.due_day is not None and row.due_day <= day),
+        due=sum(row.cards for row in visible if row.due_day is not None and row.due_day <= day) - held.due,
         known=sum(row.cards for row in rows if row.state in ("review", "relearning")),
         recall=sum(row.recall for row in rows) / reviewed if reviewed else None,
     )

@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from studyapp.errors import StoreError
 from studyapp.reviews.cards import HIDDEN
 from studyapp.reviews.log import RowError
+from studyapp.reviews.siblings import Queued
 from studyapp.reviews.sqlite_errors import guard
 from studyapp.reviews.stats import Day
 
@@ -39,15 +39,6 @@ class Change:
     card: str
     day: int
     was: str | None
-
-
-class Queued(NamedTuple):
-    """A card as far as its place in a queue goes; `due_at` as it stands in the table."""
-
-    card: str
-    state: str
-    due_at: str | None
-    due_day: int | None
 
 
 class Queries:
@@ -82,6 +73,16 @@ class Queries:
             if not all(isinstance(value, int) for row in rows for value in row):
                 raise RowError("a study day is no number")
         return {day: Day(*counted) for day, *counted in rows}
+
+    def days_by_kind(self, first: int | None = None) -> dict[str, Day]:
+        """What was reviewed since a study day, by the kind of card: what stands in its id after "#", without its name."""
+        kind = "substr(card, instr(card, '#') + 1)"
+        sql = f"""SELECT CASE instr({kind}, ':') WHEN 0 THEN {kind} ELSE substr({kind}, 1, instr({kind}, ':') - 1) END,
+            count(*), sum(rating > 1), sum(was = 'review'), sum(was = 'review' AND rating > 1)
+            FROM events WHERE kind = 'review' AND day >= ? AND {NOT_UNDONE} GROUP BY 1"""
+        with guard(self.path):
+            rows = self._connection.execute(sql, [first if first is not None else -(2**31)]).fetchall()
+        return {str(name): Day(*counted) for name, *counted in rows}
 
     def first_day(self) -> int | None:
         """The study day of the first review that was written, undone or not; None before any."""
@@ -121,9 +122,9 @@ class Queries:
             return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
     def queued(self, day: int) -> list[Queued]:
-        """Every card that has events and is not hidden on a study day: card, state, due_at, due_day."""
+        """Every card that has events, as it stands on a study day."""
         with guard(self.path):
-            sql = f"SELECT card, state, due_at, due_day FROM cards WHERE NOT ({HIDDEN})"
+            sql = f"SELECT card, state, due_at, due_day, last_day, {HIDDEN} FROM cards"
             return list(map(Queued._make, self._connection.execute(sql, {"day": day})))
 
     def hidden(self, day: int) -> set[str]:

@@ -156,7 +156,8 @@ class Store(Replayed):
                         self._cards.assign(decks)
             ahead = now + self.settings.learn_ahead
             rows = list(self._cards.deck_rows(decks, self.scheduler.forgetting(), day, ahead))
-        return overview_of(decks, rows, self.done_on(day), day, self.settings)
+        siblings = {row.card: row for row in self.queued(day) if row.card in decks.siblings} if decks.siblings else {}
+        return overview_of(decks, rows, decks.held_back(siblings, day), self.done_on(day), day, self.settings)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:

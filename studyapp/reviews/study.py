@@ -15,8 +15,8 @@ from studyapp.reviews.acts import Act, Acts
 from studyapp.reviews.annotations import Annotation
 from studyapp.reviews.cards import CardState, study_day, to_text
 from studyapp.reviews.log import REVERSALS, Rating, valid_rating
-from studyapp.reviews.queries import Queued
 from studyapp.reviews.sessions import Counts, Summary
+from studyapp.reviews.siblings import Queued, chosen, families
 from studyapp.reviews.store import Store
 
 Slot = tuple[list[Any], Any]
@@ -24,12 +24,16 @@ Slot = tuple[list[Any], Any]
 
 
 class StudySession:
-    """Study of the cards in `order`: new ones come in it, and of those due on one day the first in it."""
+    """Study of the cards in `order`: new ones come in it, and of those due on one day the first in it.
+
+    Of the cards of one question a day asks one, see `siblings`.
+    """
 
     def __init__(self, store: Store, order: Sequence[str], now: datetime) -> None:
         self._store = store
         self._order = list(dict.fromkeys(order))
         self._place = {card: place for place, card in enumerate(self._order)}
+        self._families = families(self._order)
         self._acts = Acts(store)
         self._last: str | None = None
         self._sitting = token_hex(4)
@@ -48,6 +52,13 @@ class StudySession:
         """What is left now."""
         self._sync(now)
         return Counts(self._new_left(), self._ahead(now), self._due_left())
+
+    def left(self, now: datetime) -> list[str]:
+        """The cards that are left now, within the day's limits: as many as `counts` says."""
+        self._sync(now)
+        learning = [place for _, place in self._learning[: self._ahead(now)]]
+        due = [place for _, place in self._due[: self._due_left()]]
+        return [self._order[place] for place in (*learning, *due, *self._new[: self._new_left()])]
 
     def waiting(self, now: datetime) -> datetime | None:
         """When the first learning card comes that is not counted yet; None where none is waiting."""
@@ -119,24 +130,33 @@ class StudySession:
         self._learning: list[tuple[str, int]] = []
         self._due: list[tuple[int, int]] = []
         self._slots: dict[str, Slot | None] = {}
+        self._rows: dict[str, Queued] = {}  # of cards that have siblings
+        rows: dict[str, Queued] = {}
         with self._store.snapshot():
             self._seq = self._store.last_seq()
-            self._slots = dict.fromkeys(self._store.hidden(day))
-            for row in self._store.queued(day):
-                if (place := self._place.get(row.card)) is not None:
-                    self._slots[row.card] = self._slot(row, place)
+            rows = {row.card: row for row in self._store.queued(day) if row.card in self._place}
             self._done = self._store.done_on(day)
-        for card, place in self._place.items():
-            slot = self._slots.setdefault(card, (self._new, place))
+        self._rows = {card: row for card, row in rows.items() if card in self._families}
+        for card in self._order:
+            self._slots[card] = slot = self._slot(card, rows.get(card))
             if slot is not None:
                 slot[0].append(slot[1])
+        self._new.sort()
         self._learning.sort()
         self._due.sort()
 
-    def _slot(self, row: Queued, place: int) -> Slot:
-        if row.state == "new":
-            return self._new, place
-        return (self._learning, (row.due_at, place)) if row.due_day is None else (self._due, (row.due_day, place))
+    def _slot(self, card: str, row: Queued | None) -> Slot | None:
+        """Where a card stands; None where it is hidden, or waits for a sibling."""
+        place = self._place[card]
+        if row is not None and row.hidden:
+            return None
+        if row is not None and row.due_at is not None:
+            return self._learning, (row.due_at, place)
+        if (family := self._families.get(card)) and chosen(family, self._rows, self._day) != card:
+            return None
+        if row is not None and row.due_day is not None:
+            return self._due, (row.due_day, place)
+        return self._new, place
 
     def _sync(self, now: datetime) -> None:
         """Take in what was written since, by this process or another, and the turn of the day."""
@@ -154,18 +174,28 @@ class StudySession:
             if change.kind == "review" and change.day == day:
                 self._done = self._done.plus(change.was)
         for card, known in touched.items():
-            if (place := self._place.get(card)) is not None:
-                self._move(card, place, known or self._store.card(card))
+            if card in self._place:
+                self._move(card, known or self._store.card(card))
         if recount:
             self._done = self._store.done_on(day)
 
-    def _move(self, card: str, place: int, state: CardState) -> None:
+    def _move(self, card: str, state: CardState) -> None:
+        """Put a card where it stands now, and its siblings."""
+        due_at = to_text(state.due_at) if state.due_at is not None else None
+        row = Queued(card, state.state, due_at, state.due_day, state.last_day, state.hidden(self._day))
+        family = self._families.get(card)
+        if family is None:
+            self._put(card, row)
+            return
+        self._rows[card] = row
+        for sibling in family:
+            self._put(sibling, self._rows.get(sibling))
+
+    def _put(self, card: str, row: Queued | None) -> None:
         if (slot := self._slots[card]) is not None:
             queue, key = slot
             del queue[bisect_left(queue, key)]
-        due_at = to_text(state.due_at) if state.due_at is not None else None
-        slot = None if state.hidden(self._day) else self._slot(Queued(card, state.state, due_at, state.due_day), place)
-        self._slots[card] = slot
+        self._slots[card] = slot = self._slot(card, row)
         if slot is not None:
             insort(*slot)
 

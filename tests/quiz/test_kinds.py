@@ -21,7 +21,8 @@ from studyapp.reviews.store import Store
 from studyapp.settings import Settings
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-SETTINGS = Settings(timezone="UTC")
+SETTINGS = Settings(timezone="UTC", kinds={"all": ("choice",)})
+LATER = NOW + timedelta(days=1)
 
 
 class Choice:
@@ -64,12 +65,12 @@ def context(tmp_path, monkeypatch):
 
 
 def answer(context, session, place_of_wrong: bool, seed: int = 3):
-    """Answer the next card, if it is a choice by its kind; what was asked."""
-    shown = session.next(NOW)
+    """Answer the next card of the day after, if it is a choice by its kind; what was asked."""
+    shown = session.next(LATER)
     asked = ask(context.question_of(shown.card), CardId.parse(shown.card), seed)
     wrong = next(n for n, option in enumerate(asked.options) if option.en == "wrong")
     grade = context.grade(asked, Response((wrong if place_of_wrong else (wrong + 1) % 4,)))
-    session.answer(shown, grade.suggested, NOW, data=grade.kept())
+    session.answer(shown, grade.suggested, LATER, data=grade.kept())
     return asked
 
 
@@ -77,7 +78,10 @@ def test_a_question_gives_a_card_of_each_kind_that_it_lends_itself_to(context):
     """Cards of all kinds are in the sitting, in the topic and in the counts; an unknown kind is refused by name."""
     assert [str(card) for card in cards_of(context.bank.questions["with"])] == ["with#recall", "with#choice"]
     assert [str(card) for card in cards_of(context.bank.questions["without"])] == ["without#recall"]
-    assert context.session().counts(NOW) == Counts(new=3) and context.overview().decks["t"].total == 3
+    assert context.session().counts(NOW) == Counts(new=2) and context.overview().decks["t"].total == 3
+    assert context.left_by_kind() == {"recall": 2}
+    context.store.append("review", "with#recall", NOW - timedelta(days=1), rating=4)
+    assert context.left_by_kind() == {"recall": 1, "choice": 1} and context.session().counts(NOW) == Counts(new=2)
     with pytest.raises(BankError, match="riddle"):
         context.ask(CardState("with#riddle"))
 
@@ -93,14 +97,16 @@ def test_an_answer_goes_through_scheduling_log_undo_and_stats(context):
     assert (event.rating, event.data["seed"], event.data["suggested"]) == (3, 3, 3)
     card = CardId("with", "choice")
     assert ask(context.bank.questions["with"], card, event.data["seed"]).options == asked.options
-    assert context.store.card("with#choice").state == "learning" and session.counts(NOW) == Counts(learning=1)
-    act = session.undo(NOW)
+    assert context.store.card("with#choice").state == "learning" and session.counts(LATER) == Counts(learning=1)
+    act = session.undo(LATER)
     assert (act.card, act.rating) == ("with#choice", Rating.GOOD) and context.store.card("with#choice").state == "new"
     answer(context, session, place_of_wrong=False)
     assert context.store.events("with#choice")[-1].rating == 1 and context.store.card("with#recall").reps == 1
+    context.clock = lambda: LATER
     overview = context.overview()
-    assert (overview.today.learning, overview.decks["t"].known, overview.decks["t"].recall) == (1, 1, 1.0)
-    assert context.store.days()[context.today()].reviews == 2
+    assert (overview.today.learning, overview.decks["t"].known) == (1, 1) and overview.decks["t"].recall > 0.9
+    assert context.store.days()[context.today()].reviews == 1
+    assert {kind: day.reviews for kind, day in context.store.days_by_kind().items()} == {"recall": 1, "choice": 1}
     assert replay(context.store.scheduler, context.store.events()) == context.store.cards()
     with Store.open(context.home / "other.db", SETTINGS, NOW) as other:
         merge(other, context.store.path)

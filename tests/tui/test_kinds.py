@@ -15,7 +15,7 @@ from studyapp.reviews.log import Rating
 class Backwards:
     """Asks for the question from its answer, and thinks that nothing is easier."""
 
-    name = "backwards"
+    name = "choice"
 
     def cards(self, question: Question) -> list[CardId]:
         return [CardId(question.id, self.name)]
@@ -29,9 +29,9 @@ class Backwards:
 
 async def test_a_new_kind_is_asked_rated_kept_and_taken_back(make_app: Any, store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A card of a new kind is asked by it, its suggestion is marked, what it keeps is in the log, and undo names it."""
-    monkeypatch.setitem(KINDS, "backwards", Backwards())
+    monkeypatch.setitem(KINDS, "choice", Backwards())
     monkeypatch.delitem(KINDS, "recall")
-    app = make_app()
+    app = make_app(kinds={"all": ("choice",)})
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("enter")
         await pilot.pause()
@@ -43,12 +43,12 @@ async def test_a_new_kind_is_asked_rated_kept_and_taken_back(make_app: Any, stor
         await pilot.press("x", "4")
         await pilot.pause()
         (event,) = store.events()
-        assert event.card == "first#backwards" and event.data["seed"] == int(asked.split()[-1])
+        assert event.card == "first#choice" and event.data["seed"] == int(asked.split()[-1])
         assert (event.data["ticks"], event.data["suggested"]) == (1, 4)
         await pilot.press("u")
         await pilot.pause()
-        assert store.card("first#backwards").state == "new"
-        assert any("first#backwards" in notice.message for notice in app._notifications)
+        assert store.card("first#choice").state == "new"
+        assert any("first#choice" in notice.message for notice in app._notifications)
 
 
 async def test_undo_in_practice_goes_back_to_a_card_that_can_be_rated(make_app: Any, store: Any) -> None:

@@ -59,7 +59,7 @@ class QuizScreen(DemoScreen):
         self.phase = "making"
 
     def _drawn(self) -> Quiz:
-        return Quiz.draw(self.context.scheduled(self.topic), tuple(QUIZZED), CARDS, randbelow(2**31))
+        return Quiz.draw(self.context.scheduled(self.topic), QUIZZED, CARDS, randbelow(2**31))
 
     def compose(self) -> ComposeResult:
         """Question and answer left, evidence right; where it is narrow, one or the other."""
