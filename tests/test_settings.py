@@ -110,7 +110,7 @@ def test_kinds_hold_by_topic_and_are_turned_one_by_one(tmp_path):
 @pytest.mark.parametrize("kinds", [{"all": ["choise"]}, {"all": "choice"}, ["choice"], {"all": ["recall"]}])
 def test_kinds_that_there_are_not_are_refused(kinds):
     """The message names the setting and shows a line as it should be."""
-    with pytest.raises(SettingsError, match="kinds: .* is not a table such as"):
+    with pytest.raises(SettingsError, match=r"kinds: .* is not a table such as"):
         Settings(kinds=kinds)
 
 
