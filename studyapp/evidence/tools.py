@@ -253,6 +253,7 @@ def collectives() -> Iterator[Counter[str]]:
         "all_reduce": ("tensor", 0), "broadcast": ("tensor", 0), "reduce": ("tensor", 0), "send": ("tensor", 0),
         "all_gather": ("tensor", 1), "all_gather_into_tensor": ("input_tensor", 1), "gather": ("tensor", 0),
         "reduce_scatter": ("input_list", 1), "reduce_scatter_tensor": ("input", 1),
+        "all_gather_single": ("input_tensor", 1), "reduce_scatter_single": ("input", 1),
         "all_to_all": ("input_tensor_list", 1), "all_to_all_single": ("input", 1),
     }  # fmt: skip
     counted: Counter[str] = Counter()

@@ -136,6 +136,8 @@ def _talk(rank: int, ranks: int) -> dict[str, int]:
         dist.all_reduce(tensor=x)
         dist.all_gather([torch.empty(256) for _ in range(ranks)], x)
         dist.broadcast(x.double(), 0)
+        dist.reduce_scatter_single(torch.empty(128), x)
+        dist.all_gather_single(torch.empty(512), input_tensor=x)
     dist.all_reduce(x)
     return dict(counted)
 
@@ -143,7 +145,10 @@ def _talk(rank: int, ranks: int) -> dict[str, int]:
 def test_collectives_are_counted_in_bytes_handed_over() -> None:
     """Each rank's payload is counted by collective, by position or keyword, and outside nothing is."""
     for counted in on_ranks(_talk, 2):
-        assert counted == {"all_reduce": 2048, "all_gather": 1024, "broadcast": 2048}
+        assert counted == {
+            "all_reduce": 2048, "all_gather": 1024, "broadcast": 2048, "reduce_scatter_single": 1024,
+            "all_gather_single": 1024,
+        }  # fmt: skip
 
 
 def test_a_named_model_is_its_row() -> None:
