@@ -184,6 +184,52 @@ def peak_bytes(work: Callable[..., Any], *args: Any) -> int:
     return peak
 
 
+@dataclass
+class Saved:
+    """Bytes that autograd holds for backward passes to come: at this moment, and the most there were."""
+
+    now: int = 0
+    peak: int = 0
+
+
+@contextlib.contextmanager
+def saved_for_backward(*outside: "Tensor") -> Iterator[Saved]:
+    """Count the bytes that autograd keeps for backward inside, each storage once, until backward or the graph's end frees them.
+
+    Storages of `outside` (parameters, inputs that live anyway) are not counted. What torch.utils.checkpoint without
+    reentrance keeps while it recomputes is not seen: it has hooks of its own.
+    """
+    import weakref
+
+    from torch.autograd.graph import saved_tensors_hooks
+
+    saved = Saved()
+    free = {t.untyped_storage()._cdata for t in outside}
+    holders: Counter[int] = Counter()
+
+    class Held:
+        def __init__(self, tensor: "Tensor") -> None:
+            self.tensor = tensor.detach()  # an output that its own node keeps would hold the node, and never be freed
+
+    def release(storage: int, size: int) -> None:
+        holders[storage] -= 1
+        if not holders[storage]:
+            saved.now -= size
+
+    def pack(tensor: "Tensor") -> Held:
+        held, storage, size = Held(tensor), tensor.untyped_storage()._cdata, tensor.untyped_storage().nbytes()
+        if storage not in free:
+            holders[storage] += 1
+            if holders[storage] == 1:
+                saved.now += size
+                saved.peak = max(saved.peak, saved.now)
+            weakref.finalize(held, release, storage, size)
+        return held
+
+    with saved_tensors_hooks(pack, lambda held: held.tensor):
+        yield saved
+
+
 def cuda_seconds(work: Callable[[], Any], budget: float = 0.1) -> float:
     """The median time of `work()` on the card between CUDA events, in seconds, the L2 cache overwritten before each run.
 

@@ -21,6 +21,7 @@ from studyapp.evidence.tools import (
     operations,
     peak_bytes,
     randn,
+    saved_for_backward,
     tensor_bytes,
 )
 
@@ -114,6 +115,22 @@ def test_peak_of_attention_is_its_scores() -> None:
     q, k, v = torch.randn(3, 1, 1, 256, 8)
     assert peak_bytes(lambda: (q @ k.mT).softmax(-1) @ v) >= 2 * 256 * 256 * 4
     assert peak_bytes(lambda: F.scaled_dot_product_attention(q, k, v)) < 256 * 256 * 4
+
+
+def test_saved_for_backward_is_counted_until_backward_frees_it() -> None:
+    """exp keeps its output and a product its inputs, each storage once; backward, or the end of the graph, frees them."""
+    x, w = (torch.randn(256).requires_grad_() for _ in range(2))
+    with saved_for_backward(w) as saved:
+        y = x.exp()
+        assert saved.now == 1024
+        z = y * w + y * y
+        assert saved.now == 1024
+        z.sum().backward()
+        assert (saved.now, saved.peak) == (0, 1024)
+        kept = (x.sin(), x.cos(), w.tanh())
+        assert (saved.now, saved.peak) == (2048, 2048)
+        del kept
+        assert (saved.now, saved.peak) == (0, 2048)
 
 
 def test_a_slow_memory_counts_by_name() -> None:
