@@ -487,6 +487,25 @@ class AppContext:
         text = first_text(demo, exercise, self.t("write.file_note"), self.t("write.file_there"))
         return self.attempts.begin(f"{demo.name}.{exercise.name}", text)
 
+    def begin_again(self, ref: str, card: "CardState") -> bool:
+        """For a function that is asked for once more: an empty body in the learner's file; whether there was another.
+
+        What stood there is kept among the versions. One that was begun since the last review and does not hold yet is gone on with.
+
+        Raises:
+            DemoError: where it cannot be read or written.
+        """
+        from studyapp.lab.exercise_file import first_text, is_empty
+
+        named, last = self.exercise(ref), self.attempts.last(ref)
+        if named is None or not self.attempts.exists(ref):
+            return False
+        before = last is not None and (last.held or (card.last_at is not None and last.at <= card.last_at))
+        if not before or is_empty(named[1], self.attempts.read(ref)):
+            return False
+        self.attempts.renew(ref, first_text(*named, self.t("write.file_note"), self.t("write.file_there")), self.clock())
+        return True
+
     def in_language(self, item: "Item", demo: "Demo | None") -> "Item":
         """Evidence or a check of a demo with its labels in the learner's language; a Check is then said with `t`."""
         if self.language != "zh" or demo is None:

@@ -62,6 +62,17 @@ class AttemptStore:
             self._write(path, text)
         return path
 
+    def renew(self, ref: str, text: str, at: datetime) -> None:
+        """Put `text` in the place of what stands in the learner's file, which is kept among the versions first.
+
+        Raises:
+            DemoError: where it cannot be read or written; the file is then as it was.
+        """
+        before, last = self.read(ref), self.last(ref)
+        if before and (last is None or last.text != before):
+            self.keep(ref, Attempt(at, before))
+        self._write(self.path(ref), text)
+
     def read(self, ref: str) -> str:
         """What stands in the learner's file; nothing where there is none.
 

@@ -9,13 +9,13 @@ from textual.widget import Widget
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
-from studyapp.quiz.kinds import Asked
 from studyapp.render.acts import describe
 from studyapp.render.document import Document
 from studyapp.reviews.acts import Act
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import ANNOTATIONS
 from studyapp.tui.screens.annotating import Annotating
+from studyapp.tui.screens.asking import Asking
 from studyapp.tui.screens.sitting_end import SittingEnd
 from studyapp.tui.screens.writing import Writing
 from studyapp.tui.widgets.answers import Answer
@@ -30,18 +30,22 @@ class LastReview:
     missed: frozenset[int]
 
 
-class CardActions(Annotating, Writing, SittingEnd):
+class CardActions(Annotating, Writing, SittingEnd, Asking):
     """A screen with a card on it, of a session."""
 
     card: CardState | None
     question: Question | None
-    asked: Asked | None
     document: Document | None = None
     """The question as it is drawn, with the marks of now."""
 
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
         self.last: LastReview | None = None
+
+    @property
+    def revealed(self) -> bool:
+        """Whether the answer may be seen."""
+        return self.phase in ("brief", "full", "told")
 
     # ------------------------------------------------------------------ the two panes
 
@@ -51,7 +55,7 @@ class CardActions(Annotating, Writing, SittingEnd):
 
     def action_pane(self) -> None:
         """To the evidence, once it may be seen, or back to the answer."""
-        if self.phase in ("brief", "full"):
+        if self.revealed:
             super().action_pane()
 
     def on_resize(self, event: Resize) -> None:
@@ -70,17 +74,17 @@ class CardActions(Annotating, Writing, SittingEnd):
     # ------------------------------------------------------------------ evidence
 
     def runnable(self) -> Sequence[str]:
-        """Every claim of the card."""
-        return self.question.claims if self.question else ()
+        """Every claim of the card, or those that carry what was told."""
+        return self.panel.refs if self.phase == "told" else self.question.claims if self.question else ()
 
     def action_run_demo(self) -> None:
         """Run the demos of this question here."""
-        if self.question and self.phase in ("brief", "full"):
+        if self.question and self.revealed:
             super().action_run_demo()
 
     async def action_parameters(self) -> None:
         """The form of the demo on show, beside its evidence."""
-        if self.phase in ("brief", "full"):
+        if self.revealed:
             self.to_pane("evidence")
             await super().action_parameters()
 
@@ -103,10 +107,12 @@ class CardActions(Annotating, Writing, SittingEnd):
     def action_copy(self) -> None:
         """The question with its answer, or the evidence where that is the pane, to the clipboard."""
         question, language = self.question, self.context.language
-        if question is None or self.phase == "ask":
+        if question is None or not self.revealed:
             return
         if self.pane == "evidence":
             text = self.panel.text.plain()
+        elif self.phase == "told":
+            text = self.asked_plain()
         else:
             points = "\n".join(f"- {p[language]}" for p in question.points)
             parts = (f"# {question.ask[language]}", question.brief[language], points, question.answer[language])
@@ -118,6 +124,9 @@ class CardActions(Annotating, Writing, SittingEnd):
         if self.question and self.edited(self.question.path):
             self.context.reload_bank()
             if self.card and (asked := self.context.ask(self.card)):
+                if asked.form != "say":  # what was asked may not be there any more
+                    await self.draw_next()
+                    return
                 self.asked, self.question = asked, asked.question
             await self.show()
 

@@ -2,25 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
+from textual.content import Content
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
-from studyapp.errors import StaleCardError
+from studyapp.errors import StaleCardError, StudyError
 from studyapp.quiz.kinds import Asked, Grade, Response
 from studyapp.render.duration import duration
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import Rating, active_events
 from studyapp.reviews.scheduler import interval
 from studyapp.tui.commands import bindings
+from studyapp.tui.screens.asking import AFTERWARDS
 from studyapp.tui.screens.card_actions import CardActions, LastReview
 from studyapp.tui.screens.card_evidence import evidence_groups
-from studyapp.tui.textgraphics import inline
 from studyapp.tui.widgets.answers import Answer
-from studyapp.tui.widgets.evidence_panel import EvidencePanel
+from studyapp.tui.widgets.evidence_panel import EvidenceGroup, EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter, keys_content
 from studyapp.tui.widgets.layout import Column, Horizontal, Pane, Static, Vertical
 from studyapp.tui.widgets.outline import Outline
@@ -28,6 +29,9 @@ from studyapp.tui.widgets.point_line import PointLine
 from studyapp.tui.widgets.points import Points
 from studyapp.tui.widgets.ratings import Choice, Ratings
 from studyapp.tui.widgets.session_end import SessionEnd
+
+if TYPE_CHECKING:
+    from studyapp.tui.screens.write import WriteScreen
 
 NAMES = {1: "again", 2: "hard", 3: "good", 4: "easy"}
 
@@ -42,10 +46,23 @@ class Draft:
     ticked: tuple[int, ...]
     cursor: int
     asked_at: datetime
+    asked: Asked | None = None
+    grade: Grade | None = None
+    chosen: str = ""
+    hinted: bool = False
+    seconds: float = 0.0
 
 
 class Study(CardActions):
-    """One sitting: ask, brief, full, rate; then the next card, then a summary."""
+    """One sitting: ask, brief, full, rate; then the next card, then a summary.
+
+    A card of another kind than recall is "making", to "choose", "type" or "write", then "told"; the whole answer is "full".
+    One that could not be made is "stuck".
+
+    Attributes:
+        took: how long the answer took that was told.
+        written: the screen on which a function that is asked for is being written.
+    """
 
     scope = "study"
     BINDINGS: ClassVar = bindings("study")
@@ -59,9 +76,9 @@ class Study(CardActions):
         self.session = context.session(topic, practice, only)
         self.card: CardState | None = None
         self.question: Question | None = None
-        self.asked: Asked | None = None
-        self.asked_at = context.clock()
         self.phase = "ask"
+        self.took = 0.0
+        self.written: WriteScreen | None = None
 
     def compose(self) -> ComposeResult:
         """Question and answer left, evidence right; where it is narrow, one or the other."""
@@ -70,7 +87,7 @@ class Study(CardActions):
             yield Static(id="counts", markup=False)
         with Horizontal(id="body"):
             with Pane(id="left", can_focus=False):
-                yield Static(id="ask", markup=False)
+                yield from self.compose_asked()
                 yield Static(id="think", markup=False)
                 yield Outline(id="outline")
                 yield Answer(id="answer")
@@ -96,8 +113,13 @@ class Study(CardActions):
         self.question = self.asked.question if self.asked else None
         kept = self.context.drafts.pop(self.card.card, None) if self.card else None
         draft = kept if kept is not None and self.card is not None and kept.card == self.card else None
-        self.asked_at = draft.asked_at if draft else self.context.clock()
-        self.phase = (draft.phase if draft else "ask") if self.question else "done"
+        self.put_card()
+        if self.question is None:
+            self.phase = "done"
+        elif draft:
+            self._take_up(draft)
+        elif self.phase == "say":
+            self.phase = "ask"
         self.pane, self.last = "beside", self.last_review()
         self.query_one(Outline).fill(draft.outline if draft else "")
         if self.question:
@@ -110,24 +132,46 @@ class Study(CardActions):
             self.panel.go(points.cursor)
         self.query_one("#left").scroll_home(animate=False)
 
+    def _take_up(self, draft: Draft) -> None:
+        """The card as it was left; one whose numbers are still being drawn goes on being drawn."""
+        self.asked_at, self.took = draft.asked_at, draft.seconds
+        if draft.asked is not None and draft.phase not in ("making", "stuck"):
+            self.asked, self.phase = draft.asked, draft.phase
+            self.grade, self.chosen, self.hinted = draft.grade, draft.chosen, draft.hinted
+
     async def show(self) -> None:
         """Draw the card as far as it is revealed, in the language of now."""
-        question, language = self.question, self.context.language
+        question = self.question
         self.document = None
         with self.app.batch_update():  # one layout for all of it
             if question is not None:
                 self._fill_answer()
-                self.put("#ask", inline(self.asked.text[language]) if self.asked else "")
-                self.put("#think", self.t("study.think"))
+                self.draw_asked()
+                self.put("#think", self._think())
                 self.query_one(Points).missed_word = self.t("study.missed")
-                self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
+                self._fill_evidence(question)
             self._phase_drawn()
+        if self.phase != "done":
+            self.focus_asked()
         if self.panel.form.display:
             await self.panel.form.translate()
 
+    def _think(self) -> str:
+        """What to do now, where nothing else says so."""
+        if self.phase == "write" and self.asked is not None:
+            return self.t("study.to_write", function=self.asked.exercise)
+        return self.t("study.stuck" if self.phase == "stuck" else "study.think")
+
+    def _fill_evidence(self, question: Question) -> None:
+        """The evidence of every point; where a card of another kind was told, of what was told."""
+        if self.phase == "told":
+            self.fill_proof()
+        else:
+            self.panel.fill(evidence_groups(self.context, question), question.claim_kinds)
+
     def _fill_answer(self) -> None:
         """What is revealed of the answer."""
-        if self.question is None or self.phase == "ask":
+        if self.question is None or self.phase not in ("brief", "full"):
             return
         if self.document is None or self.document.question is not self.question:
             self.document = self.context.document(self.question)
@@ -141,7 +185,9 @@ class Study(CardActions):
         self._head()
         if self.phase == "done":
             self.show_end()
-        elif self.phase != "ask":
+        elif self.phase == "told":
+            self._ratings()
+        elif self.revealed:
             last = self.last
             self.query_one(Outline).reveal(self.t("study.you_said"), last.outline if last else "", self.t("study.last_said"))
             self._here()
@@ -150,18 +196,18 @@ class Study(CardActions):
 
     def place_panes(self) -> None:
         """Question, answer, evidence, rating and end, each in its phase and pane."""
-        revealed, evidence = self.phase in ("brief", "full"), self.pane == "evidence"
+        revealed, evidence, answered = self.revealed, self.pane == "evidence", self.phase in ("brief", "full")
         shown = {
             "#left": self.phase != "done" and (self.wide or not revealed or not evidence),
             "#right": revealed and (self.wide or evidence),
-            "#here": not self.wide,
-            "#think": self.phase == "ask",
-            "#answer": revealed,
+            "#here": not self.wide and answered,
+            "#think": self.phase in ("ask", "write", "stuck"),
+            "#answer": answered,
             "#rest": self.phase == "full",
             "#foot": revealed,
             "#done": self.phase == "done",
         }
-        self.display_only(shown)
+        self.display_only(shown | self.asked_shown())
         self.query_one("#right").set_class(evidence, "-active")
 
     def _head(self) -> None:
@@ -185,7 +231,7 @@ class Study(CardActions):
             self.query_one(PointLine).fill(points.rows[points.cursor], points.cursor, points.cursor in points.ticked)
 
     def _ratings(self) -> None:
-        if self.card is None or self.phase == "ask":
+        if self.card is None or not self.revealed:
             return
         now = self.context.clock()
         after = {} if self.practice else self.session.preview(self.card, now)
@@ -198,16 +244,28 @@ class Study(CardActions):
         self.query_one(Ratings).fill(choices, self.t("study.suggested"))
 
     def _grade(self) -> Grade:
-        """What the ticks and the outline speak for, by the kind of the card."""
+        """What the answer speaks for, by the kind of the card: the ticks and the outline of one that is said."""
         assert self.asked is not None
+        if self.grade is not None:
+            return self.grade
         response = Response(tuple(sorted(self.query_one(Points).ticked)), self.query_one(Outline).text)
         return self.context.grade(self.asked, response)
 
     # ------------------------------------------------------------------ keys on the card
 
-    def action_reveal(self) -> None:
-        """Show brief and points, then all of it."""
-        if self.phase in ("ask", "brief") and self.question is not None:
+    async def action_reveal(self) -> None:
+        """Show brief and points, then all of it; of a card that is answered here, all of it once it was."""
+        if self.phase == "told":
+            self.phase, self.pane = "full", "beside"
+            await self.show()
+        elif self.phase == "write":
+            await self.answer(Response(seconds=self.seconds()))
+        elif self.phase == "stuck":
+            self.put_card()
+            await self.show()
+        elif self.phase == "type":
+            self.focus_asked()
+        elif self.phase in ("ask", "brief") and self.question is not None:
             if self.phase == "ask":
                 self.phase = "brief"
             else:
@@ -227,7 +285,7 @@ class Study(CardActions):
 
     def action_tick(self) -> None:
         """Tick the point under the cursor."""
-        if self.phase in ("brief", "full"):
+        if self.phase in ("brief", "full") and self.grade is None:
             self.query_one(Points).tick()
 
     def action_move(self, by: int) -> None:
@@ -257,7 +315,9 @@ class Study(CardActions):
 
     async def action_rate(self, rating: int) -> None:
         """Keep the answer, then the next card."""
-        if self.phase not in ("brief", "full") or self.card is None:
+        if self.phase == "choose":
+            await self.action_choose(rating - 1)
+        if not self.revealed or self.card is None:
             return
         self.stop_run()
         now, shown = self.context.clock(), self.card
@@ -265,7 +325,7 @@ class Study(CardActions):
             try:
                 after = self.session.answer(
                     shown, Rating(rating), now,
-                    seconds=min(600.0, (now - self.asked_at).total_seconds()), language=self.context.language,
+                    seconds=self.took or min(600.0, self.seconds()), language=self.context.language,
                     data=self._grade().kept(),
                 )  # fmt: skip
             except StaleCardError:  # another window answered it
@@ -279,12 +339,71 @@ class Study(CardActions):
                 self.tell(self.t("study.leech"))
             await self.draw_next()
 
+    # ------------------------------------------------------------------ cards that are answered here
+
+    def graded(self, asked: Asked, response: Response) -> Grade:
+        """What the answer speaks for; the rating is the learner's."""
+        grade = self.context.grade(asked, response)
+        self.took = max(0.1, min(3600.0, response.seconds))
+        return grade
+
+    async def unmade(self, error: StudyError) -> None:
+        """The card stays, to be tried again, buried or suspended."""
+        self.phase = "stuck"
+        await self.show()
+
+    def fill_proof(self) -> None:
+        """Of a function that was written, the claims that judge it."""
+        if self.asked is not None and self.asked.form == "write":
+            named = self.context.exercise(self.asked.exercise)
+            refs = tuple(f"{named[0].name}.{claim}" for claim in named[1].claims) if named else ()
+            self.panel.fill([EvidenceGroup(refs, self.t("study.judges"))], self.asked.question.claim_kinds)
+        else:
+            super().fill_proof()
+
+    def told_text(self) -> Content:
+        """How what was written came out, where a function was asked for."""
+        if self.asked is None or self.asked.form != "write" or self.grade is None:
+            return super().told_text()
+        data = self.grade.data
+        said = "held" if data.get("held") else "not_held" if "held" in data else "not_written"
+        lines = [Content.styled(self.t(f"study.{said}"), "bold $success" if self.grade.right else "bold $warning")]
+        lines += [Content(self.t(f"study.{name}")) for name in ("hinted", "peeked") if data.get(name)]
+        return Content("\n").join(lines)
+
+    def action_write(self) -> None:
+        """Write what the card asks for, from an empty body; else what the question asks for."""
+        from studyapp.tui.screens.write import WriteScreen
+
+        if self.phase != "write" or self.asked is None or self.card is None:
+            super().action_write()
+            return
+        with self.telling():
+            if self.context.begin_again(self.asked.exercise, self.card):
+                self.tell(self.t("study.kept_before"))
+            self.written = WriteScreen(self.context, [self.asked.exercise])
+            self.app.push_screen(self.written)
+
+    async def on_screen_resume(self) -> None:
+        """Back from writing: what was judged there is the answer."""
+        screen, self.written = self.written, None
+        if screen is None or self.phase != "write":
+            return
+        held = screen.judgement.held if screen.judgement else None
+        self.hinted |= screen.hinted > 0
+        peeked = screen.peeked > 1
+        if held is not None or peeked:
+            await self.answer(Response(seconds=self.seconds(), hinted=self.hinted, peeked=peeked, held=held))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whatever shows the answer waits for it."""
+        return self.revealed or action not in AFTERWARDS
+
     # ------------------------------------------------------------------ around the card
 
     def states(self) -> list[str]:
         """The evidence counts once it may be seen; something can be taken back once something was done."""
-        revealed = self.phase in ("brief", "full")
-        states = [*super().states(), *(["write"] if self.exercises() else [])] if revealed else [self.phase]
+        states = [*super().states(), *(["write"] if self.exercises() else [])] if self.revealed else [self.phase]
         return [*states, *(["undo"] if self.acted else [])]
 
     def last_review(self) -> LastReview | None:
@@ -303,8 +422,15 @@ class Study(CardActions):
         if self.card is not None and self.question is not None:
             points, outline = self.query_one(Points), self.query_one(Outline).text
             ticked = tuple(sorted(points.ticked))
-            draft = Draft(self.card, self.phase, outline, ticked, points.cursor, self.asked_at)
+            draft = Draft(
+                self.card, self.phase, outline, ticked, points.cursor, self.asked_at,
+                self.asked, self.grade, self.chosen, self.hinted, self.took,
+            )  # fmt: skip
             self.context.drafts[self.card.card] = draft
+
+    def key_text(self, key: str) -> str:
+        """The name of a command; the keys of the ratings choose while there is something to choose."""
+        return super().key_text("keys.quiz_choose_0" if key == "keys.study_rate_1" and self.phase == "choose" else key)
 
     def footer(self) -> None:
         """The keys of the moment: one, while the outline has the keyboard."""
