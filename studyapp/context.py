@@ -403,6 +403,11 @@ class AppContext:
         kinds = Counter(CardId.parse(card).kind for card in StudySession(self.store, order, self.clock()).left(self.clock()))
         return {name: kinds[name] for name in KINDS if kinds[name]}
 
+    def kinds_line(self, kinds: "Mapping[str, int]") -> str:
+        """How many cards of each kind, in words; nothing where all are of one."""
+        named = [self.t.count(f"kinds.of_{kind}", n) for kind, n in kinds.items()]
+        return self.t("kinds.left", kinds=" · ".join(named)) if len(named) > 1 else ""
+
     def acts(self) -> "Acts":
         """What a screen does to cards beside any sitting, and takes back."""
         from studyapp.reviews.acts import Acts

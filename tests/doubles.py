@@ -25,7 +25,7 @@ class FakeLab:
         held: whether claims hold.
         check: what each claim checks.
         error: the traceback with which every claim ends.
-        ends: how a run ends after its first evidence; without it, it ends well.
+        ends: how a run ends after its first evidence, or before a drill is made; without it, it ends well.
     """
 
     def __init__(self) -> None:
@@ -65,9 +65,9 @@ class FakeLab:
     ) -> AsyncGenerator[e.RunEvent, None]:
         """Play back."""
         if drills:
-            for name, number in drills:
+            for name, number in drills if self.ends is None else ():
                 yield e.Drilled(name, number, e.read_drill({**DRILL, "answer": 2.0 + number % 3}))
-            yield e.Ended(True, "done")
+            yield self.ends or e.Ended(True, "done")
             return
         chosen = tuple(claims or (c.name for c in demo.claims))
         self.asked.append((demo.name, chosen, dict(parameters or {})))

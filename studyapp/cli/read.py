@@ -34,9 +34,12 @@ def due(context: AppContext, as_json: bool) -> None:
             {"topic": name, "total": t.total, "new": t.new, "learning": t.learning, "due": t.due, "recall": t.recall}
             for name, t in topics.items()
         ]
-        say_json({"new": counts.new, "learning": counts.learning, "due": counts.due, "topics": rows})
+        waiting = {"new": counts.new, "learning": counts.learning, "due": counts.due}
+        say_json({**waiting, "kinds": context.left_by_kind(), "topics": rows})
         return
     click.echo(context.t("cli.due", due=counts.due, new=counts.new, learning=counts.learning))
+    if context.settings.kinds and (kinds := context.kinds_line(context.left_by_kind())):
+        click.echo(kinds)
     titles = {name: printable(context.title(name, short=True)) for name in topics}
     width = max(map(cell_len, titles.values()), default=0)
     for name, t in topics.items():
@@ -77,7 +80,9 @@ def stats(context: AppContext, as_json: bool) -> None:
     forecast = context.overview().forecast[:14]
     reviews, streak = sum(day.reviews for day in days.values()), numbers.streak(days, today)
     if as_json:
-        say_json({"reviews": reviews, "streak": streak, "retention": retention.share, "forecast": forecast})
+        by_kind = {kind: numbers.retention({0: day}).share for kind, day in context.store.days_by_kind().items()}
+        said = {"reviews": reviews, "streak": streak, "retention": retention.share, "retention_by_kind": by_kind}
+        say_json({**said, "forecast": forecast})
         return
     t, first = context.t, date(1970, 1, 1) + timedelta(days=today)
     click.echo(f"{t.count('cli.reviews', reviews)}   {t.count('cli.streak', streak)}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
 
+QUOTE = "'"
 KEY_SIGNS = {
     "question_mark": "?",
     "slash": "/",
@@ -34,7 +35,7 @@ class Command:
     @property
     def id(self) -> str:
         """What settings.toml calls it: «study.undo»."""
-        return f"{self.scope}.{self.action.replace('(', '_').rstrip(')')}"
+        return f"{self.scope}.{self.action.replace('(', '_').rstrip(')').replace(QUOTE, '')}"
 
     @property
     def text_key(self) -> str:
@@ -181,9 +182,12 @@ COMMANDS = (
     Command("models", "sort", "s", "table"),
     Command("models", "all", "a", "table"),
     Command("models", "leave", "escape,q"),
-    Command("new_cards", "more(1)", "plus,up"),
-    Command("new_cards", "more(-1)", "minus,down"),
+    Command("new_cards", "more(1)", "plus"),
+    Command("new_cards", "more(-1)", "minus"),
     Command("new_cards", "order", "o"),
+    Command("new_cards", "kind('choice')", "c"),
+    Command("new_cards", "kind('drill')", "d"),
+    Command("new_cards", "kind('write')", "f"),
     Command("new_cards", "leave", "escape,q,enter"),
     Command("stats", "leave", "escape,q"),
     Command("help", "leave", "escape,q"),

@@ -1,6 +1,7 @@
 """The numbers that Home shows beside those of the overview."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from studyapp.context import AppContext
 from studyapp.reviews import stats
@@ -17,6 +18,8 @@ class HomeStats:
     yesterday: stats.Day
     began_before: bool
     """Whether anything was reviewed before today: else that nothing was yesterday goes without saying."""
+    kinds: Mapping[str, int] = field(default_factory=dict)
+    """How many cards of each kind wait, where any kind is asked beside recall."""
 
     @property
     def yesterday_percent(self) -> int:
@@ -31,8 +34,9 @@ def home_stats(context: AppContext) -> HomeStats:
     past = context.store.days(day - 1, day).get(day - 1, stats.Day())
     first = context.store.first_day()
     return HomeStats(
-        overview, minutes(context, overview.today.waiting), streak(context), past, first is not None and first < day
-    )
+        overview, minutes(context, overview.today.waiting), streak(context), past, first is not None and first < day,
+        context.left_by_kind() if context.settings.kinds else {},
+    )  # fmt: skip
 
 
 def minutes(context: AppContext, cards: int) -> int:

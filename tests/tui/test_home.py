@@ -147,11 +147,49 @@ async def test_new_cards_a_day_and_their_order_are_set_from_home(make_app: Any, 
         await pilot.press("plus", "plus", "minus", "o")
         await pilot.pause()
         assert kept == [{"new_per_day": 2}, {"new_per_day": 3}, {"new_per_day": 2}, {"new_order": "core"}]
-        unseen = text(app, "#numbers").splitlines()[-2:]
-        assert [line.split()[-3:] for line in unseen] == [["1", "1", "·"], ["1", "·", "·"]]
+        assert topic_rows(app) == [["2", "1", "·", "3", "·", "·"], ["1", "1", "·", "2", "·", "·"], ["1", "·", "·", "1", "·", "·"]]
         await pilot.press("escape")
         await pilot.pause()
         assert "2 new" in text(app, "#today")
+
+
+def topic_rows(app: Any) -> list[list[str]]:
+    """The numbers of each row of the topics."""
+    topics = app.screen.query_one("#topics", OptionList)
+    rows = [str(topics.get_option_at_index(n).prompt).replace("✓ ", "✓").split()[-6:] for n in range(topics.option_count)]
+    return rows
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 45)])
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_each_topic_is_asked_in_the_kinds_chosen_for_it(
+    make_app: Any, store: Any, clock: Any, size: Any, language: str
+) -> None:
+    """On the first row c turns choices on for all topics, on a topic's for it alone; Home, the sitting, Stats and `due` count
+    by kind, once an answer is known."""
+    app, kept = make_app(language=language), []
+    app.context.save = kept.append
+    store.append("review", "first#recall", clock(), rating=4)
+    clock.forward(days=1)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("n")
+        await pilot.pause()
+        await pilot.press("c", "down", "down", "c")
+        await pilot.pause()
+        assert kept == [{"kinds": {"all": ["choice"]}}, {"kinds": {"all": ["choice"], "position": []}}]
+        assert [row[3] for row in topic_rows(app)] == ["✓3", "✓2", "1"]
+        await pilot.press("escape")
+        await pilot.pause()
+        line = app.context.kinds_line({"recall": 2, "choice": 1})
+        assert text(app, "#today").splitlines()[1] == line and app.context.left_by_kind() == {"recall": 2, "choice": 1}
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert app.screen.card.card == "first#choice" and app.screen.phase == "choose"
+        await pilot.press(str(app.screen.asked.answer + 1))
+        await pilot.pause()
+        await pilot.press("4", "escape", "s")
+        await pilot.pause()
+        assert app.context.t("stats.kinds") in text(app, "#numbers")
 
 
 def test_core_first_puts_core_questions_before_deeper_ones(make_app: Any) -> None:

@@ -86,6 +86,7 @@ class Home(BaseScreen):
                 + [Content(words("home.minutes", n=stats_now.minutes).replace(" ", "\u00a0"))]
                 + [Content(words.count("home.streak", n).replace(" ", "\u00a0")) for n in (stats_now.streak,) if n]
             )
+            + Content.styled(f"\n{kinds}" if (kinds := self.context.kinds_line(stats_now.kinds)) else "", "$foreground-muted")
         )
         self._topics(overview)
         coming = overview.forecast[:14]

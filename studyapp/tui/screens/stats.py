@@ -7,7 +7,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.content import Content
 
+from studyapp.bank.refs import RECALL
 from studyapp.context import AppContext
+from studyapp.quiz.registry import KINDS
 from studyapp.reviews import stats
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.overview import Overview
@@ -56,7 +58,7 @@ class Stats(BaseScreen):
 
     def _draw(self) -> None:
         self.drawn_at = self.size.width
-        parts = [self._retention(), self._forecast(), self._heatmap(), self._topics(), self._slipping(), self._missed()]
+        parts = [self._retention(), self._forecast(), self._heatmap(), self._topics(), self._kinds(), self._slipping(), self._missed()]
         self.query_one("#numbers", Static).update(Content("\n\n").join([p for p in parts if p]))
 
     def _part(self, heading: str, lines: list[Content | str]) -> Content:
@@ -122,6 +124,19 @@ class Stats(BaseScreen):
             for topic, counts in self.overview.waiting.items()
         ]
         return self._part(self.t("stats.topics"), lines)
+
+    def _kinds(self) -> Content | None:
+        """Of each kind of card how much was recalled, where there was another than recall."""
+        by_kind = self.context.store.days_by_kind()
+        if not set(by_kind) - {RECALL}:
+            return None
+        lines: list[Content | str] = []
+        for name in [kind for kind in KINDS if kind in by_kind]:
+            kept = stats.retention({0: by_kind[name]})
+            of = self.count("stats.reviews", kept.reviews, recalled=kept.recalled)
+            share = Content.assemble(gauge(kept.share, 20), f" {kept.share:4.0%}  {of}") if kept.share is not None else "–"
+            lines.append(Content.assemble(pad(self.t(f"kinds.{name}"), 16), share))
+        return self._part(self.t("stats.kinds"), lines)
 
     def _slipping(self) -> Content | None:
         worst = sorted((c for c in self.cards.values() if c.lapses), key=lambda c: -c.lapses)[:MOST]

@@ -314,9 +314,10 @@ class Study(CardActions):
         await self.action_rate(event.rating)
 
     async def action_rate(self, rating: int) -> None:
-        """Keep the answer, then the next card."""
+        """Keep the answer, then the next card; while there is something to choose, choose it."""
         if self.phase == "choose":
             await self.action_choose(rating - 1)
+            return
         if not self.revealed or self.card is None:
             return
         self.stop_run()
