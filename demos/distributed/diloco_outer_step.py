@@ -61,7 +61,7 @@ def workers_of(n: int, seed: int) -> tuple[Tensor, Tensor]:
 RANGES = {
     "workers": between(2, 8), "inner": between(1, 50), "counts": each(between(1, 200), at_least=2, rising=True),
                        "rate": between(0.05, 0.2),
-    "outer": between(5, 40), "momentum": between(0.3, 0.95), "kind": one_of("nesterov", "plain"),
+    "outer": between(2, 40), "momentum": between(0.3, 0.95), "kind": one_of("nesterov", "plain"),
     "ranks": between(2, 4), "send": one_of("every H steps", "every step"), "predicted": one_of("closed form", "optimum"),
 }
 

@@ -80,8 +80,8 @@ def claim_fp8_forgives_outliers_within_its_range(outliers=(10.0, 100.0, 1000.0, 
     expect("relative error of the rest", off[kind], equals=0.026, within=0.002, at=("largest number over the rest", list(outliers)))
 
 
-@breaks(granularity="tensor", en="With one scale for all, the outlier pushes everything else below 2⁻⁹, E4M3's smallest number.",
-        zh="所有数共用一个尺度时，离群值把其余的数都压到 2⁻⁹（E4M3 的最小数）以下。")
+@breaks(granularity="tensor", en="With one scale for all, the outlier pushes everything else below half of 2⁻⁹, E4M3's smallest number.",
+        zh="所有数共用一个尺度时，离群值把其余的数都压到 2⁻⁹（E4M3 的最小数）的一半以下。")
 def claim_a_tile_confines_an_outlier(outlier=1e7, granularity="1 × 128"):
     """Beyond FP8's range an outlier wipes out what shares its scale: with tiles of 1 × 128 that is one tile, with one scale
     per tensor everything.
