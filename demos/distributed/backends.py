@@ -73,10 +73,7 @@ def claim_gloo_runs_the_collectives_on_cpus(ranks=4, backend="gloo"):
     its defined result.
 
     gloo 能在 CPU 张量上执行 broadcast、all-reduce、all-gather、reduce-scatter、all-to-all、scatter 和 gather，结果均符合定义。"""
-    if backend == "gloo":
-        results = on_ranks(run_all, ranks)
-    else:
-        results = [on_ranks(on_fake, 1, ranks)[0][0]]
+    results = on_ranks(run_all, ranks) if backend == "gloo" else [on_ranks(on_fake, 1, ranks)[0][0]]
     wrong = [[held[name] != closed_form(r, ranks)[name] for r, held in enumerate(results)] for name in results[0]]
     show(table({"operation": results[0], "rank 0 holds": [results[0][name] for name in results[0]],
                 "ranks with another result": [sum(row) for row in wrong]}))

@@ -13,7 +13,17 @@ import torch.distributed as dist
 from torch import Tensor
 
 from studyapp.evidence import (
-    between, breaks, each, exercise, expect, lines, main, on_ranks, one_of, show, table,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    on_ranks,
+    one_of,
+    show,
+    table,
 )
 from studyapp.evidence.tools import collectives
 

@@ -12,7 +12,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, between, breaks, exercise, expect, heatmap, main, on_ranks, one_of, show, table,
+    Drill,
+    between,
+    breaks,
+    exercise,
+    expect,
+    heatmap,
+    main,
+    on_ranks,
+    one_of,
+    show,
+    table,
 )
 
 

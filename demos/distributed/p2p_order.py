@@ -13,7 +13,16 @@ import torch.distributed as dist
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, between, breaks, exercise, expect, main, on_ranks, one_of, show, table,
+    Drill,
+    between,
+    breaks,
+    exercise,
+    expect,
+    main,
+    on_ranks,
+    one_of,
+    show,
+    table,
 )
 
 

@@ -7,13 +7,25 @@ processes get the same rank. 把 `rule` 改为 "node · own workers + local"：�
 """
 
 import threading
+from itertools import chain
 from types import SimpleNamespace
 
 import torch
 import torch.distributed as dist
 
 from studyapp.evidence import (
-    Drill, between, breaks, each, exercise, expect, heatmap, main, on_ranks, one_of, show, table,
+    Drill,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    heatmap,
+    main,
+    on_ranks,
+    one_of,
+    show,
+    table,
 )
 
 
@@ -88,7 +100,7 @@ def claim_a_rank_counts_the_workers_before_it(workers=(3, 1, 2), rule="workers b
     ours = [[global_rank(n, i, workers) if rule == "workers before" else n * count + i for i in range(count)]
             for n, count in enumerate(workers)]
     show(table({"node": range(len(workers)), "workers": workers, "by torchrun": agreed, "by the rule": ours}))
-    expect("rank by the rule", sum(ours, []), equals=sum(agreed, []))
+    expect("rank by the rule", [*chain(*ours)], equals=[*chain(*agreed)])
 
 
 @breaks(padding="none", en="Without padding no sample comes twice, and some ranks have one step less.",
@@ -103,7 +115,7 @@ def claim_a_sampler_repeats_samples_to_come_out_even(samples=10, ranks=4, paddin
     ours = [shard(samples, r, ranks) if padding == "wrap" else list(range(r, samples, ranks)) for r in range(ranks)]
     show(table({"rank": range(ranks), "samples": ours}))
     expect("ranks whose samples differ from torch's", sum(a != b for a, b in zip(ours, torchs, strict=True)), equals=0)
-    expect("samples drawn beyond the data", len(sum(ours, [])) - samples, equals=-samples % ranks)
+    expect("samples drawn beyond the data", len([*chain(*ours)]) - samples, equals=-samples % ranks)
 
 
 @breaks(set_epoch=False, en="Without set_epoch the shuffle is seeded alike in every epoch.",

@@ -11,7 +11,18 @@ import torch.distributed as dist
 from torch import Tensor
 
 from studyapp.evidence import (
-    Drill, between, breaks, each, exercise, expect, lines, main, on_ranks, one_of, show, table,
+    Drill,
+    between,
+    breaks,
+    each,
+    exercise,
+    expect,
+    lines,
+    main,
+    on_ranks,
+    one_of,
+    show,
+    table,
 )
 
 
