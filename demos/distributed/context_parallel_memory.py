@@ -92,6 +92,7 @@ RANGES = {
     "kv_heads": one_of(1, 2, 4),
     "d_head": between(4, 16),
     "keep": one_of("own slice", "gathered"),
+    "stays": one_of("gathered", "own slice"),
     "scatter": one_of("sum", "own part"),
 }
 
@@ -110,6 +111,22 @@ def claim_regathering_leaves_one_nth(counts=(1, 2, 4), tokens=16, heads=4, kv_he
                y_label="share of one process"))
     expect("share of one process's bytes that a rank keeps", [k / one for k in kept], equals=[1 / n for n in counts],
            within=1e-12, at=("ranks", counts))
+
+
+@breaks(stays="own slice", en="With only its own K and V a rank keeps an N-th.", zh="只留自己的 K、V 时，每个 rank 只存 1/N。")
+def claim_gathered_keys_leave_half_of_mha(counts=(2, 4), tokens=16, heads=4, kv_heads=4, d_head=8, stays="gathered"):
+    """If gathered K and V stay, a rank keeps (1/N + 1/g)/(1 + 1/g) of Q, O, K and V for g query heads per KV head: over half for MHA.
+
+    若保留聚合后的 K、V，每个 KV 头对应 g 个 query 头时，一个 rank 留下 Q、O、K、V 的 (1/N + 1/g)/(1 + 1/g)：MHA 超过一半。"""
+    data = drawn(tokens, heads, kv_heads, d_head)
+    lse = [heads * tokens // n * 8 for n in counts]             # left out of the count
+    kept = [on_ranks(step, n, *data, stays)[0][1] - row for n, row in zip(counts, lse, strict=True)]
+    one = 2 * (heads + kv_heads) * tokens * d_head * 8
+    share = [(1 / n + kv_heads / heads) / (1 + kv_heads / heads) for n in counts]
+    show(bars([f"{n} ranks" for n in counts], {"kept": [k / one for k in kept], "1/N": [1 / n for n in counts]},
+              y_label="share of one process"))
+    expect("share of Q, O, K and V that a rank keeps", [k / one for k in kept], equals=share, within=1e-12,
+           at=("ranks", counts))
 
 
 @breaks(scatter="own part", en="A key also gets gradient from later queries, which live on other ranks.",
@@ -147,7 +164,7 @@ def drill_kept_share(rng) -> Drill:
             (f"share: {share:.2f}, gathered again in backward it would be {1 / ranks:g}",
              f"比例：{share:.2f}；若反向再聚合则为 {1 / ranks:g}"),
         ],
-        proved_by="regathering_leaves_one_nth",
+        proved_by="gathered_keys_leave_half_of_mha",
     )
 
 
@@ -157,6 +174,8 @@ ZH = {
     "1/N": "1/N",
     "if K and V of all tokens are kept": "若保存全部 token 的 K、V",
     "share of one process": "占单进程的比例",
+    "{} ranks": "{} 个 rank",
+    "share of Q, O, K and V that a rank keeps": "一个 rank 保存的 Q、O、K、V 的比例",
     "share of one process's bytes that a rank keeps": "一个 rank 保存的字节占单进程的比例",
     "largest difference": "最大差异",
     "dQ, dK, dV joined from the ranks less torch's": "由各 rank 拼成的 dQ、dK、dV 与 torch 之差",

@@ -162,6 +162,7 @@ def drill_bytes(rng) -> Drill:
 ZH = {
     "one process": "单进程",
     "loss": "loss",
+    "rank 0": "rank 0",
     "loss on every rank less torch's cross-entropy": "各 rank 的 loss 与 torch 交叉熵之差",
     "three numbers": "三个数",
     "its logits": "自己的 logits",
