@@ -117,6 +117,7 @@ def claim_repeats_wear_out(epochs=(1.0, 4.0, 16.0, 40.0), counted="with decay"):
     expect("worth, over the geometric series", [v / s for v, s in zip(value, series, strict=True)], equals=1, within=0.04,
            at=("passes", epochs))
     expect("worth", value, at_most=1 + HALF_LIFE, at=("passes", epochs))
+    expect("worth of 4 and of 16 passes", [effective(1.0, 4), effective(1.0, 16)], equals=[3.73, 10.58], within=0.01)
 
 
 @breaks(horizon=1.0, en="A run of 1T tokens repeats nothing: then the tightest filter costs no tokens.",
@@ -173,7 +174,9 @@ ZH = {
     "mean loss at the middle power, over the better of the two ends": "中间幂的平均损失与两端中较好者之比",
     "loss of the smallest source, equal shares over middle power": "最小来源的损失：均匀采样与中间幂之比", "shares": "比例",
     "passes": "遍数", "worth": "价值", "as fresh": "当作新数据", "geometric series": "等比级数",
-    "worth, over the geometric series": "价值与等比级数之比", "share of the pool kept": "池子的保留比例",
+    "worth of 4 and of 16 passes": "4 遍与 16 遍的价值",
+    "worth, over the geometric series": "价值与等比级数之比",
+    "share of the pool kept": "池子的保留比例",
     "effective tokens, T": "等效 token（T）", "effective tokens, a tenth over four tenths": "等效 token：留十分之一与留十分之四之比",
     "effective tokens, all of it kept, over the run": "等效 token：全部保留时与训练量之比",
 }
