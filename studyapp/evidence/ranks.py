@@ -25,11 +25,9 @@ def on_ranks(work: Callable[..., Any], ranks: int, *args: Any) -> list[Any]:
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _under_torchrun(work, args)
-    with TemporaryDirectory() as folder, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        children = {rank: _fork(work, rank, ranks, args, port, Path(folder)) for rank in range(ranks)}
+    with TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0), backlog=2 * ranks) as door:
+        children = {rank: _fork(work, rank, ranks, args, door, Path(folder)) for rank in range(ranks)}
+        door.close()
         codes = {rank: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for rank, pid in children.items()}
         for rank, code in codes.items():
             if code:
@@ -44,7 +42,7 @@ def _backend(ranks: int) -> str:
     return "nccl" if torch.cuda.is_available() and torch.cuda.device_count() >= ranks else "gloo"
 
 
-def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...], port: int, folder: Path) -> int:
+def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...], door: socket.socket, folder: Path) -> int:
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -56,9 +54,8 @@ def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...]
         mute()
 
         torch.set_num_threads(1)
-        torch.distributed.init_process_group(
-            _backend(ranks), init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=ranks
-        )
+        store = _meet(rank, ranks, door)
+        torch.distributed.init_process_group(_backend(ranks), store=store, rank=rank, world_size=ranks)
         Path(folder, f"{rank}.result").write_bytes(pickle.dumps(work(rank, ranks, *args)))
         torch.distributed.destroy_process_group()
         code = 0
@@ -68,6 +65,17 @@ def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...]
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
         os._exit(code)
+
+
+def _meet(rank: int, ranks: int, door: socket.socket) -> Any:
+    """The store where the ranks meet, behind a socket that listened before they were forked: a port that was only found free could
+    be another group's by now, and the ranks would wait for one another for ever."""
+    import torch
+
+    port = door.getsockname()[1]
+    listener = door.detach() if rank == 0 else None
+    door.close()
+    return torch.distributed.TCPStore("127.0.0.1", port, ranks, rank == 0, master_listen_fd=listener)
 
 
 def _under_torchrun(work: Callable[..., Any], args: tuple[Any, ...]) -> list[Any]:
