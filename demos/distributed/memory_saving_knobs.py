@@ -175,6 +175,7 @@ ZH = {
     "bf16 alone": "只用 bf16", "bytes of states per parameter": "每参数状态的字节数", "activations over fp32's": "激活值与 fp32 之比",
     "bytes per parameter": "每参数字节数", "optimizer": "优化器", "full tuning": "全参数微调", "adapters": "adapter",
     "gradients and states over full tuning's": "梯度与状态，与全参数微调之比", "weights over full tuning's": "权重与全参数微调之比",
+    "SGD": "SGD", "momentum": "带动量的 SGD", "AdamW": "AdamW", "Muon": "Muon",
     "activations over full tuning's": "激活值与全参数微调之比",
 }  # fmt: skip
 

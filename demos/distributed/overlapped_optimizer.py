@@ -212,6 +212,7 @@ ZH = {
     "held by a rank": "一个 rank 持有", "parameters": "参数", "moments": "动量", "numbers": "个数", "of all": "总数",
     "largest difference from one process": "与单进程的最大差", "moments on a rank over all": "一个 rank 的动量占全部",
     "parameters on a rank over all": "一个 rank 的参数占全部", "order": "次序", "event": "事件",
+    "gradient {}": "梯度 {}", "reduce-scatter {}": "reduce-scatter {}",
     "gradients still to come at the first reduce-scatter": "第一次 reduce-scatter 时还没算出的梯度数",
     "bucket that is reduced first": "最先归约的桶", "overlapped": "重叠", "one after the other": "依次进行", "compute alone": "只算计算",
     "seconds": "秒", "link over forward time of a layer": "一层的传输时间与前向时间之比",

@@ -2,13 +2,12 @@
 # ruff: noqa: F821
 
 
-def orthogonalise__forgets_to_normalise(g):
+def orthogonalise__stops_after_one_step(g):
+    """The small singular values are still small."""
     a, b, c = QUINTIC
-    x = g
-    for _ in range(STEPS):
-        square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
-    return x
+    x = g / g.norm()
+    square = x @ x.T
+    return a * x + (b * square + c * square @ square) @ x
 
 
 def orthogonalise__multiplies_entries(g):
