@@ -1,5 +1,6 @@
 """The commands that write the bank for other programs and for paper."""
 
+import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,15 @@ from studyapp.cli.read import with_context
 from studyapp.cli.terminal import tell
 from studyapp.context import AppContext
 from studyapp.errors import CallError, ExportError
+from studyapp.quiz.registry import QUIZZED
 
 if TYPE_CHECKING:
     from studyapp.export.options import EvidenceForm, ExportOptions
+    from studyapp.quiz.kinds import Asked
 
 STDOUT = Path("-")
+EXAMPLES = (1, 2, 3)
+"""The seeds of the examples of a number; a choice is drawn from the first."""
 output = click.option(
     "-o",
     "--output",
@@ -46,6 +51,13 @@ topics = click.option(
     type=click.Choice(["none", "charts", "tables"]),
     help="What Markdown shows of what claims recorded: a line each, charts in a folder beside it, or tables.",
 )
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(QUIZZED),
+    help="Put choices or numbers in too, the latter with three examples each, as cards of their own (anki); may be repeated.",
+)
 @click.option("--notes/--no-notes", default=True, help="Put your stars and notes in too; they are in unless you say no.")
 @with_context
 def export(
@@ -58,6 +70,7 @@ def export(
     language: str | None,
     progress: bool,
     evidence: "EvidenceForm | None",
+    kinds: tuple[str, ...],
     notes: bool,
 ) -> None:
     """Write flashcards for Anki, Markdown to read, or JSON for programs."""
@@ -72,6 +85,8 @@ def export(
         raise CallError(t("export.no_progress", forms=", ".join(WITH_PROGRESS), form=form), t("export.leave_out"))
     if evidence and form != "markdown":
         raise CallError(t("export.no_evidence", form=form), t("export.leave_out"))
+    if kinds and form != "anki":
+        raise CallError(t("export.no_kinds", form=form), t("export.leave_out"))
     if output == STDOUT and form not in TEXT:
         raise CallError(t("export.no_text"), t("export.no_text_hint"))
     if weak:
@@ -82,6 +97,8 @@ def export(
     languages = _languages(context, language or ("both" if form == "json" else context.language))
     options = _options(context, output, topics, languages)
     options = replace(options, ids=ids, store=context.store if progress else None, evidence=evidence or "none")
+    if kinds:
+        options = replace(options, asked=asyncio.run(_asked(context, options, kinds)))
     if not notes:
         options = replace(options, document=lambda question: context.document(question, Annotation()))
     _say_written(context, FORMATS[form](options), output)
@@ -89,6 +106,21 @@ def export(
         click.echo(t("export.csv_hint"), err=output == STDOUT)
     if context.unread:
         tell(context.t, context.unread)
+
+
+async def _asked(context: AppContext, options: "ExportOptions", kinds: tuple[str, ...]) -> "tuple[Asked, ...]":
+    """The choices and the numbers of the questions that are exported, the latter made by their demos."""
+    from studyapp.export.selection import select_questions
+    from studyapp.lab.client import LabClient
+    from studyapp.quiz.drill import examples
+    from studyapp.quiz.registry import KINDS, ask
+
+    questions = [question for question in select_questions(options) if question.level != "reference"]
+    cards = {kind: [(question, card) for question in questions for card in KINDS[kind].cards(question)] for kind in kinds}
+    choices = [ask(question, card, EXAMPLES[0]) for question, card in cards.get("choice", ())]
+    async with LabClient() as lab:
+        numbers = await examples(cards.get("drill", ()), context.catalog, lab, EXAMPLES, context.t)
+    return (*choices, *numbers)
 
 
 @cli.command()

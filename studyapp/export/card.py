@@ -56,7 +56,7 @@ def fields(document: Document, languages: Sequence[str], pictures: Pictures | No
     """The note's fields in the order of FIELDS. Without `pictures` evidence is tables only."""
     words = [Translations.load(language) for language in languages]
     by_name = {
-        "Ask": _folding(lambda w: inline(document.ask[w.language]), words),
+        "Ask": folding(lambda w: inline(document.ask[w.language]), words),
         "Id": text_html(document.question.id),
     }
     for name, sections in SECTIONS_OF.items():
@@ -81,10 +81,10 @@ def _section(document: Document, name: str, words: Sequence[Translations], pictu
     if name in FOLDED:
         first = words[0]
         return f'<details lang="{first.language}"><summary>{title(first)}</summary>{body(first)}</details>'
-    return _folding(lambda w: f"<h4>{title(w)}</h4>{body(w)}", words)
+    return folding(lambda w: f"<h4>{title(w)}</h4>{body(w)}", words)
 
 
-def _folding(part: Callable[[Translations], str], words: Sequence[Translations]) -> str:
+def folding(part: Callable[[Translations], str], words: Sequence[Translations]) -> str:
     """The first language in the open, a second folded away."""
     first, *others = words
     shown = f'<div lang="{first.language}">{part(first)}</div>'

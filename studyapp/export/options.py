@@ -9,6 +9,7 @@ from typing import Literal
 from studyapp.bank.model import Bank, Question
 from studyapp.export.progress import Progress
 from studyapp.i18n import Translations
+from studyapp.quiz.kinds import Asked
 from studyapp.render.document import Document
 
 EvidenceForm = Literal["none", "charts", "tables"]
@@ -28,6 +29,7 @@ class ExportOptions:
         store: the learner's reviews, where progress is to go along.
         note_times: the table of when each note changed; kept in memory without it.
         progress: hears how many questions of how many are written, where that takes a while.
+        asked: choices and numbers that go along, the latter made by their demos.
         evidence: how Markdown shows what claims recorded: a line each, charts beside the file, or tables.
     """
 
@@ -43,6 +45,7 @@ class ExportOptions:
     note_times: Path | None = None
     progress: Callable[[int, int], None] | None = None
     evidence: EvidenceForm = "none"
+    asked: tuple[Asked, ...] = ()
 
 
 Exporter = Callable[[ExportOptions], int]

@@ -33,7 +33,8 @@ class Progress(Protocol):
 
 
 def write_progress(connection: sqlite3.Connection, store: Progress, ids: Mapping[str, int], now: datetime) -> None:
-    """Set the state of every card that was ever answered, and its reviews; `ids` are Anki's card ids by question."""
+    """Set the state of every card that was ever answered, and its reviews; `ids` are Anki's card ids by question, or by the card
+    of another kind."""
     settings = store.settings
     today = study_day(now, settings)
     conf = json.loads(connection.execute("SELECT conf FROM col").fetchone()[0])
@@ -45,7 +46,7 @@ def write_progress(connection: sqlite3.Connection, store: Progress, ids: Mapping
     }
     connection.execute("UPDATE col SET crt = ?, conf = ?", (seconds(created), json.dumps(conf)))
     scheduler = Scheduler(settings)
-    by_card = {str(CardId(question, RECALL)): number for question, number in ids.items()}
+    by_card = {name if "#" in name else str(CardId(name, RECALL)): number for name, number in ids.items()}
     for card, state in store.cards().items():
         if card in by_card:
             _card(connection, by_card[card], state, today, scheduler, now)

@@ -1,6 +1,6 @@
 """The events of a run, folded to what each claim came to: for the command line, for `verify` and for the interface alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -96,8 +96,15 @@ async def draw_drill(lab: LabLike, demo: Demo, name: str, seed: int, t: Translat
     Raises:
         DemoError: where the demo has no such drill, or it could not make one; why is told by `t`.
     """
-    made = await collect(lab.run(demo, (), drills=[(name, seed)]))
-    if made.drilled:
-        return made.drilled[0].drill
-    assert made.ended is not None
-    raise DemoError("{target}: {why}", made.ended.message, target=f"{demo.name}.{name}", why=made.ended.why(t))
+    (made,) = await draw_drills(lab, demo, [(name, seed)], t)
+    return made
+
+
+async def draw_drills(lab: LabLike, demo: Demo, drills: Sequence[tuple[str, int]], t: Translations) -> list[Drill]:
+    """The same of several, each a name and a seed, in one run."""
+    run = await collect(lab.run(demo, (), drills=drills))
+    if len(run.drilled) == len(drills):
+        return [each.drill for each in run.drilled]
+    assert run.ended is not None
+    name = drills[len(run.drilled)][0]
+    raise DemoError("{target}: {why}", run.ended.message, target=f"{demo.name}.{name}", why=run.ended.why(t))

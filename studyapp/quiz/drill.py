@@ -1,6 +1,6 @@
 """Drill: a numeric question that a demo makes, its numbers drawn from the seed, its answer computed by the demo's functions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from studyapp.bank.model import Question
@@ -62,3 +62,25 @@ async def drawn(asked: Asked, catalog: "Catalog", lab: "LabLike", t: "Translatio
     if not asked.drill:
         raise DemoError("{card}: its question names no such drill", card=asked.card)
     return asked.made(await draw_drill(lab, catalog.demo(name), which, asked.seed or 0, t))
+
+
+async def examples(
+    cards: Iterable[tuple[Question, CardId]], catalog: "Catalog", lab: "LabLike", seeds: Sequence[int], t: "Translations"
+) -> list[Asked]:
+    """Each drill with the numbers of each of these seeds: one run of a demo makes all that are asked of it.
+
+    Raises:
+        DemoError: where a demo does not have one of the drills, or cannot make it.
+    """
+    from studyapp.lab.collect import draw_drills
+
+    kind, asked = Drill(), [(question, card) for question, card in cards]
+    wanted = [kind.ask(question, card, seed) for question, card in asked for seed in seeds]
+    by_demo: dict[str, list[Asked]] = {}
+    for each in wanted:
+        by_demo.setdefault(demo_and_claim(each.drill)[0], []).append(each)
+    made: dict[tuple[CardId, int | None], Asked] = {}
+    for name, group in by_demo.items():
+        numbers = await draw_drills(lab, catalog.demo(name), [(demo_and_claim(each.drill)[1], each.seed or 0) for each in group], t)
+        made |= {(each.card, each.seed): each.made(number) for each, number in zip(group, numbers, strict=True)}
+    return [made[each.card, each.seed] for each in wanted]

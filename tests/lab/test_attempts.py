@@ -93,3 +93,14 @@ def test_a_saving_is_told_from_the_next(tmp_path: Path) -> None:
     os.utime(other, ns=(before[0], before[0]))  # clocks of file systems are coarse
     other.replace(path)
     assert stamp(path) not in (before, None)
+
+
+def test_an_empty_body_takes_the_place_of_what_is_kept(store: AttemptStore) -> None:
+    """What stood in the file is the last version, judged or not, and is not kept twice."""
+    store.begin(REF, "a")
+    store.keep(REF, Attempt(AT, "a", {"one": "held"}))
+    store.renew(REF, "new", AT)
+    assert store.read(REF) == "new" and [each.text for each in store.history(REF)] == ["a"]
+    store.path(REF).write_text("b")
+    store.renew(REF, "new", AT)
+    assert [(each.text, dict(each.claims)) for each in store.history(REF)] == [("a", {"one": "held"}), ("b", {})]

@@ -10,7 +10,8 @@ from studyapp.bank.refs import CardId
 from studyapp.errors import DemoError
 from studyapp.evidence.exercises import Drill as Number
 from studyapp.i18n import Translations
-from studyapp.quiz.drill import Drill, drawn
+from studyapp.lab.protocol import Ended
+from studyapp.quiz.drill import Drill, drawn, examples
 from studyapp.quiz.kinds import Asked, Response
 from studyapp.reviews.log import Rating
 from tests.doubles import FakeLab
@@ -67,3 +68,15 @@ async def test_the_drill_of_the_card_is_made_from_its_seed_once() -> None:
     assert await drawn(made, catalog, lab, T) is made and await drawn(choice, catalog, lab, T) is choice  # type: ignore[arg-type]
     with pytest.raises(DemoError, match="names no such drill"):
         await drawn(KIND.ask(QUESTION, CardId("q", "drill", "gone"), 7), catalog, lab, T)  # type: ignore[arg-type]
+
+
+async def test_examples_of_a_drill_are_made_in_one_run_of_its_demo() -> None:
+    """A card and a seed each, in the order asked for; one that cannot be made names the drill."""
+    lab, catalog = Lab(), SimpleNamespace(demo=lambda name: SimpleNamespace(name=name))
+    card = CardId("q", "drill", "share")
+    made = await examples([(QUESTION, card)], catalog, lab, (1, 2, 3), T)  # type: ignore[arg-type]
+    assert [(each.card, each.seed, each.number is not None) for each in made] == [(card, seed, True) for seed in (1, 2, 3)]
+    assert lab.made == [("share", 1), ("share", 2), ("share", 3)]
+    lab.ends = Ended(False, "unavailable", "no fork here")
+    with pytest.raises(DemoError, match="share"):
+        await examples([(QUESTION, card)], catalog, lab, (1,), T)  # type: ignore[arg-type]

@@ -56,9 +56,9 @@ class NewCards(BaseScreen):
         yield Static(id="title", markup=False)
         with Vertical(id="new-cards"):
             yield Static(id="numbers", markup=False)
+            yield Static(id="kinds-note", markup=False)
             yield Static(id="columns", markup=False)
             yield OptionList(id="topics", markup=False)
-            yield Static(id="note", markup=False)
         yield KeyFooter()
 
     async def show(self) -> None:
@@ -76,7 +76,7 @@ class NewCards(BaseScreen):
         ]
         self.put("#numbers", Content("\n").join(lines))
         self._draw_topics()
-        self.put("#note", self.t("new_cards.note"))
+        self.put("#kinds-note", self.t("new_cards.note"))
         self.footer()
 
     def _draw_topics(self) -> None:
