@@ -19,6 +19,7 @@ from studyapp.reviews.study import StudySession
 from studyapp.settings import Settings
 from studyapp.tui.app import StudyApp
 from studyapp.tui.screens.quiz import QuizScreen
+from studyapp.tui.screens.study import Study
 from studyapp.tui.screens.write import WriteScreen
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -77,6 +78,23 @@ async def pictures() -> None:
             await pilot.app.workers.wait_for_complete()
             await pilot.pause(0.5)
             asking.save_screenshot("quiz.svg", str(DOCS))
+        known = Store.open(Path(folder) / "known.db", SETTINGS, NOW)
+        known.append("review", "rope#recall", NOW - timedelta(days=1), rating=Rating.EASY)
+        choosing = StudyApp(
+            AppContext(
+                home=Path(folder), bank=bank, catalog=catalog, store=known, clock=lambda: NOW,
+                settings=Settings(timezone="UTC", kinds={"all": ("choice",)}),
+            )  # fmt: skip
+        )
+        async with choosing.run_test(size=(132, 36)) as pilot:
+            card = Study(choosing.context, only=["rope"])
+            await choosing.push_screen(card)
+            await pilot.pause(0.5)
+            await pilot.press(str((card.asked.answer or 0) + 1) if card.asked else "1")
+            await pilot.app.workers.wait_for_complete()
+            await pilot.pause(0.5)
+            choosing.save_screenshot("study-choice.svg", str(DOCS))
+        known.close()
         os.chdir(folder)  # so that the picture names no folder of this machine
         writing = app(untouched)
         writing.context.attempts = AttemptStore(Path("written"))

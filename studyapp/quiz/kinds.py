@@ -60,10 +60,10 @@ class Asked:
 
     @property
     def form(self) -> str:
-        """How it is answered: "choose" an option, "type" a number, "write" a function, or "say" it to oneself."""
+        """How it is answered: "choose" an option, "type" a number, "code" a function, or "say" it to oneself."""
         if self.answer is not None:
             return "choose"
-        return "type" if self.drill else "write" if self.exercise else "say"
+        return "type" if self.drill else "code" if self.exercise else "say"
 
     def made(self, number: Drill) -> "Asked":
         """The same card with the question that its drill made."""

@@ -26,7 +26,7 @@ def test_each_function_that_a_question_names_is_a_card() -> None:
     """Once each, in their order; the card names the demo that has it."""
     assert [str(card) for card in KIND.cards(QUESTION)] == ["q#write:scale", "q#write:mask"]
     assert [KIND.ask(QUESTION, card, 1).exercise for card in KIND.cards(QUESTION)] == ["a/one.scale", "b/two.mask"]
-    assert KIND.ask(QUESTION, CardId("q", "write", "mask"), 1).form == "write"
+    assert KIND.ask(QUESTION, CardId("q", "write", "mask"), 1).form == "code"
     assert not KIND.cards(msgspec.structs.replace(QUESTION, write=()))
 
 

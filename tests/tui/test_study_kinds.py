@@ -194,11 +194,11 @@ async def test_a_function_is_written_judged_and_rated(
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter")
         screen = app.screen
-        assert screen.phase == "write" and WRITE in text(app, "#think")
+        assert screen.phase == "code" and WRITE in text(app, "#think")
         if hint:
             await pilot.press("f", "h", "escape")
             await settle(pilot)
-            assert screen.phase == "write"
+            assert screen.phase == "code"
         await written(pilot, "def other(x):\n    return 2 * x\n")
         assert app.screen is screen and screen.phase == "told" and suggested(app) == [rating]
         await pilot.press(str(rating))
@@ -271,5 +271,5 @@ async def test_nothing_gives_the_answer_away_before_it(on_the_day_of: Any, lab: 
         await pilot.press("escape" if kind == "drill" else "x")
         await pilot.press("r", "t", "c", "p", "v", "n", "d", "y", "tab")
         await settle(pilot)
-        assert app.screen is screen and screen.phase in ("choose", "type", "write")
+        assert app.screen is screen and screen.phase in ("choose", "type", "code")
         assert len(lab.asked) == began and not app.clipboard and not screen.query_one("#right").display

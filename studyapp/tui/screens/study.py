@@ -56,7 +56,7 @@ class Draft:
 class Study(CardActions):
     """One sitting: ask, brief, full, rate; then the next card, then a summary.
 
-    A card of another kind than recall is "making", to "choose", "type" or "write", then "told"; the whole answer is "full".
+    A card of another kind than recall is "making", to "choose", "type" or "code", then "told"; the whole answer is "full".
     One that could not be made is "stuck".
 
     Attributes:
@@ -158,7 +158,7 @@ class Study(CardActions):
 
     def _think(self) -> str:
         """What to do now, where nothing else says so."""
-        if self.phase == "write" and self.asked is not None:
+        if self.phase == "code" and self.asked is not None:
             return self.t("study.to_write", function=self.asked.exercise)
         return self.t("study.stuck" if self.phase == "stuck" else "study.think")
 
@@ -201,7 +201,7 @@ class Study(CardActions):
             "#left": self.phase != "done" and (self.wide or not revealed or not evidence),
             "#right": revealed and (self.wide or evidence),
             "#here": not self.wide and answered,
-            "#think": self.phase in ("ask", "write", "stuck"),
+            "#think": self.phase in ("ask", "code", "stuck"),
             "#answer": answered,
             "#rest": self.phase == "full",
             "#foot": revealed,
@@ -258,7 +258,7 @@ class Study(CardActions):
         if self.phase == "told":
             self.phase, self.pane = "full", "beside"
             await self.show()
-        elif self.phase == "write":
+        elif self.phase == "code":
             await self.answer(Response(seconds=self.seconds()))
         elif self.phase == "stuck":
             self.put_card()
@@ -355,7 +355,7 @@ class Study(CardActions):
 
     def fill_proof(self) -> None:
         """Of a function that was written, the claims that judge it."""
-        if self.asked is not None and self.asked.form == "write":
+        if self.asked is not None and self.asked.form == "code":
             named = self.context.exercise(self.asked.exercise)
             refs = tuple(f"{named[0].name}.{claim}" for claim in named[1].claims) if named else ()
             self.panel.fill([EvidenceGroup(refs, self.t("study.judges"))], self.asked.question.claim_kinds)
@@ -364,7 +364,7 @@ class Study(CardActions):
 
     def told_text(self) -> Content:
         """How what was written came out, where a function was asked for."""
-        if self.asked is None or self.asked.form != "write" or self.grade is None:
+        if self.asked is None or self.asked.form != "code" or self.grade is None:
             return super().told_text()
         data = self.grade.data
         said = "held" if data.get("held") else "not_held" if "held" in data else "not_written"
@@ -376,7 +376,7 @@ class Study(CardActions):
         """Write what the card asks for, from an empty body; else what the question asks for."""
         from studyapp.tui.screens.write import WriteScreen
 
-        if self.phase != "write" or self.asked is None or self.card is None:
+        if self.phase != "code" or self.asked is None or self.card is None:
             super().action_write()
             return
         with self.telling():
@@ -388,7 +388,7 @@ class Study(CardActions):
     async def on_screen_resume(self) -> None:
         """Back from writing: what was judged there is the answer."""
         screen, self.written = self.written, None
-        if screen is None or self.phase != "write":
+        if screen is None or self.phase != "code":
             return
         held = screen.judgement.held if screen.judgement else None
         self.hinted |= screen.hinted > 0
