@@ -82,9 +82,13 @@ async def pictures() -> None:
         known.append("review", "rope#recall", NOW - timedelta(days=1), rating=Rating.EASY)
         choosing = StudyApp(
             AppContext(
-                home=Path(folder), bank=bank, catalog=catalog, store=known, clock=lambda: NOW,
+                home=Path(folder),
+                bank=bank,
+                catalog=catalog,
+                store=known,
+                clock=lambda: NOW,
                 settings=Settings(timezone="UTC", kinds={"all": ("choice",)}),
-            )  # fmt: skip
+            )
         )
         async with choosing.run_test(size=(132, 36)) as pilot:
             card = Study(choosing.context, only=["rope"])

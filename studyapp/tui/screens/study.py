@@ -2,26 +2,25 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.content import Content
 
 from studyapp.bank.model import Question
 from studyapp.context import AppContext
-from studyapp.errors import StaleCardError, StudyError
+from studyapp.errors import StaleCardError
 from studyapp.quiz.kinds import Asked, Grade, Response
 from studyapp.render.duration import duration
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import Rating, active_events
 from studyapp.reviews.scheduler import interval
 from studyapp.tui.commands import bindings
-from studyapp.tui.screens.asking import AFTERWARDS
-from studyapp.tui.screens.card_actions import CardActions, LastReview
+from studyapp.tui.screens.answered_here import AnsweredHere
+from studyapp.tui.screens.card_actions import LastReview
 from studyapp.tui.screens.card_evidence import evidence_groups
 from studyapp.tui.widgets.answers import Answer
-from studyapp.tui.widgets.evidence_panel import EvidenceGroup, EvidencePanel
+from studyapp.tui.widgets.evidence_panel import EvidencePanel
 from studyapp.tui.widgets.key_footer import KeyFooter, keys_content
 from studyapp.tui.widgets.layout import Column, Horizontal, Pane, Static, Vertical
 from studyapp.tui.widgets.outline import Outline
@@ -29,9 +28,6 @@ from studyapp.tui.widgets.point_line import PointLine
 from studyapp.tui.widgets.points import Points
 from studyapp.tui.widgets.ratings import Choice, Ratings
 from studyapp.tui.widgets.session_end import SessionEnd
-
-if TYPE_CHECKING:
-    from studyapp.tui.screens.write import WriteScreen
 
 NAMES = {1: "again", 2: "hard", 3: "good", 4: "easy"}
 
@@ -53,15 +49,11 @@ class Draft:
     seconds: float = 0.0
 
 
-class Study(CardActions):
+class Study(AnsweredHere):
     """One sitting: ask, brief, full, rate; then the next card, then a summary.
 
     A card of another kind than recall is "making", to "choose", "type" or "code", then "told"; the whole answer is "full".
     One that could not be made is "stuck".
-
-    Attributes:
-        took: how long the answer took that was told.
-        written: the screen on which a function that is asked for is being written.
     """
 
     scope = "study"
@@ -77,8 +69,6 @@ class Study(CardActions):
         self.card: CardState | None = None
         self.question: Question | None = None
         self.phase = "ask"
-        self.took = 0.0
-        self.written: WriteScreen | None = None
 
     def compose(self) -> ComposeResult:
         """Question and answer left, evidence right; where it is narrow, one or the other."""
@@ -339,66 +329,6 @@ class Study(CardActions):
             if after.leech and rating == Rating.AGAIN:
                 self.tell(self.t("study.leech"))
             await self.draw_next()
-
-    # ------------------------------------------------------------------ cards that are answered here
-
-    def graded(self, asked: Asked, response: Response) -> Grade:
-        """What the answer speaks for; the rating is the learner's."""
-        grade = self.context.grade(asked, response)
-        self.took = max(0.1, min(3600.0, response.seconds))
-        return grade
-
-    async def unmade(self, error: StudyError) -> None:
-        """The card stays, to be tried again, buried or suspended."""
-        self.phase = "stuck"
-        await self.show()
-
-    def fill_proof(self) -> None:
-        """Of a function that was written, the claims that judge it."""
-        if self.asked is not None and self.asked.form == "code":
-            named = self.context.exercise(self.asked.exercise)
-            refs = tuple(f"{named[0].name}.{claim}" for claim in named[1].claims) if named else ()
-            self.panel.fill([EvidenceGroup(refs, self.t("study.judges"))], self.asked.question.claim_kinds)
-        else:
-            super().fill_proof()
-
-    def told_text(self) -> Content:
-        """How what was written came out, where a function was asked for."""
-        if self.asked is None or self.asked.form != "code" or self.grade is None:
-            return super().told_text()
-        data = self.grade.data
-        said = "held" if data.get("held") else "not_held" if "held" in data else "not_written"
-        lines = [Content.styled(self.t(f"study.{said}"), "bold $success" if self.grade.right else "bold $warning")]
-        lines += [Content(self.t(f"study.{name}")) for name in ("hinted", "peeked") if data.get(name)]
-        return Content("\n").join(lines)
-
-    def action_write(self) -> None:
-        """Write what the card asks for, from an empty body; else what the question asks for."""
-        from studyapp.tui.screens.write import WriteScreen
-
-        if self.phase != "code" or self.asked is None or self.card is None:
-            super().action_write()
-            return
-        with self.telling():
-            if self.context.begin_again(self.asked.exercise, self.card):
-                self.tell(self.t("study.kept_before"))
-            self.written = WriteScreen(self.context, [self.asked.exercise])
-            self.app.push_screen(self.written)
-
-    async def on_screen_resume(self) -> None:
-        """Back from writing: what was judged there is the answer."""
-        screen, self.written = self.written, None
-        if screen is None or self.phase != "code":
-            return
-        held = screen.judgement.held if screen.judgement else None
-        self.hinted |= screen.hinted > 0
-        peeked = screen.peeked > 1
-        if held is not None or peeked:
-            await self.answer(Response(seconds=self.seconds(), hinted=self.hinted, peeked=peeked, held=held))
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whatever shows the answer waits for it."""
-        return self.revealed or action not in AFTERWARDS
 
     # ------------------------------------------------------------------ around the card
 
