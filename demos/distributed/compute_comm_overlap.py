@@ -76,6 +76,9 @@ def claim_what_is_exposed_is_the_smaller_over_n(f=60.0, b=100.0, c=120.0, counts
                                    "max(f + b, c)": [max(f + b, c)] * len(counts)}, log="x", y_label="ms"))
     expect("step less f + max(b, c) + min(b, c)/n", [t - f - max(b, c) - min(b, c) / n for t, n in zip(got, counts, strict=True)],
            equals=0, within=1e-9, at=("buckets", list(counts)))
+    swapped = [step(f, c, b, n, start=start) for n in counts]
+    expect("the same with b and c exchanged", [t - f - max(b, c) - min(b, c) / n for t, n in zip(swapped, counts, strict=True)],
+           equals=0, within=1e-9, at=("buckets", list(counts)))
 
 
 @breaks(counted="without", en="Without a cost per bucket more buckets are always better.", zh="若每个桶没有固定开销，桶越多越好。")
@@ -147,7 +150,7 @@ def drill_seconds_from_sizes(rng) -> Drill:
 
 
 ZH = {
-    "buckets": "桶数", "step": "一步", "ms": "ms",
+    "the same with b and c exchanged": "b 与 c 对调后同样相减", "buckets": "桶数", "step": "一步", "ms": "ms",
     "step less f + max(b, c) + min(b, c)/n": "一步减去 f + max(b, c) + min(b, c)/n",
     "best number of buckets less √(b/α)": "最佳桶数减去 √(b/α)",
     "least step less f + c + 2√(bα)": "最短一步减去 f + c + 2√(bα)", "share of the SMs": "占用 SM 的比例",

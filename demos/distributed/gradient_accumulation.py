@@ -186,7 +186,7 @@ def drill_sent_per_step(rng) -> Drill:
 
 
 ZH = {
-    "one large batch": "一个大 batch", "divided by k": "除以 k", "undivided": "不除",
+    "sgd": "SGD", "adam": "Adam", "one large batch": "一个大 batch", "divided by k": "除以 k", "undivided": "不除",
     "size of the gradient": "梯度的模长",
     "gradient less that of one batch, relative": "与一个大 batch 的梯度的相对差", "rank": "rank",
     "gradient less that of one batch, both ways, relative": "两种做法与一个大 batch 的梯度的相对差",
