@@ -117,11 +117,12 @@ def claim_equals_torchs_assignment(sizes=(400, 300, 900, 200, 5000, 100, 100, 70
 
 @FIRST
 def claim_sent_while_backward_goes_on(layers=4, width=16, step=3):
-    """From the second step on each bucket is sent before the gradient of the layer below is ready; only the last one
-    comes after all.
+    """In the first step there is one bucket, after all gradients; from the second on each bucket is sent before the gradient
+    of the layer below is ready, and only the last comes after all.
 
-    从第二步起，每个桶都在下一层的梯度就绪之前发出；只有最后一个在全部梯度之后。"""
-    events = on_ranks(record, 2, layers, width, 4 * width * width, step + 1)[0][step][0]
+    第一步只有一个桶，在全部梯度之后；从第二步起，每个桶都在下一层的梯度就绪之前发出，只有最后一个在全部梯度之后。"""
+    steps = on_ranks(record, 2, layers, width, 4 * width * width, step + 1)[0]
+    events = steps[step][0]
     show(table(["place", "event"], [[place, f"{kind} {value}" if kind == "gradient" else "all-reduce"]
                                     for place, (kind, value) in enumerate(events)]))
     last = max(place for place, (kind, _) in enumerate(events) if kind == "gradient")
@@ -129,6 +130,8 @@ def claim_sent_while_backward_goes_on(layers=4, width=16, step=3):
     order = [value for kind, value in events if kind == "gradient"]
     expect("layers in the order of their gradients", order, equals=list(range(layers))[::-1])
     expect("all-reduces sent before the last gradient", sum(place < last for place in sent), equals=layers - 1)
+    expect("all-reduces in the first step, after the last gradient", [kind == "bucket" for kind, _ in steps[0][0]],
+           equals=[False] * layers + [True])
 
 
 @FIRST
@@ -175,6 +178,7 @@ def claim_no_gradient_is_broadcast(layers=4, width=16, counted=3):
     show(bars(["construction", *(f"step {i}" for i in range(4))], {
         "all-reduces": [a for a, _ in counts], "broadcasts": [b for _, b in counts]}))
     expect("broadcasts at construction", counts[0][1], equals=layers)
+    expect("broadcasts in the second step, of the buckets' order", counts[2][1], equals=2)
     expect("broadcasts in the step", counts[1 + counted][1], equals=0)
     expect("all-reduces in the step", counts[1 + counted][0], equals=layers if counted else 1)
 
@@ -203,6 +207,8 @@ ZH = {
     "bytes sent over bytes of all gradients": "发送字节与全部梯度字节之比",
     "gradients of the two ranks, difference": "两个 rank 的梯度之差", "construction": "构造", "step {}": "第 {} 步",
     "all-reduces": "all-reduce 数", "broadcasts": "广播数", "broadcasts at construction": "构造时的广播数",
+    "broadcasts in the second step, of the buckets' order": "第二步中统一桶次序的广播数",
+    "all-reduces in the first step, after the last gradient": "第一步的 all-reduce 在最后一个梯度之后",
     "broadcasts in the step": "该步的广播数", "all-reduces in the step": "该步的 all-reduce 数",
 }
 
