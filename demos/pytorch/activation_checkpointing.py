@@ -151,8 +151,7 @@ def claim_the_generator_goes_on_where_it_was(layers=3, width=8, dropout=0.5, rng
 ZH = {
     "layers": "层数", "largest difference": "最大差异", "bytes kept": "保留的字节数", "inputs": "只保留输入",
     "everything": "全部保留", "torch, not reentrant": "torch，非重入", "torch, reentrant": "torch，重入",
-    "own": "自写", "own, other masks": "自写，掩码另抽",
-    "gradient, {}, off by (relative)": "梯度的相对误差，{}",
+    "own": "自写", "own, other masks": "自写，掩码另抽", "gradient, {}, off by (relative)": "梯度的相对误差，{}",
     "bytes kept by torch's checkpoint": "torch 的 checkpoint 保留的字节数",
     "next random number less plain autograd's": "下一个随机数与普通自动求导之差",
 }  # fmt: skip

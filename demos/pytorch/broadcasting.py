@@ -113,8 +113,9 @@ ZH = {
     "x + y": "x + y", "as said": "与所说一致", "pairs of shapes as said": "与所说一致的形状对数", "gradient": "梯度",
     "towards the mean": "拉向均值", "towards its own target": "拉向各自的目标",
     "loss less mean (p − t̄)² less Var(t)": "损失减去 (p − t̄)² 的均值与 Var(t)",
-    "gradient less 2 (p − t̄) / batch": "梯度与 2 (p − t̄) / batch 之差",
-    "n² · width · 4": "n² · 宽度 · 4", "points": "点数", "peak bytes": "峰值字节数", "peak bytes over n² · width · 4 at n = {}": "n = {} 时峰值字节数与 n² · width · 4 之比",
+    "gradient less 2 (p − t̄) / batch": "梯度与 2 (p − t̄) / batch 之差", "n² · width · 4": "n² · 宽度 · 4",
+    "points": "点数", "peak bytes": "峰值字节数",
+    "peak bytes over n² · width · 4 at n = {}": "n = {} 时峰值字节数与 n² · width · 4 之比",
     "new bytes": "新增的字节数", "stride of the repeated dimension": "被重复的维的步长",
 }  # fmt: skip
 

@@ -160,8 +160,9 @@ def drill_best_k(rng) -> Drill:
 
 
 ZH = {
-    "blocks in a segment": "每段的块数", "measured": "实测", "formula": "公式", "bytes": "字节数", "peak bytes": "峰值字节数",
-    "measured best k": "实测最好的 k", "k of the rule": "规则给出的 k", "its peak over the least": "其峰值与最小峰值之比",
+    "blocks in a segment": "每段的块数", "measured": "实测", "formula": "公式", "bytes": "字节数",
+    "peak bytes": "峰值字节数", "measured best k": "实测最好的 k", "k of the rule": "规则给出的 k",
+    "its peak over the least": "其峰值与最小峰值之比",
     "peak at the rule's k over the least peak": "规则给出的 k 的峰值与最小峰值之比", "expansion": "扩张倍数",
     "bytes kept over the input's": "保留的字节数与输入之比", "a/i": "a/i",
 }  # fmt: skip

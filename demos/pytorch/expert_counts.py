@@ -151,12 +151,13 @@ def drill_bincount(rng) -> Drill:
 
 
 ZH = {
-    "rank": "rank", "histc": "histc", "bincount": "bincount", "rank 0": "rank 0", "rank 1": "rank 1", "length of the counts": "计数的长度", "tokens counted": "数到的 token 数",
-    "largest difference from the one-hot sum": "与 one-hot 求和的最大差异", "ids below E": "id 都小于 E", "one id beyond": "有一个 id 越界",
-    "input": "输入", "one-hot": "one-hot", "peak bytes": "峰值字节数", "end": "结束位置",
-    "bytes beyond one number per token and expert": "超出每 token、每专家一个数的字节数",
-    "grouped product less the loop's": "分组乘法与循环之差",
-    "offsets less a slow count": "偏移与逐个计数之差", "steps down in the sorted ids": "排序后 id 下降的次数",
+    "rank": "rank", "histc": "histc", "bincount": "bincount", "rank 0": "rank 0", "rank 1": "rank 1",
+    "length of the counts": "计数的长度", "tokens counted": "数到的 token 数",
+    "largest difference from the one-hot sum": "与 one-hot 求和的最大差异", "ids below E": "id 都小于 E",
+    "one id beyond": "有一个 id 越界", "input": "输入", "one-hot": "one-hot", "peak bytes": "峰值字节数",
+    "end": "结束位置", "bytes beyond one number per token and expert": "超出每 token、每专家一个数的字节数",
+    "grouped product less the loop's": "分组乘法与循环之差", "offsets less a slow count": "偏移与逐个计数之差",
+    "steps down in the sorted ids": "排序后 id 下降的次数",
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -161,8 +161,8 @@ def drill_mfu(rng) -> Drill:
 ZH = {
     "share of layers recomputed": "重算的层所占比例", "step over forward": "一步与前向之比", "share": "比例",
     "products of a step over those of forward": "一步的乘法数与前向之比", "products in a block": "每块的乘法数",
-    "products of backward over those of forward": "反向的乘法数与前向之比", "forward": "前向", "backward": "反向", "products": "乘法数",
-    "tanh of a step over those of forward": "一步的 tanh 次数与前向之比",
+    "products of backward over those of forward": "反向的乘法数与前向之比", "forward": "前向", "backward": "反向",
+    "products": "乘法数", "tanh of a step over those of forward": "一步的 tanh 次数与前向之比",
 }  # fmt: skip
 
 if __name__ == "__main__":

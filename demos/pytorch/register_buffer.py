@@ -146,11 +146,13 @@ def drill_angle(rng) -> Drill:
 ZH = {
     "saved": "保存", "cast": "转换", "moved": "移动", "trained": "训练", "parameter": "参数", "buffer": "buffer",
     "non-persistent": "非持久 buffer", "plain": "普通属性", "saved, cast, moved, trained": "保存、转换、移动、训练",
-    "half-precision running mean": "运行均值为半精度", "integer batch counter": "batch 计数仍为整数", "position": "位置", "radians": "弧度",
-    "largest error of an angle": "角度的最大误差", "largest error of an angle over the bound": "角度最大误差与上界之比",
-    "largest error of an angle per position": "每个位置的角度误差，最大者",
-    "2⁻⁸ · position": "2⁻⁸ · 位置", "rank": "rank", "missing keys": "缺失的键", "numbers never set": "从未赋值的数", "frequencies that were never set": "从未赋值的频率数",
-    "before": "之前", "after": "之后", "running mean after forward": "前向之后的运行均值",
+    "half-precision running mean": "运行均值为半精度", "integer batch counter": "batch 计数仍为整数",
+    "position": "位置", "radians": "弧度", "largest error of an angle": "角度的最大误差",
+    "largest error of an angle over the bound": "角度最大误差与上界之比",
+    "largest error of an angle per position": "每个位置的角度误差，最大者", "2⁻⁸ · position": "2⁻⁸ · 位置",
+    "rank": "rank", "missing keys": "缺失的键", "numbers never set": "从未赋值的数",
+    "frequencies that were never set": "从未赋值的频率数", "before": "之前", "after": "之后",
+    "running mean after forward": "前向之后的运行均值",
 }  # fmt: skip
 
 if __name__ == "__main__":

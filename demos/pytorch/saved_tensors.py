@@ -134,8 +134,10 @@ def drill_attention_kept(rng) -> Drill:
 
 
 ZH = {
-    "tensors kept": "保留的张量数", "operation": "运算", "sum x": "对 x 求和", "length": "长度", "bytes kept": "保留的字节数",
-    "numbers kept per token over those of the first case": "每 token 保留的数与第一种情形之比", "steps": "步数", "batches": "batch 数",
+    "tensors kept": "保留的张量数", "operation": "运算", "sum x": "对 x 求和", "length": "长度",
+    "bytes kept": "保留的字节数",
+    "numbers kept per token over those of the first case": "每 token 保留的数与第一种情形之比", "steps": "步数",
+    "batches": "batch 数",
 }  # fmt: skip
 
 if __name__ == "__main__":

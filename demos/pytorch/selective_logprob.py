@@ -96,9 +96,10 @@ def drill_logits_bytes(rng) -> Drill:
 
 
 ZH = {
-    "log p less minus cross-entropy": "log p 与交叉熵取负之差", "selective": "只取所选", "log_softmax, gather": "log_softmax 再 gather",
-    "bytes per token": "每 token 字节数", "bytes kept per token beside the logits": "除 logits 外每 token 保留的字节数",
-    "vocabulary": "词表", "log p": "log p",
+    "log p less minus cross-entropy": "log p 与交叉熵取负之差", "selective": "只取所选",
+    "log_softmax, gather": "log_softmax 再 gather", "bytes per token": "每 token 字节数",
+    "bytes kept per token beside the logits": "除 logits 外每 token 保留的字节数", "vocabulary": "词表",
+    "log p": "log p",
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -141,11 +141,13 @@ def drill_merge_bytes(rng) -> Drill:
 
 
 ZH = {
-    "view, contiguous": "有视图，连续", "view, not contiguous": "有视图，不连续", "no view": "没有视图", "torch": "torch",
-    "rule agrees": "规则一致", "rule differs": "规则不同", "tensors on which the rule and torch differ": "规则与 torch 不一致的张量数",
+    "view, contiguous": "有视图，连续", "view, not contiguous": "有视图，不连续", "no view": "没有视图",
+    "torch": "torch", "rule agrees": "规则一致", "rule differs": "规则不同",
+    "tensors on which the rule and torch differ": "规则与 torch 不一致的张量数",
     "tensors that are not contiguous and have a view": "不连续却有视图的张量数", "split": "拆分", "merge": "合并",
-    "bytes copied": "拷贝的字节数", "bytes copied by splitting": "拆分拷贝的字节数", "bytes copied by merging": "合并拷贝的字节数",
-    "base": "原张量", "sum of x after writing ones": "写入 1 之后 x 的和", "elements of x that changed": "x 中改变的元素数",
+    "bytes copied": "拷贝的字节数", "bytes copied by splitting": "拆分拷贝的字节数",
+    "bytes copied by merging": "合并拷贝的字节数", "base": "原张量",
+    "sum of x after writing ones": "写入 1 之后 x 的和", "elements of x that changed": "x 中改变的元素数",
     "row major": "按行存放", "transposed": "转置",
 }  # fmt: skip
 

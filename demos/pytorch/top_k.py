@@ -112,9 +112,11 @@ def drill_top_two(rng) -> Drill:
 
 
 ZH = {
-    "expert": "专家", "ones in a row": "一行中 1 的个数", "row": "行", "topk indices": "topk 的索引", "stable sort": "稳定排序",
-    "tied": "并列", "not tied": "无并列", "values less the sorted prefix": "值与排序前缀之差",
-    "scores at the indices less the values": "索引处的分数与值之差", "sum under the mask less the values' sum": "掩码下之和与值之和的差",
+    "expert": "专家", "ones in a row": "一行中 1 的个数", "row": "行", "topk indices": "topk 的索引",
+    "stable sort": "稳定排序", "tied": "并列", "not tied": "无并列",
+    "values less the sorted prefix": "值与排序前缀之差",
+    "scores at the indices less the values": "索引处的分数与值之差",
+    "sum under the mask less the values' sum": "掩码下之和与值之和的差",
     "indices less the stable sort's": "索引与稳定排序之差", "score": "分数", "selected": "选中", "gradient": "梯度",
     "gradient less finite differences": "梯度与有限差分之差", "gradient less the mask": "梯度与掩码之差",
 }  # fmt: skip
