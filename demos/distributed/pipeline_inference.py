@@ -3,9 +3,8 @@ r"""One request cannot fill a pipeline: its next token waits for the last one to
 单个请求填不满流水线：下一个 token 要等上一个走完所有级。
 
 Turn `work` to "prefill": chunks of a prompt do not wait for one another's output, and a single request
-fills the stages. Then turn `microseconds` to 250: slow links take tensor parallelism's advantage away.
-把 `work` 改为 "prefill"：提示的各块不必等彼此的输出，一个请求就能填满各级。再把 `microseconds` 改为 250：
-链路慢，张量并行就没了优势。
+fills the stages.
+把 `work` 改为 "prefill"：提示的各块不必等彼此的输出，一个请求就能填满各级。
 """
 
 from collections import deque
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from studyapp.evidence import Drill, bars, between, breaks, each, expect, lines, main, one_of, show
-from studyapp.evidence.tools import named_model, randn
+from studyapp.evidence.tools import randn
 
 
 def ticks(requests: int, pieces: int, stages: int, work: str) -> tuple[int, float]:
@@ -40,7 +39,6 @@ RANGES = {
     "pieces": between(2, 32),
     "work": one_of("decode", "prefill"),
     "cache": one_of("kept", "none"),
-    "microseconds": one_of(5, 10, 20, 250),
 }
 
 
@@ -105,26 +103,6 @@ def claim_a_chunk_needs_only_its_layers_cache(pieces=4, cache="kept"):
     expect("output chunk by chunk less the whole prompt's", gap, equals=0, within=1e-10)  # float64, sizes to some tens
 
 
-@breaks(microseconds=250, en="160 waits of 250 µs per token take as long as reading all weights on one GPU.",
-        zh="每个 token 等 160 次、每次 250 微秒，与单卡读完全部权重一样久。")
-def claim_tensor_parallelism_cuts_one_requests_latency(microseconds=10):
-    """Computed for Llama-3.1-70B at batch 1 in 16 bits on 8 H100: a pipeline still reads all weights one
-    after another, 41.5 ms per token; tensor parallelism reads an eighth per GPU and waits twice per layer.
-
-    按 Llama-3.1-70B、batch 1、16 位、8 张 H100 计算：流水线仍要依次读完全部权重，每 token 41.5 ms；
-    张量并行每卡只读八分之一，每层等两次。"""
-    model, hbm, gpus = named_model("llama-3.1-70b"), 3.35e12, (1, 2, 4, 8)
-    d, kv, inner = model["width"], model["kv_heads"] * model["d_head"], model["ffn"]["d_ff"]
-    layer = 2 * d * d + 2 * d * kv + 3 * d * inner                           # q and o, k and v, SwiGLU
-    read = 2 * (model["layers"] * layer + d * model["vocabulary"]) / hbm     # seconds; weights alone, with the head
-    waits = 2 * model["layers"] * microseconds * 1e-6
-    tensor = [read / n + (waits if n > 1 else 0) for n in gpus]
-    show(lines("GPUs", gpus, {"pipeline, ms per token": [1000 * read] * len(gpus),
-                              "tensor parallel, ms per token": [1000 * t for t in tensor]}))
-    expect("pipeline, ms per token", 1000 * read, equals=41.5, within=0.1)
-    expect("pipeline over tensor parallel, 8 GPUs", read / tensor[-1], at_least=4)
-
-
 def drill_rounds(rng) -> Drill:
     """Ticks to decode requests over a pipeline."""
     r, p, t = rng.choice([(1, 4, 10), (4, 4, 10), (2, 8, 5), (8, 4, 5), (6, 3, 4), (3, 6, 10)])
@@ -153,10 +131,6 @@ ZH = {
     "ticks for one prompt": "一个提示的拍数",
     "largest difference": "最大差异",
     "output chunk by chunk less the whole prompt's": "逐块输出与整个提示之差",
-    "GPUs": "GPU 数",
-    "pipeline, ms per token": "流水线，每 token 毫秒",
-    "tensor parallel, ms per token": "张量并行，每 token 毫秒",
-    "pipeline over tensor parallel, 8 GPUs": "流水线 / 张量并行，8 卡",
 }
 
 if __name__ == "__main__":

@@ -100,9 +100,10 @@ def claim_the_bubble_is_p_minus_1_over_m_plus_p_minus_1(
     GPipe.
 
     p 级等长、m 个微批次时，设备在一步中的空闲占比是 (p−1)/(m+p−1)，1F1B 与 GPipe 相同。"""
-    idle = []
+    idle, ratio = [], []
     for m in counts:
         step = max(replay(orders(schedule, stages, m), slow).values())
+        ratio.append(step / max(replay(orders("GPipe", stages, m), slow).values()))
         work = m * (FORWARD + BACKWARD) * (stages - 1 + slow) / stages       # of a device, on average
         idle.append(1 - work / step)
     formula = [(stages - 1) / (m + stages - 1) for m in counts]
@@ -111,14 +112,16 @@ def claim_the_bubble_is_p_minus_1_over_m_plus_p_minus_1(
                                          "1 − 1/p": alone}, log="x"))
     expect("idle share of the step", idle, equals=formula, within=1e-12,     # a few float64 sums
            at=("m", counts))
+    expect("step over GPipe's", ratio, equals=1, at=("m", counts))
 
 
 @breaks(schedule="GPipe", en="GPipe runs all forwards first, so each stage holds all m micro-batches.",
         zh="GPipe 先做完全部前向，所以每一级都要保存全部 m 个微批次。")
 def claim_one_f_one_b_holds_p_minus_r(stages=4, counts=(2, 8, 16), schedule="1F1B"):
-    """In 1F1B stage r, from 0, holds at most p − r micro-batches, GPipe all m; the step takes as long.
+    """In 1F1B stage r, from 0, holds at most p − r micro-batches, and never more than m; in GPipe every
+    stage holds all m.
 
-    1F1B 中第 r 级（从 0 起）至多保存 p − r 个微批次，GPipe 则是全部 m 个；一步用时相同。"""
+    1F1B 中第 r 级（从 0 起）至多保存 p − r 个微批次，也不超过 m 个；GPipe 的每一级都保存全部 m 个。"""
     rows = orders(schedule, stages, counts[-1])
     ends = replay(rows)
     step = max(ends.values())
@@ -133,7 +136,7 @@ def claim_one_f_one_b_holds_p_minus_r(stages=4, counts=(2, 8, 16), schedule="1F1
         now = [in_flight(row) for row in orders(schedule, stages, m)]
         expect(f"micro-batches held, stage by stage, m = {m}", now,
                equals=[min(m, stages - s) for s in range(stages)], at=("r", range(stages)))
-    expect("step over GPipe's", step / max(replay(orders("GPipe", stages, counts[-1])).values()), equals=1)
+        expect(f"held under GPipe, m = {m}", [in_flight(row) for row in orders("GPipe", stages, m)], equals=m)
 
 
 @NAIVE
@@ -190,6 +193,7 @@ ZH = {
     "stage": "级",
     "0 idle, 1 forward, 2 backward": "0 空闲，1 前向，2 反向",
     "micro-batches held, stage by stage, m = {}": "各级保存的微批次数，m = {}",
+    "held under GPipe, m = {}": "GPipe 下保存的微批次数，m = {}",
     "step over GPipe's": "一步用时与 GPipe 之比",
     "time of a further micro-batch": "多一个微批次的用时",
     "speed-up over one device": "相对单卡的加速比",
