@@ -75,16 +75,16 @@ def step(rank: int, ranks: int, blocks: int, width: int, head: bool, micro_batch
     return seen.log, sum(p.to_local().numel() for p in model.parameters()), placements
 
 
-def run(ranks: int, *args, **more) -> tuple:
-    """`step` on rank 0 of so many; what the ranks need is imported before they are forked."""
+def run(ranks: int, *steps: dict) -> list[tuple]:
+    """`step` with each of these keywords on rank 0 of so many; what the ranks need is imported before they are forked."""
     import torch.distributed.fsdp  # noqa: F401
 
-    return on_ranks(call, ranks, args, more)[0]
+    return on_ranks(one_after_another, ranks, steps)[0]
 
 
-def call(rank: int, ranks: int, args: tuple, more: dict) -> tuple:
-    """`step`, for on_ranks, which passes no keywords."""
-    return step(rank, ranks, *args, **more)
+def one_after_another(rank: int, ranks: int, steps: tuple[dict, ...]) -> list[tuple]:
+    """Several steps on the same ranks."""
+    return [step(rank, ranks, **given) for given in steps]
 
 
 def counts(log: list[tuple[str, int]]) -> list[int]:
@@ -107,7 +107,8 @@ def claim_groups_are_gathered_twice(ranks=2, blocks=3, width=12, wrap="each bloc
     the root's stay. No gather is larger than a group.
 
     U 组每步 2U 次 all-gather、U 次 reduce-scatter；若根模块自有参数则少一次收集：默认根的参数留着。每次收集不超过一组。"""
-    logs = [run(ranks, blocks, width, head, 1, wrap, reshard)[0] for head in (False, True)]
+    common = {"blocks": blocks, "width": width, "wrap": wrap, "reshard": reshard}
+    logs = [log for log, _, _ in run(ranks, {**common, "head": False}, {**common, "head": True})]
     largest = max(size for log in logs for kind, size in log if kind == "all-gather")
     show(table({"root": ["no parameters", "owns the head"], "groups": [blocks, blocks + 1],
                 "all-gathers": [counts(log)[0] for log in logs], "reduce-scatters": [counts(log)[1] for log in logs]}))
@@ -124,8 +125,9 @@ def claim_accumulation_repeats_every_collective(ranks=2, blocks=3, width=12, mic
 
     k 个微批次时 U 组（根无自有参数）收集 2kU 次、归约 kU 次；只在最后一次归约则剩 U 次，但其间每个 rank 存着完整梯度。"""
     k, u = micro_batches, blocks
-    each_time, at_the_end = (counts(run(ranks, blocks, width, False, k, "each block", reshard, way)[0])
-                             for way in ("each time", "at the end"))
+    common = {"blocks": u, "width": width, "head": False, "micro_batches": k, "reshard": reshard}
+    each_time, at_the_end = (counts(log) for log, _, _ in run(ranks, {**common, "reduce": "each time"},
+                                                             {**common, "reduce": "at the end"}))
     show(bars(["each time", "at the end"], {"all-gathers": [each_time[0], at_the_end[0]],
                                             "reduce-scatters": [each_time[1], at_the_end[1]]}))
     expect("collectives, reduced each time", each_time, equals=[2 * k * u, k * u])
@@ -138,8 +140,8 @@ def claim_fp32_reduction_makes_it_eight_bytes(ranks=2, blocks=3, width=12, reduc
     all-reduce moves in its two halves.
 
     参数用 bf16、归约用 fp32 时，一步的集合通信每参数共 2 + 2 + 4 = 8 字节，与 fp32 all-reduce 的两半一样多。"""
-    log, _, _ = run(ranks, blocks, width, False, 1, "each block", "default", "each time",
-                 (torch.bfloat16, getattr(torch, reduce_dtype)))
+    log, _, _ = run(ranks, {"blocks": blocks, "width": width, "head": False,
+                            "dtypes": (torch.bfloat16, getattr(torch, reduce_dtype))})[0]
     whole = blocks * width**2
     per = {name: sum(size for kind, size in log if kind == name) / whole for name in ("all-gather", "reduce-scatter")}
     show(bars(list(per), {"bytes per parameter": per.values()}))
@@ -154,7 +156,8 @@ def claim_hsdp_shards_inside_and_replicates_outside(blocks=3, width=12, layout="
 
     在 2 副本 × 2 分片、副本在前的 mesh 上（HSDP），每个 rank 持有一半参数；
     reduce-scatter 之后，梯度的分片（一半的数）再跨副本做 all-reduce。"""
-    log, held, sharded = run(4, blocks, width, False, mesh=(2, 2) if layout == "2 replicas of 2 shards" else ())
+    mesh = (2, 2) if layout == "2 replicas of 2 shards" else ()
+    log, held, sharded = run(4, {"blocks": blocks, "width": width, "head": False, "mesh": mesh})[0]
     whole = blocks * width**2
     got = {name: sum(size for kind, size in log if kind == name) / (4 * whole) for name in KINDS.values()}
     show(bars(list(got), {"numbers per parameter": got.values()}))
