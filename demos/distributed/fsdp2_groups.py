@@ -104,16 +104,20 @@ RANGES = {
 @breaks(reshard="never", en="Never resharded, each group is gathered once: U.", zh="从不重新切分，每组只收集一次：U 次。")
 def claim_groups_are_gathered_twice(ranks=2, blocks=3, width=12, wrap="each block", reshard="default"):
     """A step has 2U all-gathers and U reduce-scatters for U groups, less one gather where the root owns parameters: by default
-    the root's stay. No gather is larger than a group.
+    the root's stay. Nothing resharded after forward, it is U gathers. No gather is larger than a group.
 
-    U 组每步 2U 次 all-gather、U 次 reduce-scatter；若根模块自有参数则少一次收集：默认根的参数留着。每次收集不超过一组。"""
+    U 组每步 2U 次 all-gather、U 次 reduce-scatter；若根模块自有参数则少一次收集：默认根的参数留着。前向后都不重新切分，就只收集 U 次。
+    每次收集不超过一组。"""
     common = {"blocks": blocks, "width": width, "wrap": wrap, "reshard": reshard}
-    logs = [log for log, _, _ in run(ranks, {**common, "head": False}, {**common, "head": True})]
-    largest = max(size for log in logs for kind, size in log if kind == "all-gather")
-    show(table({"root": ["no parameters", "owns the head"], "groups": [blocks, blocks + 1],
+    bare = {**common, "head": False}
+    logs = [log for log, _, _ in run(ranks, bare, {**common, "head": True}, {**bare, "reshard": "never"})]
+    largest = max(size for log in logs[:2] for kind, size in log if kind == "all-gather")
+    show(table({"root": ["no parameters", "owns the head", "no parameters, nothing resharded"],
+                "groups": [blocks, blocks + 1, blocks],
                 "all-gathers": [counts(log)[0] for log in logs], "reduce-scatters": [counts(log)[1] for log in logs]}))
     expect("collectives, root without parameters", counts(logs[0]), equals=[2 * blocks, blocks])
     expect("collectives, root with a head", counts(logs[1]), equals=[2 * (blocks + 1) - 1, blocks + 1])
+    expect("collectives, nothing resharded", counts(logs[2]), equals=[blocks, blocks])
     expect("largest gather over a group's bytes", largest / (4 * width**2), equals=1)
 
 
@@ -121,9 +125,9 @@ def claim_groups_are_gathered_twice(ranks=2, blocks=3, width=12, wrap="each bloc
         zh="参数从一个微批次留到下一个，总共只收集 U 次。")
 def claim_accumulation_repeats_every_collective(ranks=2, blocks=3, width=12, micro_batches=4, reshard="default"):
     """With k micro-batches U groups (a root without parameters) make 2kU gathers and kU reduce-scatters; reducing at the last one
-    only leaves U of these, and whole gradients on each rank meanwhile.
+    only leaves U of these.
 
-    k 个微批次时 U 组（根无自有参数）收集 2kU 次、归约 kU 次；只在最后一次归约则剩 U 次，但其间每个 rank 存着完整梯度。"""
+    k 个微批次时 U 组（根无自有参数）收集 2kU 次、归约 kU 次；只在最后一次归约，则归约只剩 U 次。"""
     k, u = micro_batches, blocks
     common = {"blocks": u, "width": width, "head": False, "micro_batches": k, "reshard": reshard}
     each_time, at_the_end = (counts(log) for log, _, _ in run(ranks, {**common, "reduce": "each time"},
@@ -187,7 +191,9 @@ def drill_collectives(rng) -> Drill:
 
 
 ZH = {
-    "root": "根模块", "no parameters": "无自有参数", "owns the head": "自有输出头", "groups": "组数", "all-gathers": "all-gather 次数",
+    "root": "根模块", "no parameters": "无自有参数", "owns the head": "自有输出头",
+    "no parameters, nothing resharded": "无自有参数，都不重新切分", "collectives, nothing resharded": "集合通信次数，都不重新切分",
+    "groups": "组数", "all-gathers": "all-gather 次数",
     "reduce-scatters": "reduce-scatter 次数", "collectives, root without parameters": "集合通信次数，根无自有参数",
     "collectives, root with a head": "集合通信次数，根自有输出头", "largest gather over a group's bytes": "最大一次收集与一组字节之比",
     "each time": "每次归约", "at the end": "最后归约", "collectives, reduced each time": "集合通信次数，每次归约",

@@ -168,6 +168,7 @@ def claim_long_sequences_outgrow_the_states(lengths=(1024, 2048, 4096, 8192), ke
     expect("parameters in layers over the total", numbers / gpt3["total"], equals=1, within=0.01)
     expect("activations at 1,024 and 8,192 tokens, GB", [layers * per_layer(s) / 1e9 for s in (1024, 8192)], equals=[89.4, 3420.9],
            within=0.1)
+    expect("AdamW states, GB", 16 * gpt3["total"] / 1e9, equals=2800)
     expect("quadratic over linear part at 1,024 tokens", 5 * a * 1024 / (34 * h), equals=40 / 34, within=1e-9)
 
 
@@ -211,7 +212,8 @@ def drill_gpt_layer(rng) -> Drill:
 ZH = {
     "bytes": "字节", "linear, 34·s·b·h": "线性部分，34·s·b·h", "quadratic, 5·a·s²·b": "平方部分，5·a·s²·b", "tokens": "token 数",
     "s = {}": "s = {}", "bytes kept over the formula": "保存的字节与公式之比", "bytes kept": "保存的字节", "by the formula": "按公式",
-    "activations": "激活值", "AdamW states": "AdamW 状态", "GB": "GB", "parameters in layers over the total": "各层参数与总数之比",
+    "activations": "激活值", "AdamW states": "AdamW 状态", "AdamW states, GB": "AdamW 状态，GB",
+    "GB": "GB", "parameters in layers over the total": "各层参数与总数之比",
     "activations at 1,024 and 8,192 tokens, GB": "1,024 与 8,192 个 token 的激活，GB",
     "quadratic over linear part at 1,024 tokens": "1,024 个 token 时平方部分与线性部分之比",
 }  # fmt: skip

@@ -93,14 +93,17 @@ def claim_enough_tokens_hide_it(layers=32, tflops=400.0, gbps=50.0, times=(0.25,
         zh="ZeRO-1 每步只归约、收集一次，微批次越多就越能藏住。")
 def claim_accumulation_hides_zero1_not_zero3(layers=32, tflops=400.0, gbps=50.0, micro_batches=8, stage=3):
     """With half the tokens per micro-batch that ZeRO-3 needs, a step takes about twice its compute however many micro-batches it
-    accumulates, for each one gathers and reduces again.
+    accumulates, for each one gathers and reduces again; ZeRO-1 is exposed once per step.
 
-    若每个微批次的 token 只有 ZeRO-3 所需的一半，一步就约为计算时间的两倍，累积多少个微批次都一样：每个都要重新收集和归约。"""
+    若每个微批次的 token 只有 ZeRO-3 所需的一半，一步就约为计算时间的两倍，累积多少个微批次都一样：每个都要重新收集和归约；
+    ZeRO-1 每步只暴露一次。"""
     flops, link = tflops * 1e12, gbps * 1e9
     tokens, counts = threshold(flops, link, 6) / 2, (1, 2, micro_batches)
     ratios = {f"ZeRO-{s}": [a / b for a, b in (clock(tokens, layers, k, s, flops, link, 2) for k in counts)] for s in (3, 1)}
     show(lines("micro-batches", counts, ratios, y_label="seconds over compute alone"))
     # the ends of each micro-batch stick out, as above
+    # ZeRO-1: 2 bytes reduced under 2 of backward, 2 gathered under 1 of forward: 1 of 3k is exposed, and the ends
+    expect("seconds over compute, ZeRO-1, most micro-batches", ratios["ZeRO-1"][-1], equals=1 + 1 / (3 * micro_batches), within=2 / layers)
     expect("seconds over compute, most micro-batches", ratios[f"ZeRO-{stage}"][-1], equals=2 + 3 / layers, within=4 / layers)
 
 
@@ -141,6 +144,7 @@ ZH = {
     "seconds": "秒", "tokens at the threshold over F/B": "门槛的 token 数与 F/B 之比",
     "seconds over the longer of compute and link": "秒数与计算、链路中较长者之比", "tokens over the threshold": "token 数与门槛之比",
     "micro-batches": "微批次数", "seconds over compute alone": "秒数与计算时间之比",
+    "seconds over compute, ZeRO-1, most micro-batches": "秒数与计算时间之比，ZeRO-1，微批次最多时",
     "seconds over compute, most micro-batches": "秒数与计算时间之比，微批次最多时",
 }  # fmt: skip
 
