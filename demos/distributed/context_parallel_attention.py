@@ -100,7 +100,7 @@ RANGES = {
 
 
 @breaks(places="from zero", en="Rotations and mask then belong to other tokens.", zh="旋转角与掩码都对应到了别的 token。")
-def claim_slices_equal_full_attention(ranks=4, tokens=32, heads=4, kv_heads=2, d_head=4, places="global"):
+def claim_slices_equal_full_attention(ranks=2, tokens=32, heads=4, kv_heads=2, d_head=4, places="global"):
     """Each rank's queries over all gathered keys, at their global positions, give the full causal attention.
 
     每个 rank 用自己的 query 对聚合来的全部 key 做注意力，位置用全局编号，结果就是完整的因果注意力。"""
@@ -120,15 +120,14 @@ def claim_slices_equal_full_attention(ranks=4, tokens=32, heads=4, kv_heads=2, d
         zh="权重是副本，每个副本只看到自己的 token。")
 @breaks(count="own tokens", en="Where ranks have unequal numbers of counted tokens, the average of their means is not the mean.",
         zh="各 rank 计入 loss 的 token 数不同时，均值的平均不是总均值。")
-def claim_weight_gradients_need_a_sum(ranks=2, tokens=32, heads=4, kv_heads=2, d_head=4, reduce="sum",
-                                      count="all tokens"):
+def claim_weight_gradients_need_a_sum(ranks=2, tokens=32, heads=4, kv_heads=2, reduce="sum", count="all tokens"):
     """Weights are replicated: their gradients, each over the token count of the whole group, are summed over the ranks.
 
     权重在各 rank 上是副本：各自的梯度除以全组的 token 数，再在各 rank 间求和。"""
-    x, weights, wanted, counted = drawn(tokens, heads, kv_heads, d_head)
-    results = on_ranks(step, ranks, x, weights, wanted, counted, d_head, "global", count)
+    x, weights, wanted, counted = drawn(tokens, heads, kv_heads, 4)
+    results = on_ranks(step, ranks, x, weights, wanted, counted, 4, "global", count)
     leaves = [w.clone().requires_grad_() for w in weights]
-    o = dense(x, leaves, d_head).transpose(0, 1).flatten(1)
+    o = dense(x, leaves, 4).transpose(0, 1).flatten(1)
     (o - wanted)[counted].square().sum(1).mean().backward()
     got = [results[0]["grads"][i] if reduce == "none" else
            sum(r["grads"][i] for r in results) / (ranks if reduce == "average" else 1) for i in range(3)]
@@ -140,7 +139,7 @@ def claim_weight_gradients_need_a_sum(ranks=2, tokens=32, heads=4, kv_heads=2, d
 
 @breaks(sends="query heads", en="Repeated for every query head, K and V travel heads / kv_heads times.",
         zh="按 query 头复制之后再传，K、V 的通信量是 heads / kv_heads 倍。")
-def claim_a_rank_receives_the_others_keys(ranks=4, tokens=32, heads=4, kv_heads=2, d_head=4, sends="kv heads"):
+def claim_a_rank_receives_the_others_keys(ranks=2, tokens=32, heads=4, kv_heads=2, d_head=4, sends="kv heads"):
     """Forward, a rank receives 2 · (T − T/N) · kv_heads · d_head numbers per layer: query heads do not enter.
 
     前向每层每个 rank 接收 2 · (T − T/N) · kv_heads · d_head 个数：与 query 头数无关。"""

@@ -115,7 +115,7 @@ def claim_regathering_leaves_one_nth(counts=(1, 2, 4), tokens=16, heads=4, kv_he
 
 @breaks(stays="own slice", en="With only its own K and V a rank keeps an N-th.", zh="只留自己的 K、V 时，每个 rank 只存 1/N。")
 def claim_gathered_keys_leave_half_of_mha(counts=(2, 4), tokens=16, heads=4, kv_heads=4, d_head=8, stays="gathered"):
-    """If gathered K and V stay, a rank keeps (1/N + 1/g)/(1 + 1/g) of Q, O, K and V for g query heads per KV head: over half for MHA.
+    """If gathered K and V stay, a rank keeps (1/N + 1/g)/(1 + 1/g) of Q, O, K, V for groups of g heads: over half for MHA.
 
     若保留聚合后的 K、V，每个 KV 头对应 g 个 query 头时，一个 rank 留下 Q、O、K、V 的 (1/N + 1/g)/(1 + 1/g)：MHA 超过一半。"""
     data = drawn(tokens, heads, kv_heads, d_head)
@@ -131,12 +131,11 @@ def claim_gathered_keys_leave_half_of_mha(counts=(2, 4), tokens=16, heads=4, kv_
 
 @breaks(scatter="own part", en="A key also gets gradient from later queries, which live on other ranks.",
         zh="key 还会从后面的 query 得到梯度，而那些 query 在别的 rank 上。")
-def claim_gradients_of_keys_are_reduce_scattered(ranks=4, tokens=16, heads=4, kv_heads=2, d_head=8, keep="own slice",
-                                                 scatter="sum"):
+def claim_gradients_of_keys_are_reduce_scattered(ranks=2, tokens=16, heads=4, kv_heads=2, keep="own slice", scatter="sum"):
     """In backward each rank has a part of every key's gradient; reduce-scattered, they equal one process's.
 
     反向时每个 rank 只有各个 key 梯度的一部分；做 reduce-scatter 之后与单进程相同。"""
-    *qkv, grad = drawn(tokens, heads, kv_heads, d_head)
+    *qkv, grad = drawn(tokens, heads, kv_heads, 8)
     results = on_ranks(step, ranks, *qkv, grad, keep, scatter)
     leaves = [t.clone().requires_grad_() for t in qkv]
     F.scaled_dot_product_attention(*(t[None] for t in leaves), is_causal=True, enable_gqa=True)[0].backward(grad)

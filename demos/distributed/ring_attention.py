@@ -106,12 +106,12 @@ RANGES = {
 
 @breaks(merge="average", en="A block weighs by its part of the softmax's sum, which its log-sum-exp tells.",
         zh="一块的权重是它在 softmax 总和中的份额，由 log-sum-exp 给出。")
-def claim_the_ring_equals_full_attention(ranks=4, tokens=32, heads=4, kv_heads=2, d_head=8, layout="zigzag",
+def claim_the_ring_equals_full_attention(ranks=4, tokens=32, heads=4, kv_heads=2, layout="zigzag",
                                          merge="log-sum-exp"):
     """Blocks merged by their log-sum-exp as they arrive give exactly the causal attention over all tokens.
 
     各块按到达次序用 log-sum-exp 合并，结果就是对全部 token 的因果注意力，没有近似。"""
-    q, k, v = drawn(tokens, heads, kv_heads, d_head)
+    q, k, v = drawn(tokens, heads, kv_heads, 8)
     results = on_ranks(ring, ranks, q, k, v, layout, merge, "kv heads")
     whole = F.scaled_dot_product_attention(q[None], k[None], v[None], is_causal=True, enable_gqa=True)[0]
     o = torch.zeros_like(whole)

@@ -98,7 +98,7 @@ def claim_gradients_come_home(ranks=4, tokens=24, d_head=8, gradients="travel", 
 
 @breaks(gradients="stay", en="Without the gradients, backward sends what forward sends.", zh="若梯度不传，反向与前向的通信量相同。")
 @breaks(home=False, en="One hop of the gradients is missing.", zh="少了梯度的一跳。")
-def claim_backward_sends_more_than_twice_as_much(counts=(2, 3, 4), tokens=24, d_head=8, gradients="travel", home=True):
+def claim_backward_sends_more_than_twice_as_much(counts=(2, 4), tokens=24, d_head=8, gradients="travel", home=True):
     """Counted in numbers, backward sends (2P − 1)/(P − 1) times forward: 3 times for 2 ranks, 2.33 for 4.
 
     按数的个数计，反向的通信量是前向的 (2P − 1)/(P − 1) 倍：2 个 rank 时 3 倍，4 个时 2.33 倍。"""

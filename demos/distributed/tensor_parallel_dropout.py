@@ -46,7 +46,7 @@ RANGES = {
 
 @breaks(seeds="per rank", en="The ranks go on with different activations, and every later layer with them.",
         zh="各 rank 带着不同的激活值继续算，此后每层都不一致。")
-def claim_after_the_sum_one_seed_keeps_ranks_equal(ranks=4, tokens=16, width=16, p=0.1, seeds="same"):
+def claim_after_the_sum_one_seed_keeps_ranks_equal(ranks=2, tokens=16, width=16, p=0.1, seeds="same"):
     """Dropout after the all-reduce must draw the same mask on every rank, or the replicas of the activations differ.
 
     all-reduce 之后的 dropout 在各 rank 上必须取同一个掩码，否则激活值的各份副本就不同了。"""
@@ -59,7 +59,7 @@ def claim_after_the_sum_one_seed_keeps_ranks_equal(ranks=4, tokens=16, width=16,
 
 @breaks(seeds="per rank", en="Each output then lacks the parts of some ranks, and is neither kept nor dropped.",
         zh="这样每个输出缺的是部分 rank 的贡献，既不算保留也不算丢弃。")
-def claim_the_same_mask_commutes_with_the_sum(ranks=4, tokens=16, width=16, p=0.1, seeds="same"):
+def claim_the_same_mask_commutes_with_the_sum(ranks=2, tokens=16, width=16, p=0.1, seeds="same"):
     """With one seed, dropping before the sum or after it is the same: a mask distributes over a sum.
 
     种子相同时，在求和之前或之后做 dropout 结果一样：掩码对求和满足分配律。"""

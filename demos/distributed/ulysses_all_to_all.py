@@ -86,7 +86,7 @@ RANGES = {
 
 @breaks(exchange="no transpose", en="Without the transpose a rank sends some tokens with all heads, not all tokens with some heads.",
         zh="不转置，送出的就是部分 token 的全部头，而不是全部 token 的部分头。")
-def claim_heads_of_all_tokens_give_full_attention(ranks=4, tokens=16, heads=8, kv_heads=4, d_head=4,
+def claim_heads_of_all_tokens_give_full_attention(ranks=2, tokens=16, heads=8, kv_heads=4, d_head=4,
                                                   exchange="transpose", kv="grouped"):
     """With all tokens of its own heads each rank computes ordinary attention; exchanged back, it is the whole result.
 
