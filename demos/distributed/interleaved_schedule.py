@@ -1,6 +1,6 @@
 r"""Interleaving gives each device v chunks of layers: a shorter bubble for more messages and memory.
 
-交错流水线让每台设备持有 v 段层：空闲变短，换来更多的消息与显存。
+交错流水线让每台设备持有 v 段层：气泡变短，换来更多的消息与显存。
 
 Narayanan et al. 2021 (Megatron), §2.2.2. Turn `placed` to "contiguous": v neighbouring chunks are one
 stage again, and nothing is gained.
@@ -75,7 +75,7 @@ def claim_the_bubble_time_falls_to_a_vth(ranks=4, groups=2, chunks=(1, 2, 4), pl
     """With v chunks per device the bubble's time is (p−1)/(v·m) of the ideal, so its share of the step
     is (p−1)/(v·m+p−1), more than a v-th.
 
-    每台设备 v 段时，空闲时间是理想时间的 (p−1)/(v·m)，所以占一步的 (p−1)/(v·m+p−1)，大于原占比的 1/v。"""
+    每台设备 v 段时，气泡时间是理想时间的 (p−1)/(v·m)，所以占一步的 (p−1)/(v·m+p−1)，大于原占比的 1/v。"""
     m = groups * ranks
     ideal = m * (FORWARD + BACKWARD)
     steps = [replay(ranks, v, m, placed)[0] for v in chunks]
@@ -144,10 +144,10 @@ def drill_share(rng) -> Drill:
     return Drill(
         en=f"Interleaved 1F1B: {p} devices, {v} chunks on each, {m} micro-batches. Which share of the whole step "
            "is bubble, in per cent?",
-        zh=f"交错 1F1B：{p} 台设备，每台 {v} 段，{m} 个微批次。空闲占整步的百分之几？",
+        zh=f"交错 1F1B：{p} 台设备，每台 {v} 段，{m} 个微批次。气泡占整步的百分之几？",
         answer=100 * share, unit="%", within=0.4,
         steps=[(f"in chunk times: ideal v·m = {v * m}, bubble p − 1 = {p - 1}",
-                f"以一段的用时计：理想 v·m = {v * m}，空闲 p − 1 = {p - 1}"),
+                f"以一段的用时计：理想 v·m = {v * m}，气泡 p − 1 = {p - 1}"),
                (f"{p - 1}/({v * m} + {p - 1}) = {100 * share:.1f}%", f"{p - 1}/({v * m} + {p - 1}) = {100 * share:.1f}%")],
         proved_by="the_bubble_time_falls_to_a_vth",
     )
@@ -155,7 +155,7 @@ def drill_share(rng) -> Drill:
 
 ZH = {
     "chunks per device": "每台设备的段数",
-    "bubble over ideal time": "空闲时间 / 理想时间",
+    "bubble over ideal time": "气泡时间 / 理想时间",
     "share of the step": "占一步的比例",
     "messages": "消息数",
     "messages of a step": "一步的消息数",

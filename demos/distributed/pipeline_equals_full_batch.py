@@ -63,6 +63,11 @@ def work(rank, ranks, widths, batch, m, norm, scale):
     return [p.grad.tolist() for p in stage.parameters()], counted["send"]
 
 
+def bytes_sent(rank, ranks, nets, batch, m):
+    """Bytes that one rank sends in a step, for each of several nets."""
+    return [work(rank, ranks, widths, batch, m, "none", 1.0)[1] for widths in nets]
+
+
 RANGES = {
     "batch": between(8, 48, multiple_of="micro_batches"),
     "micro_batches": between(2, 6),
@@ -104,14 +109,14 @@ def claim_a_message_holds_one_boundary_activation(batch=24, micro_batches=4, cut
     many layers a stage has; p − 1 boundaries and m micro-batches make 2m(p−1) of them.
 
     一条消息就是一个微批次在边界上的激活值（样本数 × 宽度），与一级有多少层无关；p − 1 个边界、m 个微批次，共 2m(p−1) 条。"""
-    width, sent = 8, []
+    width, nets = 8, []
     for blocks in (1, 4):
         first = [width, *[4 * width, width] * blocks]                        # blocks of width, 4·width, width
         second = [width, *[4 * width, width] * blocks]
         if cut == "inside a block":
             first, second = first[:-1], [4 * width, width, *second[1:]]
-        parts = on_ranks(work, 2, [first, second], batch, micro_batches, "none", 1.0)
-        sent.append(sum(size for _, size in parts))
+        nets.append([first, second])
+    sent = [sum(part) for part in zip(*on_ranks(bytes_sent, 2, nets, batch, micro_batches), strict=True)]
     message = batch // micro_batches * width * 8                            # float64
     show(lines("blocks per stage", (1, 4), {"bytes sent in a step": sent}))
     expect("bytes sent over 2m(p−1) messages", [s / (2 * micro_batches) for s in sent], equals=message,

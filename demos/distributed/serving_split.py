@@ -60,10 +60,10 @@ def claim_tensor_parallelism_cuts_one_requests_latency(microseconds=10):
 @breaks(requests=4096, en="With 512 requests per group each stage computes as long as it reads: nothing is wasted any more.",
         zh="每组 512 个请求时，每级的计算已经长于读权重，就不再浪费。")
 def claim_groups_read_the_weights_again(requests=256):
-    """While reading weights dominates, 8 GPUs as a pipeline serve the same requests 8 times as slowly as
+    """While reading weights dominates, 8 GPUs as a pipeline take 8 times as long for the same requests as
     with tensor parallelism, its waits left out: each stage reads its weights once per group.
 
-    只要以读权重为主，同样的请求，8 卡流水线的速度就是张量并行（不计等待）的 1/8：每级为每一组都读一遍权重。"""
+    只要以读权重为主，同样的请求，8 卡流水线的用时就是张量并行（不计等待）的 8 倍：每级为每一组都读一遍权重。"""
     counts = (8, 64, 256, 1024, 4096)
     piped = [round_seconds("pipeline", r, 8, 0) for r in counts]
     tensor = [round_seconds("tensor", r, 8, 0) for r in counts]

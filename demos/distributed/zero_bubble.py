@@ -1,6 +1,6 @@
 r"""Backward is two products, and only one of them has somebody waiting: the other fills the bubble.
 
-反向是两个乘积，只有一个有人在等；另一个可以拿来填空闲。
+反向是两个乘积，只有一个有人在等；另一个可以拿来填补气泡。
 
 Qi et al. 2023 (zero bubble), §2. B is the gradient of a stage's input, W that of its weights. Turn
 `weight` to 0: with nothing to put off, the split gains nothing.
@@ -79,14 +79,14 @@ def steps(stages: int, batches: int, took: dict[str, float], split: str, when: s
 
 
 @breaks(weight=0.0, en="If the weights' gradient took no time there would be nothing to fill the bubble with.",
-        zh="若权重梯度不花时间，就没有东西可用来填空闲。")
+        zh="若权重梯度不花时间，就没有东西可用来填补气泡。")
 @breaks(split="not", en="A backward in one piece keeps the stage before waiting for the weights' gradient.",
         zh="反向不拆开，前一级就要连权重梯度一起等。")
 def claim_a_third_of_the_bubble_is_left(stages=4, groups=2, weight=1.0, split="input and weights"):
     """With F, B and W equally long, ZB-H1 leaves a third of 1F1B's bubble: (p−1)(F+B−W) instead of
     (p−1)(F+B+W).
 
-    F、B、W 等长时，ZB-H1 的空闲只剩 1F1B 的三分之一：(p−1)(F+B−W)，而不是 (p−1)(F+B+W)。"""
+    F、B、W 等长时，ZB-H1 的气泡只剩 1F1B 的三分之一：(p−1)(F+B−W)，而不是 (p−1)(F+B+W)。"""
     m, took = groups * stages, {"F": 1.0, "B": 1.0, "W": weight}
     plain, mine = steps(stages, m, took, split, "a stage's distance later")
     end, drawn = replay([zb_h1(s, stages, m) for s in range(stages)], took)
@@ -105,7 +105,7 @@ def claim_each_unit_of_w_saves_two(stages=4, groups=2, split="input and weights"
     """While W is no longer than F or B, ZB-H1's bubble is (p−1)(F+B−W): each unit of W shortens the step
     by 2(p−1) against 1F1B.
 
-    只要 W 不长于 F 和 B，ZB-H1 的空闲就是 (p−1)(F+B−W)：W 每有一个单位，一步就比 1F1B 短 2(p−1)。"""
+    只要 W 不长于 F 和 B，ZB-H1 的气泡就是 (p−1)(F+B−W)：W 每有一个单位，一步就比 1F1B 短 2(p−1)。"""
     m, weights, saved = groups * stages, (0.25, 0.5, 0.75, 1.0), []
     for w in weights:
         plain, mine = steps(stages, m, {"F": 1.0, "B": 1.25, "W": w}, split, "a stage's distance later")
@@ -160,7 +160,7 @@ def drill_bubble_of_zb(rng) -> Drill:
     return Drill(
         en=f"{p} stages; forward takes {f} ms, the input's gradient {b} ms, the weights' gradient {w} ms per micro-batch. "
            "How long is the bubble of a step under ZB-H1, in ms? (B means the input's gradient alone.)",
-        zh=f"{p} 级；每个微批次前向 {f} ms，输入梯度 {b} ms，权重梯度 {w} ms。ZB-H1 一步的空闲是多少 ms？（B 只指输入梯度。）",
+        zh=f"{p} 级；每个微批次前向 {f} ms，输入梯度 {b} ms，权重梯度 {w} ms。ZB-H1 一步的气泡是多少 ms？（B 只指输入梯度。）",
         answer=(p - 1) * (f + b - w), unit="ms", within=0.1,
         steps=[(f"1F1B: (p−1)(F+B+W) = {p - 1} · {f + b + w} = {(p - 1) * (f + b + w)}",
                 f"1F1B：(p−1)(F+B+W) = {p - 1} · {f + b + w} = {(p - 1) * (f + b + w)}"),
@@ -174,7 +174,7 @@ ZH = {
     "time": "时间",
     "stage": "级",
     "0 idle, 1 forward, 2 input's gradient, 3 weights' gradient": "0 空闲，1 前向，2 输入梯度，3 权重梯度",
-    "bubble over 1F1B's": "空闲与 1F1B 之比",
+    "bubble over 1F1B's": "气泡与 1F1B 之比",
     "time of W": "W 的用时",
     "time saved per step": "一步省下的时间",
     "stage {}": "第 {} 级",
