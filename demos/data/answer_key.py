@@ -10,7 +10,7 @@ of guesses counts as right.
 import re
 from fractions import Fraction
 
-from studyapp.evidence import breaks, exercise, expect, main, one_of, show, table
+from studyapp.evidence import bars, breaks, exercise, expect, main, one_of, show
 
 
 def value_of(text: str) -> Fraction | str:
@@ -65,9 +65,8 @@ def claim_other_forms_of_the_value_are_accepted(way="values"):
     corrected.
 
     读值的检查器接受 0.5 当 1/2、1,000 当 1000、50% 当 0.5；回答中途改正时，以最后一个框为准。"""
-    told = [WAYS[way](*pair) for pair in SAME]
-    show(table(["answer", "key", "accepted"], [[a, k, "yes" if t else "no"] for (a, k), t in zip(SAME, told, strict=True)]))
-    expect("right answers that are accepted", sum(told), equals=len(SAME))
+    show(bars(WAYS, {"right answers accepted, of 8": [sum(check(*pair) for pair in SAME) for check in WAYS.values()]}))
+    expect("right answers that are accepted", sum(WAYS[way](*pair) for pair in SAME), equals=len(SAME))
 
 
 @breaks(way="key in the text", en="Whoever writes down every number has written the right one, too.",
@@ -77,13 +76,14 @@ def claim_a_list_of_guesses_is_rejected(way="values"):
     no box at all.
 
     检查器拒绝模棱两可或只是含有 key 的回答：两个框而最后一个错、框里列一串、用 12 充当 2、根本没有框。"""
-    told = [WAYS[way](*pair) for pair in OTHER]
-    show(table(["answer", "key", "accepted"], [[a, k, "yes" if t else "no"] for (a, k), t in zip(OTHER, told, strict=True)]))
-    expect("wrong answers that are accepted", sum(told), equals=0)
+    show(bars(WAYS, {"wrong answers accepted, of 7": [sum(check(*pair) for pair in OTHER) for check in WAYS.values()]}))
+    expect("wrong answers that are accepted", sum(WAYS[way](*pair) for pair in OTHER), equals=0)
 
 
 ZH = {
-    "answer": "回答", "key": "key", "accepted": "是否接受", "right answers that are accepted": "被接受的正确回答",
+    "values": "比较值", "equal strings": "字符串相等", "key in the text": "文本含 key",
+    "right answers accepted, of 8": "被接受的正确回答（共 8）",
+    "wrong answers accepted, of 7": "被接受的错误回答（共 7）", "right answers that are accepted": "被接受的正确回答",
     "wrong answers that are accepted": "被接受的错误回答",
 }
 

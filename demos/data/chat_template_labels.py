@@ -128,9 +128,9 @@ def claim_one_row_trains_like_one_row_per_turn(turns=3, history="kept", mask="ca
         zh="只为最后一个回合做一行，就没有重复，但也只训练 1/T 的回合。")
 def claim_a_row_per_turn_repeats_prefixes(counts=(1, 2, 4, 10), length=12, trained="every turn"):
     """For T equal turns one row per turn processes (T + 1)/2 times the tokens of a single row, and (T + 1)(2T + 1)/6T times
-    its causal pairs, about T/3.
+    its causal pairs.
 
-    T 个等长回合时，每回合一行要处理单独一行的 (T + 1)/2 倍 token，因果对为 (T + 1)(2T + 1)/6T 倍，约 T/3。"""
+    T 个等长回合时，每回合一行要处理单独一行的 (T + 1)/2 倍 token，因果对为 (T + 1)(2T + 1)/6T 倍。"""
     tokens, pairs = [], []
     for t in counts:
         messages = [m for _ in range(t) for m in (("user", [9] * (length // 2 - 2)), ("assistant", [9] * (length - length // 2 - 2)))]

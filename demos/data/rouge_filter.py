@@ -11,7 +11,7 @@ from itertools import combinations
 
 import torch
 
-from studyapp.evidence import Drill, bars, between, breaks, exercise, expect, main, one_of, show, table
+from studyapp.evidence import Drill, bars, between, breaks, exercise, expect, main, one_of, show
 
 
 @exercise(claims=("matches_the_longest_common_subsequence",), wrong=("counts_common_words", "wants_a_common_run", "divides_by_the_first"))
@@ -88,10 +88,11 @@ def claim_other_wordings_pass(candidates="other wordings"):
     """On four real prompts the filter drops each copy with one word exchanged, and keeps each other wording of the same request.
 
     在四条真实提示上，只换一个词的抄写全被过滤掉，而同一请求换一种说法都被留下。"""
-    firsts = [a for a, _ in MEANINGS]
-    added = [b for _, b in MEANINGS] if candidates == "other wordings" else COPIES
-    scores = [rouge_l(a.lower().split(), b.lower().split()) for a, b in zip(firsts, added, strict=True)]
-    show(table(["seed", "candidate", "ROUGE-L"], [[a, b, f"{s:.2f}"] for a, b, s in zip(firsts, added, scores, strict=True)]))
+    firsts, wordings = map(list, zip(*MEANINGS, strict=True))
+    added = wordings if candidates == "other wordings" else COPIES
+    scores = [[rouge_l(a.lower().split(), b.lower().split()) for a, b in zip(firsts, other, strict=True)] for other in (wordings, COPIES)]
+    show(bars([f"request {i + 1}" for i in range(len(firsts))], {"other wording": scores[0], "one word exchanged": scores[1]},
+              y_label="ROUGE-L"))
     expect("candidates that pass", len(kept(firsts + added)) - len(firsts), equals=len(added))
     expect("copies that pass", len(kept(firsts + COPIES)) - len(firsts), equals=0)
 
@@ -115,7 +116,8 @@ def drill_rouge(rng) -> Drill:
 
 ZH = {
     "largest gap": "最大差", "to the search": "与穷举相比", "score less that of the search": "得分减穷举所得", "ROUGE-L": "ROUGE-L",
-    "Jaccard of word sets": "词集合的 Jaccard", "similarity": "相似度", "Jaccard": "Jaccard", "seed": "种子", "candidate": "候选",
+    "Jaccard of word sets": "词集合的 Jaccard", "similarity": "相似度", "Jaccard": "Jaccard", "request {}": "请求 {}",
+    "other wording": "换一种说法", "one word exchanged": "只换一个词",
     "candidates that pass": "通过的候选", "copies that pass": "通过的抄写",
 }
 
