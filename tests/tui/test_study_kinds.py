@@ -260,6 +260,28 @@ async def test_an_answer_waits_for_its_rating_while_one_looks_elsewhere(on_the_d
         assert app.screen.phase == "type" and store.card("first#drill:size").state == "new"
 
 
+async def test_each_card_has_its_own_time(on_the_day_of: Any, store: Any, clock: Any) -> None:
+    """After a number that took a minute, the recall of an hour later is not a minute long, nor the other way round."""
+    app = on_the_day_of("drill")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await settle(pilot)
+        clock.forward(seconds=60)
+        await pilot.press(*f"{app.screen.asked.number.answer:g}", "enter")
+        await settle(pilot)
+        clock.forward(days=60)  # the next day's card is recall
+        await pilot.press("4")
+        await settle(pilot)
+        clock.forward(days=60)
+        await app.screen.draw_next()
+        assert app.screen.phase == "ask"
+        clock.forward(seconds=25)
+        await pilot.press("space", "3")
+        await settle(pilot)
+        reviews = {card: store.events(card)[-1].seconds for card in ("first#drill:size", "first#recall")}
+        assert reviews == {"first#drill:size": 60.0, "first#recall": 25.0}
+
+
 @pytest.mark.parametrize("kind", ALL)
 async def test_nothing_gives_the_answer_away_before_it(on_the_day_of: Any, lab: FakeLab, kind: str) -> None:
     """No key runs, shows or copies evidence, or rates, while a card waits for its answer."""

@@ -30,6 +30,11 @@ class AnsweredHere(CardActions):
         self.took = 0.0
         self.written: WriteScreen | None = None
 
+    def put_card(self) -> None:
+        """The time of the card before is not this one's."""
+        self.took = 0.0
+        super().put_card()
+
     def graded(self, asked: Asked, response: Response) -> Grade:
         """What the answer speaks for; the rating is the learner's."""
         grade = self.context.grade(asked, response)
