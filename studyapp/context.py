@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from studyapp.lab.protocol import LabLike
     from studyapp.lab.recordings import RecordedClaim, RecordedDemo, Recordings
     from studyapp.lab.verdict import LiveRuns, Mark
+    from studyapp.quiz.guess import Guessed
     from studyapp.quiz.kinds import Asked, Grade, Response
     from studyapp.render.document import Document
     from studyapp.reviews.acts import Acts
@@ -66,6 +67,7 @@ class AppContext:
         banks: folders of personal banks, read beside the bank that ships with the app.
         live: the claims that ran in this sitting with their defaults.
         unread: why stars and notes could not be read.
+        guessed: by claim, what was guessed of its number in this sitting; None where the evidence was opened without.
         drafts: by card, how far the learner had come with it when it was left unrated.
     """
 
@@ -84,6 +86,7 @@ class AppContext:
         self.banks = tuple(banks)
         self.clock = clock
         self.drafts: dict[str, Any] = {}
+        self.guessed: dict[str, Guessed | None] = {}
         self.as_tex = False
         self.unread: StudyError | None = None
         self.in_background = False
@@ -484,6 +487,33 @@ class AppContext:
         """What a claim showed where it was recorded as holding; nothing where it was not."""
         kept = self.recorded(ref)
         return kept[1].evidence if kept and kept[1].held else ()
+
+    def to_guess(self, ref: str) -> float | None:
+        """The number of a claim that may be guessed now: it was recorded and is above nought, and the evidence was not opened."""
+        claim = self.claim(ref)
+        if claim is None or claim.guess is None or ref in self.guessed:
+            return None
+        kept = self.recorded(ref)
+        found = next((c.got for c in kept[1].checks if c.what == claim.guess.check), None) if kept and kept[1].held else None
+        return float(found) if isinstance(found, int | float) and found > 0 else None
+
+    def guess(self, ref: str, typed: str) -> None:
+        """Take a guess of a claim's number, or with nothing typed open its evidence without one; a guess is kept in the log.
+
+        Raises:
+            AnswerError: where it is no number above nought, or of another unit.
+            StoreError: where it cannot be kept; it stands for this sitting all the same.
+        """
+        from studyapp.quiz.guess import guessed
+
+        number, claim = self.to_guess(ref), self.claim(ref)
+        if number is None or claim is None or claim.guess is None:
+            return
+        self.guessed[ref] = made = guessed(typed, number, claim.guess.unit) if typed.strip() else None
+        question = next((q for q in self.bank.questions.values() if ref in q.claims), None)
+        if made is not None and question is not None:
+            data = {"claim": ref, "value": made.value, "answer": made.answer}
+            self.store.write("guess", question.card_id, self.clock(), language=self.language, data=data)
 
     def begin_attempt(self, demo: "Demo", exercise: "Exercise") -> Path:
         """The learner's file for a function, made where there is none yet."""

@@ -466,3 +466,21 @@ def test_the_shipped_bank_has_nothing_wrong():
     except StudyError as error:
         pytest.fail(str(error))
     assert [str(f) for f in findings if not f.warning] == []
+
+
+@pytest.mark.parametrize(("check", "got", "count", "wanted"), [
+    ("Var(q·k)", 1.02, 1, False), ("another", 1.02, 1, True), ("Var(q·k)", 0.0, 1, True), ("Var(q·k)", 1.02, 4, True),
+])  # fmt: skip
+def test_a_guess_needs_one_recorded_number_above_nought(content, tmp_path, check, got, count, wanted):
+    """Else nothing could be said of what was guessed."""
+    path = content.root / "demos/attention/scaling.py"
+    source = path.read_text("utf-8")
+    path.write_text(source.replace("def claim_variance", '@guess("Var(q·k)", en="How large?", zh="多大？")\ndef claim_variance'), "utf-8")
+    bank, catalog = load_bank(content.root / "questions"), Catalog.load(content.root / "demos")
+    recordings = Recordings(tmp_path / "recorded")
+    held = Check(check, "equals", got, 1, 0.2, 0.18, True, count=count)
+    recordings.write(
+        catalog.demos["attention/scaling"], [Outcome("variance", True, 0.1, (held,))], torch="2.13.0", today=TODAY
+    )
+    found = [f for f in check_bank(bank, catalog, recordings=recordings) if "@guess" in f.problem]
+    assert bool(found) is wanted and all(f.key == "claim_variance" for f in found)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studyapp.evidence import Drill, bars, between, breaks, each, expect, lines, main, show, table
+from studyapp.evidence import Drill, bars, between, breaks, each, expect, guess, lines, main, show, table
 from studyapp.evidence.tools import flops, named_model
 
 
@@ -94,6 +94,9 @@ def claim_quadratic_share_is_n_over_n_plus_6d(width=768, heads=12, lengths=(128,
 
 
 @NO_FFN
+@guess("n/d, all the rest", unit="×",
+       en="A GPT block with an FFN of 4d: from which n, in units of d, do QKᵀ and P·V cost as much as all the rest of the layer?",
+       zh="FFN 为 4d 的 GPT 层：n 到几倍的 d 时，QKᵀ 与 P·V 追平该层其余全部？")
 def claim_pairs_overtake_at_2d_and_6d(width=768, heads=12, ffn=4):
     """QKᵀ and P·V cost as much as the four projections at n = 2d, and as the whole rest of the
     layer at n = 6d; GQA and a gated FFN move the second point to 6.5d = 26,624 in Llama 3 8B.

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import Drill, bars, between, breaks, each, expect, lines, main, one_of, show
+from studyapp.evidence import Drill, bars, between, breaks, each, expect, guess, lines, main, one_of, show
 from studyapp.evidence.tools import named_model
 
 F64 = torch.float64
@@ -65,6 +65,9 @@ def claim_cache_is_latent_plus_rope_key(head_counts=(2, 8, 32, 128), latent=32, 
 
 
 @PER_HEAD
+@guess("MHA over MLA", unit="×",
+       en="How many times as much would DeepSeek-V3 cache with MHA of the same 128 heads as with MLA?",
+       zh="DeepSeek-V3 若用同为 128 头的 MHA，缓存的数是 MLA 的几倍？")
 def claim_deepseek_cache_is_a_57th_of_mha(rotary_key="shared"):
     """DeepSeek-V3's MLA keeps 576 numbers per token and layer, a 57th of MHA's 32,768 with the same 128
     heads, as much as 2.25 KV heads of GQA: 70,272 bytes per token in all 61 layers.

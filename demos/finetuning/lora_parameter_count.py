@@ -7,7 +7,7 @@ counted as a multi-head model, q and v come out too large.
 把 `kv` 改为 "as many as query heads"：当作多头模型来数，q 与 v 就数多了。
 """
 
-from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show
+from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, guess, lines, main, one_of, show
 from studyapp.evidence.tools import named_model
 
 
@@ -56,6 +56,9 @@ def claim_the_counts_are_the_published_ones(kv="grouped"):
 
 
 @MULTI_HEAD
+@guess("values trained",
+       en="LoRA of rank 8 on q and v of Llama-3.1-8B: how many values are trained?",
+       zh="Llama-3.1-8B，秩 8、适配 q 与 v 的 LoRA：训练多少个数？")
 def claim_grouped_heads_make_v_narrow(kv="grouped"):
     """On Llama-3.1-8B, LoRA of rank 8 on q and v trains 3,407,872 values, not 4,194,304: V is only 1,024 wide.
 

@@ -9,7 +9,7 @@ there. 把 `weights` 改为 "uniform"，或把 `block` 改为 4：这时等距�
 import torch
 from torch import Tensor
 
-from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show
+from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, guess, lines, main, one_of, show
 from studyapp.evidence.tools import randn, tensor_bytes
 
 # bitsandbytes 0.45.0, functional.get_4bit_type("nf4"); the sixteen values of the paper's appendix E
@@ -139,6 +139,9 @@ def claim_quantiles_are_not_the_least_error(fitted="yes"):
 
 
 @breaks(scales="in fp32", en="With the scales in fp32 a weight takes 4.5 bits.", zh="尺度用 fp32 时每个权重 4.5 位。")
+@guess("bits per weight",
+       en="How many bits does a weight take in NF4 with double quantisation, scales and all?",
+       zh="NF4 加双重量化，连尺度在内每个权重占几位？")
 def claim_double_quantisation_leaves_four_and_an_eighth_bits(block=64, scales="in 8 bits"):
     """Scales in fp32 cost half a bit per weight at blocks of 64; in eight bits with one fp32 for 256 of them 0.127, and the
     error grows by less than 1 %.

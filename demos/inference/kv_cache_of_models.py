@@ -11,7 +11,7 @@ DeepSeek-AI 2024 (V2), §2.1. Turn `stored` to "repeated" and GQA saves nothing.
 import torch
 from torch import Tensor
 
-from studyapp.evidence import Drill, bars, breaks, expect, lines, main, one_of, show
+from studyapp.evidence import Drill, bars, breaks, expect, guess, lines, main, one_of, show
 from studyapp.evidence.tools import named_model
 
 
@@ -40,6 +40,9 @@ RANGES = {
 
 @breaks(bits=32, en="Kept in float32 it is twice that.", zh="若以 float32 保存，则是两倍。")
 @breaks(bits=8, en="Kept in 8 bits it is half of that.", zh="若以 8 bit 保存，则是一半。")
+@guess("GiB at 131,072 tokens", unit="GiB",
+       en="Llama-2-7B, 16 bit: how large is the KV cache of one sequence of 131,072 tokens?",
+       zh="Llama-2-7B，16 bit：一条 131,072 个 token 的序列，KV cache 有多大？")
 def claim_llama2_7b_needs_half_a_mib_per_token(bits=16):
     """Llama-2-7B (32 layers, 32 KV heads of 128) keeps 524,288 bytes per token in 16 bit: 2 GiB at
     4096 tokens.

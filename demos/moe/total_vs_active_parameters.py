@@ -11,7 +11,7 @@ eight whole models of 7.2 billion, 57.9 in all, and 14.5 active.
 import torch
 from torch import Tensor, nn
 
-from studyapp.evidence import Drill, bars, breaks, expect, main, one_of, show
+from studyapp.evidence import Drill, bars, breaks, expect, guess, main, one_of, show
 from studyapp.evidence.tools import flops, named_model
 
 
@@ -69,6 +69,9 @@ WHOLE = breaks(shared=False, en="Eight whole models have eight attentions and ei
 
 
 @WHOLE
+@guess("GB in 16 bit", unit="GB",
+       en="How many GB do the weights of Mixtral 8x7B take in 16 bit?",
+       zh="Mixtral 8x7B 的权重按 16 bit 存要多少 GB？")
 def claim_mixtral_total_is_46_7_billion(shared=True):
     """Mixtral 8x7B has 46.7 billion parameters: eight times Mistral 7B less seven times the 1.6 billion that
     the experts share, plus the router.

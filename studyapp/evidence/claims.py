@@ -69,6 +69,24 @@ def breaks(*, en: str, zh: str, **values: Any) -> Callable[[F], F]:
     return mark
 
 
+def guess(check: str, *, en: str, zh: str, unit: str = "") -> Callable[[F], F]:
+    """Mark a number as worth guessing before the evidence is seen: what the claim's check of that name comes to, above nought.
+
+    `en` and `zh` ask for it, in `unit` where it has one, without telling it.
+
+    Raises:
+        ValueError: where no check is named, or a language asks nothing.
+    """
+    if not check.strip() or not en.strip() or not zh.strip():
+        raise ValueError("guess names a check, and asks for its number in en and zh")
+
+    def mark(claim: F) -> F:
+        claim.__dict__["guess"] = (check, unit)
+        return claim
+
+    return mark
+
+
 def missing(what: tuple[str, ...]) -> tuple[str, ...]:
     """Those of `what` that this machine lacks."""
     import torch

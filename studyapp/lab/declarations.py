@@ -14,7 +14,7 @@ from studyapp.evidence.claims import PREFIX
 from studyapp.evidence.exercises import PREFIX as DRILL_PREFIX
 from studyapp.evidence.labels import check_placeholders
 from studyapp.evidence.ranges import MAKERS, Range
-from studyapp.lab.demo import Break, Claim, DrillSource, Exercise, like
+from studyapp.lab.demo import Break, Claim, DrillSource, Exercise, Guess, like
 
 CHINESE = re.compile(r"[\u3400-\u9fff]")
 BLANK_LINE = re.compile(r"\n\s*\n")
@@ -131,6 +131,24 @@ class Reader:
         if all(given[n] == parameters[n] for n in given):
             self.find(call, node.name, "is said to break with its defaults", "name the wrong value")
         return Break(given, said)
+
+    def guess(self, node: ast.FunctionDef) -> Guess | None:
+        """The number of a claim that is worth guessing."""
+        for call in node.decorator_list:
+            if not isinstance(call, ast.Call) or called(call) != "guess":
+                continue
+            try:
+                (check,) = map(ast.literal_eval, call.args)
+                given = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+                if not set(given) <= {"en", "zh", "unit"} or not all(isinstance(s, str) for s in (check, *given.values())):
+                    raise ValueError
+                if not check or not given["en"] or not CHINESE.search(given["zh"]):
+                    raise ValueError
+            except (ValueError, KeyError):
+                self.find(call, node.name, "has a @guess that cannot be read", 'write @guess("check", en="…?", zh="…？")')
+                return None
+            return Guess(Text(given["en"], given["zh"]), check, given.get("unit", ""))
+        return None
 
     def drills(self, claims: Mapping[str, Claim]) -> tuple[DrillSource, ...]:
         """The drills, in the order of the file."""

@@ -58,11 +58,20 @@ class Exercise:
 
 
 @dataclass(frozen=True)
+class Guess:
+    """A number that may be guessed before the evidence is seen: what asks for it, its unit, and the check that has it."""
+
+    question: Text
+    check: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """A sentence that a demo shows.
 
     `parameters` are its defaults; `needs` what it cannot do without; `line` where it stands; `limit` the seconds after which
-    the lab stops it; `breaks` its known wrong ways.
+    the lab stops it; `breaks` its known wrong ways; `guess` its number that is worth guessing.
     """
 
     name: str
@@ -73,6 +82,7 @@ class Claim:
     line: int = 1
     limit: float = CLAIM_SECONDS
     breaks: tuple[Break, ...] = ()
+    guess: Guess | None = None
 
 
 @dataclass(frozen=True)

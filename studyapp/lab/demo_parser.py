@@ -149,7 +149,7 @@ def _claim(node: ast.FunctionDef, reader: Reader) -> Claim:
             limit = _limit(decorator, node, reader.path, reader.findings)
     name = node.name.removeprefix(PREFIX)
     breaks = reader.breaks(node, parameters)
-    return Claim(name, sentence, parameters, timed, tuple(needs), node.lineno, limit, breaks)
+    return Claim(name, sentence, parameters, timed, tuple(needs), node.lineno, limit, breaks, reader.guess(node))
 
 
 def _limit(decorator: ast.expr, node: ast.FunctionDef, path: Path, findings: list[Finding]) -> float:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 BESIDE = {"ZH", "RANGES"}  # tables that no claim's outcome depends on
-MARKS = {"breaks", "exercise"}
+MARKS = {"breaks", "exercise", "guess"}
 DECLARE = {*MARKS, "Drill", "between", "each", "one_of"}
 
 
@@ -14,7 +14,7 @@ DECLARE = {*MARKS, "Drill", "between", "each", "one_of"}
 def source_hash(source: str) -> str:
     """A fingerprint of what a demo's claims do by default, the same on every Python.
 
-    Left out are comments, layout, docstrings, and what stands beside the claims: ranges, wrong ways, Chinese labels, drills.
+    Left out are comments, layout, docstrings, and what stands beside the claims: ranges, wrong ways, guesses, Chinese labels, drills.
     """
     tree = ast.parse(source)
     shared = {n.targets[0].id for n in tree.body if _assigns(n) and _called(n.value) == "breaks"}  # type: ignore[attr-defined]

@@ -84,6 +84,13 @@ class Queries:
             rows = self._connection.execute(sql, [first if first is not None else -(2**31)]).fetchall()
         return {str(name): Day(*counted) for name, *counted in rows}
 
+    def guesses(self) -> list[tuple[float, float]]:
+        """What was guessed of each number before its evidence was seen, and what it was, oldest first."""
+        sql = f"""SELECT json_extract(data, '$.value'), json_extract(data, '$.answer') FROM events
+            WHERE kind = 'guess' AND {NOT_UNDONE} ORDER BY seq"""
+        with guard(self.path):
+            return [(float(value), float(answer)) for value, answer in self._connection.execute(sql)]
+
     def first_day(self) -> int | None:
         """The study day of the first review that was written, undone or not; None before any."""
         with guard(self.path):

@@ -13,8 +13,8 @@ import msgspec
 from studyapp.errors import StaleCardError, StoreError
 from studyapp.reviews.annotations import valid_note
 from studyapp.reviews.cards import CardState, CardTable, study_day
-from studyapp.reviews.event_log import EventLog, Moment, plain_seconds
-from studyapp.reviews.log import ACTIONS, ANNOTATIONS, REVERSALS, LogEvent, uuid7, valid_rating
+from studyapp.reviews.event_log import EventLog, Moment, of_kinds, plain_seconds
+from studyapp.reviews.log import ACTIONS, ANNOTATIONS, OBSERVATIONS, REVERSALS, LogEvent, uuid7, valid_rating
 from studyapp.reviews.queries import Queries
 from studyapp.reviews.scheduler import Scheduler
 from studyapp.reviews.sqlite_errors import guard
@@ -76,7 +76,7 @@ class Writer(Queries):
         Raises:
             StaleCardError: where the card is not as it was shown; nothing is written.
         """
-        if kind not in (*ACTIONS, *ANNOTATIONS):
+        if kind not in (*ACTIONS, *ANNOTATIONS, *OBSERVATIONS):
             raise StoreError(
                 "{kind!r} is not something to write for a card",
                 "One of: {names}.",
@@ -145,7 +145,8 @@ class Writer(Queries):
         )
 
     def _last_act(self, standing: bool) -> LogEvent | None:
-        where = "target IS NULL AND device = ?" + (" AND seq NOT IN (SELECT seq FROM undone)" if standing else "")
+        where = f"target IS NULL AND NOT ({of_kinds(OBSERVATIONS)}) AND device = ?"
+        where += " AND seq NOT IN (SELECT seq FROM undone)" if standing else ""
         return next(self._events.select(where, [self.device], "seq DESC LIMIT 1"), None)
 
     def _reverse(self, kind: str, uid: str, now: datetime) -> LogEvent | None:

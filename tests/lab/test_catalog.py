@@ -11,7 +11,7 @@ from studyapp.errors import DemoError
 from studyapp.evidence import between, each, one_of
 from studyapp.i18n import Translations
 from studyapp.lab.catalog import Catalog
-from studyapp.lab.demo import Demo
+from studyapp.lab.demo import Demo, Guess
 from studyapp.lab.source import source_hash
 
 SOURCE = '''r"""Dividing keeps variance at 1.
@@ -21,7 +21,7 @@ SOURCE = '''r"""Dividing keeps variance at 1.
 
 Turn `widths`.
 """
-from studyapp.evidence import Drill, between, breaks, each, exercise, expect, needs, one_of, slow, timed
+from studyapp.evidence import Drill, between, breaks, each, exercise, expect, guess, needs, one_of, slow, timed
 
 RANGES = {"widths": each(between(1, 4096), rising=True), "rate": between(-1.0, 1), "name": one_of("x", "y")}
 UNDIVIDED = breaks(name="y", en="Undivided.", zh="未除。")
@@ -40,6 +40,7 @@ def scaled(q,
 
 @breaks(rate=-1, en="Backwards.", zh="反向。")
 @UNDIVIDED
+@guess("d", en="How wide?", zh="多宽？", unit="GiB")
 def claim_first(widths=(16, 64), rate=-1e-3, on=True, name="x"):
     """Var(q·k) is
     d.
@@ -94,6 +95,7 @@ def test_reads_all_that_a_demo_says(tmp_path: Path) -> None:
         ({"rate": -1.0}, "Backwards.", "反向。"),
         ({"name": "y"}, "Undivided.", "未除。"),
     ]
+    assert first.guess == Guess(Text("How wide?", "多宽？"), "d", "GiB") and second.guess is None
     assert demo.ranges == {"widths": each(between(1, 4096), rising=True), "rate": between(-1.0, 1), "name": one_of("x", "y")}
     assert demo.zh == {"d": "宽度", "d at {}": "{} 时的宽度"}
     assert [(d.name, d.proved_by) for d in demo.drills] == [("width", "first")]
@@ -145,6 +147,9 @@ def test_loading_imports_no_torch() -> None:
         (('breaks(name="y"', 'breaks(name="z"'), "claim_first", "name is z, outside its range: x | y"),
         (('zh="未除。"', 'zh="undivided"'), "claim_first", "says too little"),
         (("rate=-1, en", "rate=LOW, en"), "claim_first", "cannot be read"),
+        (('guess("d", en', "guess(en"), "claim_first", "a @guess that cannot be read"),
+        (('zh="多宽？"', 'zh="wide"'), "claim_first", "a @guess that cannot be read"),
+        (('unit="GiB"', 'units="GiB"'), "claim_first", "a @guess that cannot be read"),
         (('@breaks(rate=-1, en="Backwards.", zh="反向。")\n@UNDIVIDED\n', ""), "", "names no wrong way"),
         (('"name": one_of', '"nme": one_of'), "RANGES", "has nothing on name"),
         (('"name": one_of', '"nme": one_of'), "RANGES[nme]", "is no parameter"),

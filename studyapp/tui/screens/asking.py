@@ -25,7 +25,7 @@ from studyapp.tui.widgets.layout import Static
 
 OPEN = ("choose", "type")
 """The phases in which an answer is awaited here."""
-AFTERWARDS = {"pane", "step", "checks", "run_demo", "try", "parameters", "reset", "code", "copy"}
+AFTERWARDS = {"pane", "step", "checks", "run_demo", "try", "parameters", "reset", "code", "copy", "guess"}
 """What would show the answer, and waits until it is given."""
 
 

@@ -106,7 +106,9 @@ class DemoScreen(BaseScreen):
         """What the footer goes by: the phase, and what can be done now."""
         seen = self.panel.display and (self.wide or self.pane == "evidence")
         claim = self.panel.claim if seen else None
-        return [self.phase, *(["evidence"] if seen else []), *(["breaks"] if claim and claim.breaks else [])]
+        asked = seen and self.panel.awaits_guess
+        parts = {"evidence": seen, "guess": asked, "breaks": claim is not None and bool(claim.breaks) and not asked}
+        return [self.phase, *(name for name, there in parts.items() if there)]
 
     def key_text(self, key: str) -> str:
         """The name of a command; that of the pane it leads to."""
@@ -153,10 +155,28 @@ class DemoScreen(BaseScreen):
         self.call_after_refresh(self.panel.pane.scroll_to_widget, form, top=True, animate=False)
         self.footer()
 
+    def action_guess(self) -> None:
+        """Guess the number of the claim on show, before its evidence."""
+        if self.panel.awaits_guess:
+            self.panel.ask_guess()
+            self.footer()
+
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.action_run_demo()
+        if event.input is self.panel.field:
+            self._take_guess(event.value)
+        else:
+            self.action_run_demo()
+
+    def _take_guess(self, typed: str) -> None:
+        with self.telling():
+            try:
+                self.panel.take_guess(typed)
+            finally:
+                if not self.panel.field.display:
+                    self.set_focus(None)
+                    self.footer()
 
     def leave_field(self) -> bool:
         """Give the keyboard back to the screen; whether a field had it."""

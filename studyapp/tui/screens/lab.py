@@ -109,6 +109,7 @@ class LabScreen(Writing, DemoScreen):
 
     async def _lay_out(self, demo: Demo) -> None:
         panel, language = self.panel, self.context.language
+        panel.text.asking = True
         about = demo.about(language)
         panel.query_one("#evidence-lead", MarkedList).fill(demo.summary[language], [("", about)] if about else [])
         group = EvidenceGroup(tuple(f"{demo.name}.{c.name}" for c in demo.claims))

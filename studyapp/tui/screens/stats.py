@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from statistics import median
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -58,7 +59,10 @@ class Stats(BaseScreen):
 
     def _draw(self) -> None:
         self.drawn_at = self.size.width
-        parts = [self._retention(), self._forecast(), self._heatmap(), self._topics(), self._kinds(), self._slipping(), self._missed()]
+        parts = [
+            self._retention(), self._forecast(), self._heatmap(), self._topics(),
+            self._kinds(), self._guesses(), self._slipping(), self._missed(),
+        ]  # fmt: skip
         self.query_one("#numbers", Static).update(Content("\n\n").join([p for p in parts if p]))
 
     def _part(self, heading: str, lines: list[Content | str]) -> Content:
@@ -137,6 +141,15 @@ class Stats(BaseScreen):
             share = Content.assemble(gauge(kept.share, 20), f" {kept.share:4.0%}  {of}") if kept.share is not None else "–"
             lines.append(Content.assemble(pad(self.t(f"kinds.{name}"), 16), share))
         return self._part(self.t("stats.kinds"), lines)
+
+    def _guesses(self) -> Content | None:
+        """How far off the numbers were that were guessed before their evidence."""
+        made = stats.guess_factors(self.context.store.guesses())
+        if not made:
+            return None
+        close = sum(factor <= 2 for factor in made)
+        text = self.count("stats.guessed", len(made), factor=f"{median(made):.2g}", close=close)
+        return self._part(self.t("stats.guesses"), [text])
 
     def _slipping(self) -> Content | None:
         worst = sorted((c for c in self.cards.values() if c.lapses), key=lambda c: -c.lapses)[:MOST]

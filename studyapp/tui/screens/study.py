@@ -154,6 +154,7 @@ class Study(AnsweredHere):
 
     def _fill_evidence(self, question: Question) -> None:
         """The evidence of every point; where a card of another kind was told, of what was told."""
+        self.panel.text.asking = self.grade is None
         if self.phase == "told":
             self.fill_proof()
         else:

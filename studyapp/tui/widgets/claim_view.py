@@ -38,7 +38,7 @@ class Try:
 class ClaimPage:
     """What is shown of a claim: `runs` newest first, each with the line that says where it comes from.
 
-    `signed`: the newest is marked with how it ended.
+    `signed`: the newest is marked with how it ended; `guess` says how far off the learner's guess was.
     """
 
     ref: str
@@ -49,6 +49,7 @@ class ClaimPage:
     runs: tuple[tuple[ClaimRun, str], ...] = ()
     tries: tuple[Try, ...] = ()
     signed: bool = True
+    guess: str = ""
 
 
 def drawn(item: Evidence, width: int, language: str, translated: Translated) -> Content:
@@ -71,6 +72,8 @@ def claim_lines(
     yield from hang(mark, Content.styled(page.sentence, "bold" if current else ""), width, 1 + len(page.mark))
     if page.why:
         yield from hang("", Content.styled(page.why, "$warning"), width, INDENT)
+    if page.guess:
+        yield from hang("", Content.styled(page.guess, "$text-accent"), width, INDENT)
     for place, (run, label) in enumerate(page.runs):
         if place:
             yield Content()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
+from textual.widgets import Input
 
 from studyapp.bank.model import SupportKind
 from studyapp.context import AppContext
@@ -40,6 +41,7 @@ class EvidencePanel(Column):
         self.context = context
         self.groups: tuple[EvidenceGroup, ...] = ()
         self.index, self.current, self.single = 0, "", False
+        self.guessing = ""
 
     def compose(self) -> ComposeResult:
         """A line on what is shown, then what scrolls: an introduction, the form, the claims."""
@@ -47,12 +49,15 @@ class EvidencePanel(Column):
         with Pane(id="evidence-scroll", can_focus=False):
             yield MarkedList(id="evidence-lead")
             yield ParameterForm(self.context)
+            yield Input(id="guess")
             yield EvidenceText(self.context, id="evidence")
 
     def on_mount(self) -> None:
         """The parts, once there."""
         self.head, self.text = self.query_one(EvidenceHead), self.query_one(EvidenceText)
         self.form, self.pane = self.query_one(ParameterForm), self.query_one("#evidence-scroll", Pane)
+        self.field = self.query_one("#guess", Input)
+        self.field.display = False
 
     @property
     def refs(self) -> tuple[str, ...]:
@@ -108,10 +113,40 @@ class EvidencePanel(Column):
         if not self.groups:
             return
         group, refs = self.groups[self.index], self.refs
+        if self.field.display and self.guessing != self.current:
+            self.field.display = False
         shown = (self.current,) if self.single and self.current else group.refs
         self.text.show(shown, self.current, group.note)
         place = refs.index(self.current) + 1 if self.current in refs else 0
         self.head.fill(self.context.t, place, len(refs), group.name)
+
+    @property
+    def awaits_guess(self) -> bool:
+        """Whether the number of the current claim is to be guessed first."""
+        return bool(self.current) and self.text.awaits(self.current)
+
+    def ask_guess(self) -> None:
+        """Open the field for it."""
+        claim = self.claim
+        if claim is not None and claim.guess is not None:
+            unit = claim.guess.unit or self.context.t("quiz.a_number")
+            self.field.placeholder, self.field.value = self.context.t("guess.type", unit=unit), ""
+            self.guessing, self.field.display = self.current, True
+            self.field.focus()
+
+    def take_guess(self, typed: str) -> None:
+        """Take what was typed, and show the evidence.
+
+        Raises:
+            AnswerError: where it is no number above nought; the field stays.
+        """
+        ref = self.guessing
+        try:
+            self.context.guess(ref, typed)
+        finally:
+            if ref in self.context.guessed:
+                self.field.display = False
+                self.text.redraw()
 
     def fold(self) -> None:
         """Unfold the checks that hold, or fold them; those of the current claim are in sight then."""

@@ -7,15 +7,22 @@ from textual.content import Content
 
 from studyapp.bank.model import SupportKind
 from studyapp.context import AppContext
+from studyapp.evidence.types import format_cell
 from studyapp.lab.demo import Claim
 from studyapp.lab.history import ClaimRun
 from studyapp.tui.marks import drawn
 from studyapp.tui.widgets.claim_view import ClaimPage, Try, claim_lines, turned_text
 from studyapp.tui.widgets.drawn import DrawnText, hang, joined
 
+CLOSE = 1.05
+"""A guess that is off by less than this factor is right."""
+
 
 class EvidenceText(DrawnText):
-    """Claims under one another; `note` stands there where there are none."""
+    """Claims under one another; `note` stands there where there are none.
+
+    While `asking`, a claim with a number worth guessing shows what asks for it, until it was guessed or opened without.
+    """
 
     def __init__(self, context: AppContext, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -24,7 +31,7 @@ class EvidenceText(DrawnText):
         self.current = ""
         self.note: Content | None = None
         self.kinds: Mapping[str, SupportKind] = {}
-        self.unfolded = False
+        self.unfolded = self.asking = False
         self.output = ""
         self.tops: dict[str, int] = {}
 
@@ -45,7 +52,7 @@ class EvidenceText(DrawnText):
             lines += [*claim_lines(self.page(ref), t, width, self.unfolded, ref == self.current, translated), Content()]
         if self.note is not None:
             lines += self.note.wrap(width)
-        for origin in dict.fromkeys(filter(None, map(self._origin, self.refs))):
+        for origin in dict.fromkeys(filter(None, map(self._origin, (r for r in self.refs if not self.awaits(r))))):
             lines += hang("", Content.styled(origin, "$foreground-muted"), width, 2)
         if self.output:
             lines += [Content(), Content.styled(t("lab.output"), "$foreground-muted")]
@@ -75,10 +82,28 @@ class EvidenceText(DrawnText):
         claim, t = self.context.claim(ref), self.context.t
         if claim is None:
             return ClaimPage(ref, t("lab.missing", claim=ref), "?", "$warning", "")
+        if claim.guess is not None and self.awaits(ref):
+            return ClaimPage(ref, claim.guess.question[t.language], "?", "bold $accent", t("guess.how"))
         runs = self.runs(ref)
         verdict = self.context.claim_verdict(ref, self.kinds.get(ref, "proof"))
         why = verdict.why(t) if verdict.state in ("stale", "skipped", "unrecorded") else ""
-        return ClaimPage(ref, claim.sentence[t.language], *drawn(verdict), why, runs, self._tries(claim, ref))
+        tries = self._tries(claim, ref)
+        return ClaimPage(ref, claim.sentence[t.language], *drawn(verdict), why, runs, tries, guess=self._guess(ref))
+
+    def awaits(self, ref: str) -> bool:
+        """Whether a claim's number is to be guessed first: nothing of it ran here."""
+        return self.asking and not self.context.history.of(ref) and self.context.to_guess(ref) is not None
+
+    def _guess(self, ref: str) -> str:
+        """How far off the guess was; nothing where there was none."""
+        made, claim = self.context.guessed.get(ref), self.context.claim(ref)
+        if made is None or claim is None or claim.guess is None:
+            return ""
+        unit = f" {claim.guess.unit}" if claim.guess.unit else ""
+        shown = {"guess": f"{format_cell(made.value)}{unit}", "answer": f"{format_cell(made.answer)}{unit}"}
+        if made.factor < CLOSE:
+            return self.context.t("guess.close", **shown)
+        return self.context.t("guess.low" if made.low else "guess.high", factor=f"{made.factor:.2g}", **shown)
 
     def runs(self, ref: str) -> tuple[tuple[ClaimRun, str], ...]:
         """The newest run, and the last before it with other parameters; the recorded one counts as a run.
