@@ -126,6 +126,8 @@ def claim_a_llama_block_keeps_twenty_times_its_input(tokens=256, heads=4, kv_hea
         ratio = saved.now / (tokens * width * 4)
     expect("bytes kept over the input's", ratio, at_least=20)
     expect("bytes kept over the input's", ratio, at_most=25)
+    best = [best_segment(layers, 1, ratio) for layers in (32, 48, 64, 80)]
+    expect("blocks in the best segment", best, at_most=2, at=("layers", (32, 48, 64, 80)))
 
 
 def drill_peak(rng) -> Drill:
@@ -160,11 +162,12 @@ def drill_best_k(rng) -> Drill:
 
 
 ZH = {
-    "blocks in a segment": "每段的块数", "measured": "实测", "formula": "公式", "bytes": "字节数",
+    "layers": "层数", "blocks in a segment": "每段的块数", "measured": "实测", "formula": "公式", "bytes": "字节数",
     "peak bytes": "峰值字节数", "measured best k": "实测最好的 k", "k of the rule": "规则给出的 k",
     "its peak over the least": "其峰值与最小峰值之比",
     "peak at the rule's k over the least peak": "规则给出的 k 的峰值与最小峰值之比", "expansion": "扩张倍数",
-    "bytes kept over the input's": "保留的字节数与输入之比", "a/i": "a/i",
+    "blocks in the best segment": "最佳段的块数", "bytes kept over the input's": "保留的字节数与输入之比",
+    "a/i": "a/i",
 }  # fmt: skip
 
 if __name__ == "__main__":

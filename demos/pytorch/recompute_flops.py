@@ -72,6 +72,7 @@ def claim_three_forwards_become_four(per_block=4, shares=(0.0, 0.5, 1.0), early_
     show(lines("share of layers recomputed", shares, {"step over forward": found, "3 + s": [3 + s for s in shares]}))
     expect("products of a step over those of forward", found, equals=[step_cost(1, s) for s in shares], within=1e-12,
            at=("share", shares))
+    expect("MFU over HFU", [mfu_of(1, s) for s in shares], equals=[3 / step for step in found], within=1e-12, at=("share", shares))
 
 
 @breaks(early_stop=False, en="Switched off, the whole block is repeated, its last product too.",
@@ -159,7 +160,8 @@ def drill_mfu(rng) -> Drill:
 
 
 ZH = {
-    "share of layers recomputed": "重算的层所占比例", "step over forward": "一步与前向之比", "share": "比例",
+    "MFU over HFU": "MFU 与 HFU 之比", "share of layers recomputed": "重算的层所占比例",
+    "step over forward": "一步与前向之比", "share": "比例",
     "products of a step over those of forward": "一步的乘法数与前向之比", "products in a block": "每块的乘法数",
     "products of backward over those of forward": "反向的乘法数与前向之比", "forward": "前向", "backward": "反向",
     "products": "乘法数", "tanh of a step over those of forward": "一步的 tanh 次数与前向之比",

@@ -55,7 +55,7 @@ def claim_kept_bytes_follow_the_tokens_of_the_batch(batches=(1, 2, 4), lengths=(
     """With fused attention a layer keeps bytes in proportion to the tokens of the micro-batch, batch times padded length,
     and to nothing else.
 
-    用融合注意力时，一层保留的字节数只正比于 micro-batch 的 token 数，即 batch 乘填充后的长度。"""
+    用融合注意力时，一层保留的字节数只正比于微批次的 token 数，即 batch 乘填充后的长度。"""
     per_token, rows = [], []
     for batch in batches:
         for length in lengths:
