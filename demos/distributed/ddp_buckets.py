@@ -104,7 +104,7 @@ FIRST = breaks(step=0, en="In the first step one bucket holds everything: the or
 
 @breaks(first_limit="cap", en="The first bucket has a limit of its own, so that the first all-reduce starts early.",
         zh="第一个桶另有更小的上限，好让第一次 all-reduce 早点开始。")
-def claim_equals_torchs_assignment(sizes=(400, 300, 900, 200, 5000, 100, 100, 700), first=500, cap=1000, first_limit="first"):
+def claim_equals_torchs_assignment(sizes=(400, 100, 300, 700, 900, 200, 5000, 100, 700), first=500, cap=1000, first_limit="first"):
     """A bucket closes as soon as it is full: one all-reduce per bucket, and a large gradient may overfill it.
 
     桶装满即关闭：每个桶一次 all-reduce，一个大的梯度可以使它超出上限。"""
