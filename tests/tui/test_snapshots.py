@@ -43,3 +43,27 @@ def test_screen(snap_compare: Any, make_app: Any, monkeypatch: pytest.MonkeyPatc
 
     app = make_app(language=language)
     assert snap_compare(app, terminal_size=(width, height), run_before=go_there)
+
+
+KINDS = {
+    f"{phase}-{size}-{language}": keys
+    for phase, keys in {"choice": ["enter"], "choice_told": ["enter", "2"]}.items()
+    for size in ("80x24", "140x45")
+    for language in ("en", "zh")
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kind(snap_compare: Any, make_app: Any, store: Any, clock: Any, name: str) -> None:
+    """A choice on the schedule, before its answer and after it, likewise."""
+    _, size, language = name.split("-")
+    width, height = map(int, size.split("x"))
+    store.append("review", "first#recall", clock(), rating=4)
+    clock.forward(days=1)
+
+    async def go_there(pilot: Any) -> None:
+        await pilot.press(*KINDS[name])
+        await pilot.app.workers.wait_for_complete()
+
+    app = make_app(language=language, kinds={"all": ("choice",)})
+    assert snap_compare(app, terminal_size=(width, height), run_before=go_there)
