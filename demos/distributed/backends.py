@@ -98,6 +98,9 @@ def claim_a_fake_group_has_shapes_and_no_numbers(world=1024, backend="fake"):
 
 ZH = {
     "operation": "操作",
+    "broadcast": "broadcast",
+    "scatter": "scatter",
+    "gather": "gather",
     "rank 0 holds": "rank 0 持有",
     "ranks with another result": "结果不同的 rank",
     "ranks with another result than the defined one": "结果与定义不同的 rank",
