@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import Drill, between, breaks, exercise, expect, lines, main, on_ranks, one_of, show
+from studyapp.evidence import Drill, bars, between, breaks, exercise, expect, lines, main, on_ranks, one_of, show
 from studyapp.evidence.tools import collectives, named_model
 
 
@@ -50,6 +50,38 @@ def no_transpose(x: Tensor, ranks: int) -> Tensor:
 EXCHANGES = {"transpose": to_heads, "no transpose": no_transpose}
 
 
+class Swap(torch.autograd.Function):
+    """An exchange (there: to heads) whose gradient is the exchange back."""
+
+    @staticmethod
+    def forward(ctx, x, ranks, there):
+        ctx.ranks, ctx.there = ranks, there
+        return (to_heads if there else to_tokens)(x, ranks)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return (to_tokens if ctx.there else to_heads)(grad, ctx.ranks), None, None
+
+
+def raw(x: Tensor, ranks: int, there: bool) -> Tensor:
+    """The wrong way: a collective that autograd knows nothing of ends the graph."""
+    return (to_heads if there else to_tokens)(x, ranks)
+
+
+def train(rank: int, ranks: int, q: Tensor, k: Tensor, v: Tensor, grad: Tensor, rule: str) -> tuple:
+    """Gradients of this rank's tokens of q, k and v, and the bytes handed over forward and backward."""
+    swap = Swap.apply if rule == "exchange back" else raw
+    leaves = [x.chunk(ranks)[rank].clone().requires_grad_() for x in (q, k, v)]
+    with collectives() as there:
+        heads = (swap(x.repeat_interleave(max(1, ranks // x.shape[1]), 1), ranks, True) for x in leaves)
+        o = F.scaled_dot_product_attention(*(x.transpose(0, 1)[None] for x in heads), is_causal=True, enable_gqa=True)
+        o = swap(o[0].transpose(0, 1), ranks, False)
+    with collectives() as back:
+        if o.requires_grad:
+            o.backward(grad.chunk(ranks)[rank])
+    return [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves], there.total(), back.total()
+
+
 def work(rank: int, ranks: int, q: Tensor, k: Tensor, v: Tensor, exchange: str, kv: str) -> dict:
     """Causal attention of q (tokens, heads, d) and k, v (tokens, kv_heads, d), cut over tokens; output
     (t, heads, d), and the numbers that leave this rank here and in an all-gather of K and V."""
@@ -81,6 +113,7 @@ RANGES = {
     "d_head": between(2, 16, multiple_of=2),
     "exchange": one_of("transpose", "no transpose"),
     "kv": one_of("grouped", "repeated"),
+    "rule": one_of("exchange back", "none"),
 }
 
 
@@ -114,6 +147,24 @@ def claim_bytes_against_the_ring(ranks=4, tokens=16, heads=8, kv_heads=4, d_head
                title="sent by Ulysses over sent by a ring, computed", y_label="ratio"))
     expect("numbers sent by Ulysses over those of gathering K and V", counted["all-to-all"] / counted["all-gather"],
            equals=(heads + max(kv_heads, ranks)) / (kv_heads * ranks), within=1e-12)
+
+
+@breaks(rule="none", en="all_to_all_single has no gradient of its own: nothing reaches Q, K and V.",
+        zh="all_to_all_single 本身没有梯度：什么也传不到 Q、K、V。")
+def claim_backward_sends_what_forward_sends(ranks=2, tokens=16, heads=8, kv_heads=4, d_head=4, rule="exchange back"):
+    """The gradient of an all-to-all is the all-to-all back: backward sends what forward sends, and dQ, dK, dV are exact.
+
+    all-to-all 的梯度就是反向的 all-to-all：反向与前向的通信量相同，dQ、dK、dV 精确。"""
+    q, k, v = drawn(tokens, heads, kv_heads, d_head)
+    grad = torch.randn_like(q)
+    results = on_ranks(train, ranks, q, k, v, grad, rule)
+    leaves = [x.clone().requires_grad_() for x in (q, k, v)]
+    F.scaled_dot_product_attention(*(x.transpose(0, 1)[None] for x in leaves), is_causal=True,
+                                   enable_gqa=True)[0].transpose(0, 1).backward(grad)
+    gaps = [(torch.cat([r[0][i] for r in results]) - leaves[i].grad).abs().max() for i in range(3)]
+    show(bars(["forward", "backward"], {"bytes handed over": results[0][1:]}))
+    expect("dQ, dK, dV less autograd's in one process", gaps, equals=0, within=1e-12)
+    expect("bytes of backward over those of forward", results[0][2] / results[0][1], equals=1)
 
 
 def drill_ulysses_or_ring(rng) -> Drill:
@@ -151,6 +202,11 @@ ZH = {
     "64 heads, MHA": "64 个头，MHA",
     "sent by Ulysses over sent by a ring, computed": "Ulysses 与 ring 发送量之比（计算值）",
     "ratio": "比值",
+    "forward": "前向",
+    "backward": "反向",
+    "bytes handed over": "交出的字节数",
+    "dQ, dK, dV less autograd's in one process": "dQ、dK、dV 与单进程 autograd 之差",
+    "bytes of backward over those of forward": "反向与前向字节数之比",
     "numbers sent by Ulysses over those of gathering K and V": "Ulysses 与聚合 K、V 的发送量之比",
 }
 
