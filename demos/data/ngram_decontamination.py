@@ -191,7 +191,8 @@ def drill_grams_left(rng) -> Drill:
 
 
 ZH = {
-    "document": "文档", "copied": "照抄的", "one word changed": "改一个词", "unrelated": "无关的", "shares a 13-gram": "共有 13-gram", "copy found": "找到照抄的", "changed copy found": "找到改动的",
+    "document": "文档", "copied": "照抄的", "one word changed": "改一个词", "unrelated": "无关的",
+    "shares a 13-gram": "共有 13-gram", "copy found": "找到照抄的", "changed copy found": "找到改动的",
     "unrelated text found": "误报无关文本", "unchanged run, found exactly from 13 on": "未改动的最长一段，恰从 13 个词起可找到",
     "shared n-grams": "共有 n-gram 数", "words² · (Σp²)^n": "词数² · (Σp²)^n",
     "shared n-grams over the formula": "共有 n-gram 数与公式之比",
