@@ -152,7 +152,7 @@ def drill_training_days(rng) -> Drill:
            f"how many days (6P per token, no interruptions)?",
         zh=f"激活参数 {billions}B 的模型，{trillions} 万亿 token，{gpus:,} 张 H100（989 TFLOP/s），MFU {rate}%："
            f"要多少天（每 token 6P，不计中断）？",
-        answer=days, unit="days", within=0.03 * days,
+        answer=days, unit="d", within=0.03 * days,
         steps=[(f"6 · {billions}e9 · {trillions}e12 = {6 * billions * trillions * 1e21:.3g} FLOPs",
                 f"6 · {billions}e9 · {trillions}e12 = {6 * billions * trillions * 1e21:.3g} FLOPs"),
                (f"{gpus:,} · 989e12 · {rate / 100:g} · 86,400 s = {gpus * 989e12 * rate / 100 * 86_400:.3g} FLOPs a day: {days:.3g} days",
