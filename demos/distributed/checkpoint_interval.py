@@ -102,7 +102,7 @@ def claim_the_square_root_is_close_to_the_best(mtbf=185.0, write=1.0, restart=10
 
     每 √(2·MTBF·C) 存一次，浪费与最佳间隔相差不到总时间的 0.5%：每 3.1 小时一次故障、写一分钟时为 19 分钟。"""
     rule = {"√(2MC)": young(mtbf, write), "MTBF": mtbf, "10 minutes": 10.0}
-    grid = [young(mtbf, write) * 2 ** (k / 8) for k in range(-24, 25)]
+    grid = [young(mtbf, write) * 2 ** (k / 32 + 1 / 64) for k in range(-96, 96)]
     wasted = [waste(tau, write, restart, mtbf) for tau in grid]
     show(lines("minutes between checkpoints", grid, {"time that is no progress": wasted}, log="x",
                title=f"√(2MC) = {rule['√(2MC)']:.0f} minutes"))
