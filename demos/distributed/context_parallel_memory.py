@@ -148,8 +148,9 @@ def drill_kept_share(rng) -> Drill:
     """Share of attention's activations kept when the gathered K and V stay."""
     group, ranks = rng.choice([(1, 2), (1, 4), (1, 8), (4, 4), (8, 2), (8, 8), (4, 8)])
     share = (2 / ranks + 2 / group) / (2 + 2 / group)
+    heads = "1 query head" if group == 1 else f"{group} query heads"
     return Drill(
-        en=f"Attention keeps Q, O, K and V for backward ({group} query heads per KV head; leave the log-sum-exp out). "
+        en=f"Attention keeps Q, O, K and V for backward ({heads} per KV head; leave the log-sum-exp out). "
            f"With context parallelism over {ranks} ranks, and K and V of all tokens kept after the all-gather, "
            "what share of one process’s bytes does a rank keep?",
         zh=f"注意力为反向保存 Q、O、K、V（每个 KV 头对应 {group} 个 query 头，忽略 log-sum-exp）。{ranks} 路上下文并行，"

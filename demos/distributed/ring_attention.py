@@ -152,11 +152,12 @@ def drill_block_that_hides_the_ring(rng) -> Drill:
     name, tflops, gbs = rng.choice([("A100", 312, 300), ("H100", 989, 450), ("H100", 989, 50), ("A100", 312, 25)])
     group, half = rng.choice([1, 4, 8]), rng.choice([1, 2])
     tokens = tflops * 1e12 * half / (gbs * 1e9 * group)
+    heads = "1 query head" if group == 1 else f"{group} query heads"
     mask = ("a causal mask, zig-zag: half of the FLOPs", "因果掩码、zig-zag，FLOPs 减半") if half == 2 else (
         "no mask", "无掩码")
     return Drill(
-        en=f"Ring attention in bf16 on {name}s: {tflops} TFLOP/s, {gbs} GB/s per direction to the next rank, {group} query "
-           f"head(s) per KV head, {mask[0]}. From how many tokens per rank does computing a block take as long as "
+        en=f"Ring attention in bf16 on {name}s: {tflops} TFLOP/s, {gbs} GB/s per direction to the next rank, {heads} "
+           f"per KV head, {mask[0]}. From how many tokens per rank does computing a block take as long as "
            "sending it?",
         zh=f"bf16 的 ring attention，{name}：{tflops} TFLOP/s，到下一个 rank 单向 {gbs} GB/s，每个 KV 头 {group} 个 query 头，"
            f"{mask[1]}。每个 rank 至少多少 token 时，算一块的时间不短于传一块？",

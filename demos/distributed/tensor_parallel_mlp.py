@@ -231,7 +231,7 @@ def drill_parameters_per_rank(rng) -> Drill:
         steps=[
             (f"gate, up and down: 3 · {width:,} · {hidden:,} = {3 * width * hidden / 1e6:.1f} million",
              f"gate、up、down：3 · {width:,} · {hidden:,} = {3 * width * hidden / 1e6:.1f} 百万"),
-            (f"columns of gate and up, rows of down: each {ranks}th, {here:.1f} million",
+            (f"columns of gate and up, rows of down, 1/{ranks} of each: {here:.1f} million",
              f"gate、up 按列，down 按行，各取 1/{ranks}：{here:.1f} 百万"),
         ],
         proved_by="sharded_mlp_equals_the_dense_one",
