@@ -102,16 +102,21 @@ def claim_two_error_rates_undo_the_judge(rates=(0.1, 0.3, 0.5, 0.7, 0.9), sensit
 
 @breaks(says="what people say", en="A judge that repeats the people has κ = 1.", zh="照抄人的裁判，κ = 1。")
 def claim_agreement_alone_flatters(passed=0.9, says="always yes"):
-    """Where people pass 90% of the answers, a judge that always says yes agrees with them in 90% of cases; Cohen's κ is 0.
+    """Where people pass 90% of the answers, a judge that always says yes agrees with them in 90% of cases; Cohen's κ is 0, as for
+    one that tosses a coin.
 
-    人让 90% 的回答通过时，一律说「是」的裁判与人一致率为 90%；Cohen κ 为 0。"""
-    n = 1000
-    people = (torch.arange(n) < round(passed * n)).to(F64)
+    人让 90% 的回答通过时，一律说「是」的裁判与人一致率为 90%；Cohen κ 为 0，与抛硬币的裁判相同。"""
+    n, good = 1000, 2 * round(500 * passed)
+    people = (torch.arange(n) < good).to(F64)
+    coin = (torch.arange(n) % 2).to(F64)                                 # half of the good and half of the bad ones
     verdicts = torch.ones(n, dtype=F64) if says == "always yes" else people
     agree, kappa = agreement_and_kappa(people, verdicts)
-    show(bars(["agreement", "κ"], {"with people": [agree, kappa]}))
-    expect("agreement less the share that people pass", agree - round(passed * n) / n, equals=0, within=1e-12)
+    tossed = agreement_and_kappa(people, coin)
+    show(bars(["always yes" if says == "always yes" else "what people say", "a coin"],
+              {"agreement": [agree, tossed[0]], "κ": [kappa, tossed[1]]}))
+    expect("agreement less the share that people pass", agree - good / n, equals=0, within=1e-12)
     expect("κ", kappa, equals=0, within=1e-9)
+    expect("κ of a coin", tossed[1], equals=0, within=1e-9)
 
 
 def drill_true_rate(rng) -> Drill:
@@ -154,7 +159,8 @@ ZH = {
     "labels alone": "只用标签", "formula": "公式", "standard error": "标准误", "variance over the formula": "方差与公式之比",
     "variance over that of the labels alone": "方差与只用标签的方差之比", "true rate": "真实通过率", "reported": "报告值",
     "undone": "还原值",
-    "undone less true": "还原值减真值", "agreement": "一致率", "κ": "κ", "with people": "与人相比",
+    "undone less true": "还原值减真值", "agreement": "一致率", "κ": "κ", "always yes": "一律说是", "what people say": "照抄人",
+    "a coin": "抛硬币", "κ of a coin": "抛硬币的 κ",
     "agreement less the share that people pass": "一致率减人的通过率",
 }
 
