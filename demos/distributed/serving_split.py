@@ -54,6 +54,9 @@ def claim_tensor_parallelism_cuts_one_requests_latency(microseconds=10):
     tensor = [1000 * round_seconds("tensor", 1, n, microseconds * 1e-6) for n in gpus]
     show(lines("GPUs", gpus, {"pipeline, ms per token": piped, "tensor parallel, ms per token": tensor}))
     expect("pipeline, ms per token", piped, equals=41.5, within=0.1, at=("GPUs", gpus))
+    waiting = tensor[-1] - 1000 * work(weights_used() / 8, 1)
+    expect("of it waiting for two all-reduces per layer, ms", waiting, within=1e-9,
+           equals=2 * named_model("llama-3.1-70b")["layers"] * microseconds / 1000)
     expect("pipeline over tensor parallel, 8 GPUs", piped[-1] / tensor[-1], at_least=4)
 
 
@@ -96,6 +99,7 @@ ZH = {
     "pipeline, ms per token": "流水线，每 token 毫秒",
     "tensor parallel, ms per token": "张量并行，每 token 毫秒",
     "pipeline over tensor parallel, 8 GPUs": "流水线 / 张量并行，8 卡",
+    "of it waiting for two all-reduces per layer, ms": "其中每层等两次 all-reduce，毫秒",
     "requests": "请求数",
     "pipeline, ms per round": "流水线，每轮毫秒",
     "tensor parallel, ms per round": "张量并行，每轮毫秒",
