@@ -93,7 +93,7 @@ def train(rank: int, ranks: int, blocks: int, width: int, steps: int, owner: str
             if owner == "whole matrices":
                 dist.broadcast(w, mine[k])                           # updated parameters to everybody
             else:
-                dist.all_gather_into_tensor(w, w[rank * len(w) // ranks : (rank + 1) * len(w) // ranks].clone())
+                dist.all_gather_single(w, w[rank * len(w) // ranks : (rank + 1) * len(w) // ranks].clone())
     return torch.cat([w.flatten() for w in weights]).tolist(), sum(m.numel() for m in momenta.values())
 
 

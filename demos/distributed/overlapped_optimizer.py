@@ -61,7 +61,7 @@ def train(rank: int, ranks: int, layers: int, width: int, buckets: int, steps: i
         if not waiting[bucket]:                                      # the bucket is complete: reduce it while backward goes on
             events.append(f"reduce-scatter {bucket}")
             flat = torch.cat([p.grad.flatten() for p in params[bucket * layers // buckets : (bucket + 1) * layers // buckets]])
-            work.append((dist.reduce_scatter_tensor(grads[bucket], flat, async_op=True), flat))
+            work.append((dist.reduce_scatter_single(grads[bucket], flat, async_op=True), flat))
 
     for layer, p in enumerate(params):
         p.register_post_accumulate_grad_hook(lambda _, layer=layer: ready(layer))
@@ -81,7 +81,7 @@ def train(rank: int, ranks: int, layers: int, width: int, buckets: int, steps: i
             shard = flat.view(ranks, -1)[rank]
             shard = shard - LR / (1 - 0.9**t) * mean / ((second / (1 - 0.999**t)).sqrt() + 1e-8)
             whole = torch.empty_like(flat)
-            dist.all_gather_into_tensor(whole, shard)
+            dist.all_gather_single(whole, shard)
             flat.copy_(whole)
         for p in params:
             p.grad = None

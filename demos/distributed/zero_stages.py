@@ -133,8 +133,13 @@ def train(rank, ranks, stage, layers, width, micro_batches, steps, optimizer="ad
 
 
 def stages(rank: int, ranks: int, *args) -> list:
-    """All four stages, one after the other, on the same ranks; and stage 3 with its parameters kept after forward."""
-    return [train(rank, ranks, stage, *args) for stage in range(4)] + [train(rank, ranks, 3, *args[:4], after_forward="keep")]
+    """All four stages, one after the other, on the same ranks."""
+    return [train(rank, ranks, stage, *args) for stage in range(4)]
+
+
+def stages_and_kept(rank: int, ranks: int, *args) -> list:
+    """The same, and stage 3 once more with its parameters kept after forward."""
+    return [*stages(rank, ranks, *args), train(rank, ranks, 3, *args[:-1], "keep")]
 
 
 def one_process(layers: int, width: int, ranks: int, micro_batches: int, steps: int, optimizer: str) -> Tensor:
@@ -174,12 +179,12 @@ RANGES = {
         zh="Muon 对整个矩阵做正交化：各分片分别正交化，得到的是另一种更新。")
 @breaks(reduce="concatenate", en="An all-gather only puts gradients side by side; without a sum each shard follows one rank's batch.",
         zh="对梯度做 all-gather 只是拼接；不求和，每个分片就只来自某一个 rank 的数据。")
-def claim_every_stage_is_plain_adam(ranks=4, layers=2, width=12, steps=3, optimizer="adam", reduce="sum"):
+def claim_every_stage_is_plain_adam(ranks=3, layers=2, width=12, steps=2, optimizer="adam", reduce="sum"):
     """After a few steps ZeRO-1, 2 and 3 have the weights of data parallelism, and of Adam in one process: nothing but storage
     and messages changes.
 
     几步之后，ZeRO-1、2、3 的权重与数据并行相同，也与单进程的 Adam 相同：改变的只是存储与通信。"""
-    ends = [weights for weights, _, _ in on_ranks(stages, ranks, layers, width, 1, steps, optimizer, reduce)[0][:4]]
+    ends = [weights for weights, _, _ in on_ranks(stages, ranks, layers, width, 1, steps, optimizer, reduce)[0]]
     wanted = one_process(layers, width, ranks, 1, steps, optimizer)
     gaps = (torch.tensor(ends, dtype=torch.float64) - wanted).abs().amax(1)
     show(table({"stage": STAGES, "largest difference from one process": [f"{gap:.0e}" for gap in gaps]}))
@@ -189,12 +194,12 @@ def claim_every_stage_is_plain_adam(ranks=4, layers=2, width=12, steps=3, optimi
 
 @breaks(after_forward="keep", en="Kept from forward to backward, the parameters are gathered once: 2 instead of 3.",
         zh="参数从前向留到反向，只收集一次：2 而不是 3。")
-def claim_stage_3_sends_three_halves(ranks=4, layers=3, width=12, after_forward="free"):
+def claim_stage_3_sends_three_halves(ranks=4, layers=2, width=12, after_forward="free"):
     """Per step a rank sends 2(N−1)/N numbers per parameter in data parallelism, ZeRO-1 and ZeRO-2, and 3(N−1)/N in ZeRO-3,
     or 2 where that keeps its parameters from forward to backward.
 
     每一步每个 rank 为每个参数发送的数：数据并行、ZeRO-1、ZeRO-2 都是 2(N−1)/N，ZeRO-3 是 3(N−1)/N；若参数从前向留到反向，也是 2。"""
-    *sent, kept = [count for _, count, _ in on_ranks(stages, ranks, layers, width, 1, 1, "adam", "sum", after_forward)[0]]
+    *sent, kept = [count for _, count, _ in on_ranks(stages_and_kept, ranks, layers, width, 1, 1, "adam", "sum", after_forward)[0]]
     unit = layers * width**2 * (ranks - 1) / ranks
     show(bars(STAGES, {"numbers sent per rank": sent}))
     expect("numbers sent over P(N−1)/N", [one / unit for one in sent], equals=[2, 2, 2, 3], within=1e-12, at=("stage", STAGES))
@@ -209,19 +214,19 @@ def claim_accumulation_multiplies_stages_2_and_3(ranks=2, layers=2, width=12, mi
 
     每步 k 个微批次时，数据并行与 ZeRO-1 每参数仍是 2(N−1)/N，ZeRO-2 为 (k+1)(N−1)/N，ZeRO-3 为 3k(N−1)/N：梯度被切分，每次都要归约。"""
     k, unit = micro_batches, layers * width**2 * (ranks - 1) / ranks
-    sent = [count for _, count, _ in on_ranks(stages, ranks, layers, width, k, 1, "adam", "sum", after_forward)[0][:4]]
+    sent = [count for _, count, _ in on_ranks(stages, ranks, layers, width, k, 1, "adam", "sum", after_forward)[0]]
     show(bars(STAGES, {"numbers sent per rank": sent}))
     expect("numbers sent over P(N−1)/N", [one / unit for one in sent], equals=[2, 2, k + 1, 3 * k], within=1e-12,
            at=("stage", STAGES))
 
 
 @breaks(gradient_bytes=4, en="fp32 gradients make it 18, 6 + 12/N, 2 + 16/N, 18/N.", zh="梯度用 fp32 则为 18、6 + 12/N、2 + 16/N、18/N。")
-def claim_resident_states_match_the_paper(ranks=4, layers=2, width=12, gradient_bytes=2):
+def claim_resident_states_match_the_paper(ranks=3, layers=2, width=12, gradient_bytes=2):
     """A rank holds 16, 4 + 12/N, 2 + 14/N and 16/N bytes per parameter in stages 0 to 3: 120, 31.4, 16.6 and 1.9 GB for 7.5B
     on 64.
 
     第 0 到 3 阶段每个 rank 每参数持有 16、4 + 12/N、2 + 14/N、16/N 字节：7.5B、64 卡时为 120、31.4、16.6、1.9 GB。"""
-    runs = [held for _, _, held in on_ranks(stages, ranks, layers, width, 1, 1)[0][:4]]
+    runs = [held for _, _, held in on_ranks(stages, ranks, layers, width, 1, 1)[0]]
     numbers = layers * width**2
     # bf16 weights, gradients; the master copy is as long as a moment: 4 + 2 · 4 bytes for two numbers
     got = [(2 * r["weights"] + gradient_bytes * r["gradients"] + 6 * r["moments"]) / numbers for r in runs]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from studyapp.evidence import Drill, bars, between, breaks, expect, main, on_ranks, one_of, show, table
+from studyapp.evidence import Drill, bars, between, breaks, expect, main, on_ranks, one_of, show
 from studyapp.evidence.tools import Adam, randn
 
 LR, WAYS = 0.01, ("DDP", "DDP + ZeroRedundancyOptimizer", "fully_shard")
@@ -112,44 +112,36 @@ def run(ranks: int, sizes="equal", steps=3, reshard="after forward", gradients="
 
 
 RANGES = {
-    "ranks": one_of(2, 4), "sizes": one_of("equal", "unequal"), "steps": between(3, 5),
+    "ranks": one_of(2, 4), "sizes": one_of("equal", "unequal"), "steps": between(2, 4),
     "reshard": one_of("after forward", "never"), "gradients": one_of("averaged", "own"),
 }  # fmt: skip
 
 
 @breaks(gradients="own", en="Without the reduction nothing is exchanged, and no step can be the whole batch's.",
         zh="不做归约就什么也没交换，任何一步都不会是整个 batch 的更新。")
-def claim_all_three_end_as_one_process(ranks=2, steps=3, gradients="averaged"):
-    """DDP, DDP with ZeroRedundancyOptimizer and fully_shard end with the parameters of Adam in one process on all the rows.
+@breaks(sizes="unequal", en="ZeroRedundancyOptimizer hands out whole tensors: where they are unequal, so are the ranks' shares.",
+        zh="ZeroRedundancyOptimizer 按整个张量分配：张量大小不等，各 rank 的份额也就不等。")
+def claim_one_step_three_ways_to_hold_it(ranks=2, steps=2, sizes="equal", gradients="averaged"):
+    """All three end with the parameters of Adam in one process. Each rank of DDP holds everything; ZeroRedundancyOptimizer on equal
+    tensors shards Adam's moments alone; fully_shard shards parameters, gradients and moments.
 
-    DDP、DDP 加 ZeroRedundancyOptimizer、fully_shard 的参数，最后都等于单进程 Adam 在全部样本上的结果。"""
-    ends = [end for end, _, _ in run(ranks, steps=steps, gradients=gradients)[0]]
-    alone = [nn.Parameter(w) for w in weights("equal")]
+    三者的参数最后都等于单进程的 Adam。DDP 每个 rank 全存；张量等大时 ZeroRedundancyOptimizer 只切 Adam 的动量；
+    fully_shard 把参数、梯度、动量全切。"""
+    results = run(ranks, sizes, steps, gradients=gradients)[0]
+    alone = [nn.Parameter(w) for w in weights(sizes)]
     adam = Adam(alone, LR)
-    x, target = (randn(ranks, 4, 16, seed=seed).flatten(0, 1) for seed in (8, 9))
+    x, target = randn(ranks, 4, alone[0].shape[1], seed=8).flatten(0, 1), randn(ranks, 4, 16, seed=9).flatten(0, 1)
     for _ in range(steps):
         y = x
         for w in alone:
             y = torch.tanh(y @ w.T)
         adam.step((y - target).square().mean())
-    gaps = (torch.tensor(ends) - torch.cat([w.detach().flatten() for w in alone])).abs().amax(1)
-    show(table({"way": WAYS, "largest difference from one process": [f"{gap:.0e}" for gap in gaps]}))
+    gaps = (torch.tensor([end for end, _, _ in results]) - torch.cat([w.detach().flatten() for w in alone])).abs().amax(1)
+    whole, n, kinds = sum(w.numel() for w in alone), ranks, ("parameters", "gradients", "moments")
+    shares = [[held[k] / whole for k in range(3)] for _, _, held in results]
+    show(bars(WAYS, {kind: [s[k] for s in shares] for k, kind in enumerate(kinds)}, y_label="numbers per parameter, rank 0"))
     # float32: a gradient of 1e-3 rounds by 1e-9; Adam divides by its size where it is small: 1e-2 of a step of lr, at most
     expect("parameters less those of one process", gaps, equals=0, within=LR / 100, at=("way", WAYS))
-
-
-@breaks(sizes="unequal", en="ZeroRedundancyOptimizer hands out whole tensors: where they are unequal, so are the ranks' shares.",
-        zh="ZeroRedundancyOptimizer 按整个张量分配：张量大小不等，各 rank 的份额也就不等。")
-def claim_each_way_shards_more(ranks=2, sizes="equal"):
-    """Of parameters, gradients and Adam's moments DDP holds all on each rank, ZeroRedundancyOptimizer on equal tensors shards the
-    moments, and fully_shard all three.
-
-    参数、梯度、Adam 动量三者，DDP 每个 rank 全存；张量等大时 ZeroRedundancyOptimizer 只切动量；fully_shard 三者都切。"""
-    whole = sum(w.numel() for w in weights(sizes))
-    shares = [[held[k] / whole for k in range(3)] for _, _, held in run(ranks, sizes)[0]]
-    kinds = ("parameters", "gradients", "moments")
-    show(bars(WAYS, {kind: [s[k] for s in shares] for k, kind in enumerate(kinds)}, y_label="numbers per parameter, rank 0"))
-    n = ranks
     for way, got, wanted in zip(WAYS, shares, ([1, 1, 2], [1, 1, 2 / n], [1 / n, 1 / n, 2 / n]), strict=True):
         expect(f"numbers per parameter on rank 0, {way}", got, equals=wanted, within=1e-9, at=("kind", kinds))
 
@@ -186,13 +178,13 @@ def drill_held(rng) -> Drill:
         answer=value,
         steps=[(f"bytes per parameter: {held[0]:g} + {held[1]:g} + {held[2]:g}", f"每参数字节：{held[0]:g} + {held[1]:g} + {held[2]:g}"),
                (f"{millions / 1000:g} · {sum(held):g} = {value:g} GB",) * 2],
-        proved_by="each_way_shards_more",
+        proved_by="one_step_three_ways_to_hold_it",
     )
 
 
 ZH = {
     "way": "做法", "DDP": "DDP", "DDP + ZeroRedundancyOptimizer": "DDP + ZeroRedundancyOptimizer", "fully_shard": "fully_shard",
-    "largest difference from one process": "与单进程的最大差", "parameters less those of one process": "参数减单进程的参数",
+    "parameters less those of one process": "参数减单进程的参数",
     "parameters": "参数", "gradients": "梯度", "moments": "动量", "numbers per parameter, rank 0": "每参数的数，rank 0",
     "numbers per parameter on rank 0, {}": "rank 0 上每参数的数，{}", "kind": "种类", "all-reduce": "all-reduce",
     "broadcast": "broadcast", "all-gather": "all-gather", "reduce-scatter": "reduce-scatter",
