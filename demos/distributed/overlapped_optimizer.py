@@ -200,7 +200,7 @@ def drill_exposed(rng) -> Drill:
            + ("with both collectives overlapped as well as can be?" if overlap else "if nothing overlaps?"),
         zh=f"{layers} 层，每层一个桶：每层前向 {ahead} ms、反向 {2 * ahead} ms，reduce-scatter 与 all-gather 各占链路 {send} ms；"
            f"无固定延迟，更新不花时间。{'两种通信都尽量重叠' if overlap else '完全不重叠'}，一步多少 ms？",
-        answer=float(value),
+        answer=float(value), within=0.5,
         steps=[(f"compute {layers} · {3 * ahead} = {3 * layers * ahead} ms", f"计算 {layers} · {3 * ahead} = {3 * layers * ahead} ms"),
                (f"exposed {2 * send if overlap else 2 * send * layers} ms: {value} ms",
                 f"暴露的通信 {2 * send if overlap else 2 * send * layers} ms：共 {value} ms")],
