@@ -82,7 +82,7 @@ def claim_measured_peak_is_the_formula(layers=16, expand=4, tokens=32, width=16,
 
 @breaks(rule="√L", en="√L takes a block to keep no more than its input; a transformer block keeps about twenty times as much.",
         zh="√L 假定块只保留自己的输入；transformer 块保留的约是输入的二十倍。")
-def claim_the_best_segment_is_not_the_square_root_of_layers(layers=16, expansions=(0, 1, 4, 8), tokens=16, width=8,
+def claim_the_best_segment_is_not_the_square_root_of_layers(layers=16, expansions=(0, 2, 8), tokens=16, width=8,
                                                             rule="√(L·i/a)"):
     """The measured best k is the divisor of L nearest √(L·i/a): the fatter the block, the shorter the segment, down to one.
 
