@@ -112,7 +112,7 @@ def claim_nesterov_matches_a_loop(outer=10, momentum=0.9, kind="nesterov"):
 
 @breaks(predicted="optimum", en="The optimum of the mean loss is where H = 1 settles, and no other H.",
         zh="平均损失的最优点只是 H = 1 的停点。")
-def claim_unlike_workers_settle_elsewhere(counts=(1, 5, 20, 100), rate=0.1, predicted="closed form"):
+def claim_unlike_workers_settle_elsewhere(counts=(1, 5, 20, 100), rate=0.2, predicted="closed form"):
     """With data of another distribution on each worker, H local steps settle between the optimum of the mean loss and the
     plain mean of the workers' own optima; for H = 1 at the optimum.
 

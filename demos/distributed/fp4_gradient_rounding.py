@@ -59,14 +59,14 @@ def rotate(x: Tensor, signs: Tensor) -> Tensor:
 
 
 RANGES = {
-    "draws": each(between(16, 1024), at_least=2, rising=True), "rounding": one_of("stochastic", "nearest"),
+    "draws": each(between(4, 512), at_least=2, rising=True), "rounding": one_of("stochastic", "nearest"),
     "transform": one_of("hadamard", "none"), "operands": one_of("both", "one"),
 }
 
 
 @breaks(rounding="nearest", en="To the nearest, a number goes to the same side each time: the mean keeps the error of one.",
         zh="取最近舍入，同一个数每次都偏向同一边：平均之后误差照旧。")
-def claim_the_mean_of_many_is_right(draws=(16, 64, 256), rounding="stochastic"):
+def claim_the_mean_of_many_is_right(draws=(4, 16, 64), rounding="stochastic"):
     """Rounded at random, the mean of n FP4 copies of a gradient errs by 1/√n of one copy's error; rounded to nearest it
     keeps the error whole.
 
