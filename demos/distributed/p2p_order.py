@@ -2,7 +2,7 @@ r"""A send ends when its receiver takes it: if every rank sends before it receiv
 
 发送要等接收方来取才算完成：如果所有 rank 都先发后收，谁也走不下去。
 
-gloo, whose sends keep no copy (as NCCL's do not). Turn `order` to "even ranks first": every send meets a
+Shown with gloo, whose sends keep no copy on the way. Turn `order` to "even ranks first": every send meets a
 receive. 把 `order` 改为 "even ranks first"：每次发送都有人在收。
 """
 
