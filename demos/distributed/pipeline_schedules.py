@@ -54,7 +54,7 @@ def orders(schedule: str, stages: int, batches: int) -> list[list[Action]]:
 
 def replay(rows: list[list[Action]], slow: float = 1.0) -> dict[Action, float]:
     """When each action ends: it waits for its device and for what it reads; the last stage takes `slow`
-    times as long. An action that nothing lets start ends at infinity."""
+    times as long. An action that never starts ends at infinity."""
     ends: dict[Action, float] = {}
     clock, at = [0.0] * len(rows), [0] * len(rows)
     for _ in range(sum(map(len, rows))):                                     # each pass ends one at least
@@ -69,7 +69,7 @@ def replay(rows: list[list[Action]], slow: float = 1.0) -> dict[Action, float]:
                 clock[s] = max(clock[s], ends.get(reads, 0.0)) + took
                 ends[row[at[s]]], at[s] = clock[s], at[s] + 1
     return {(kind, s, i): ends.get((kind, s, i), float("inf"))
-            for s in range(len(rows)) for kind in "FB" for i in range(len(rows[0]) // 2)}
+            for s in range(len(rows)) for kind in "FB" for i in {i for row in rows for _, _, i in row}}
 
 
 def in_flight(row: list[Action]) -> int:
