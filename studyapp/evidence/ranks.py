@@ -17,7 +17,7 @@ from studyapp.evidence.api import mute
 def on_ranks(work: Callable[..., Any], ranks: int, *args: Any) -> list[Any]:
     """What `work(rank, ranks, *args)` returns on each rank, in rank order.
 
-    gloo on a CPU, nccl where every rank has a GPU of its own; under torchrun the ranks that it gave are used, and each
+    gloo for tensors on a CPU, nccl beside it for those on a GPU where every rank has one of its own; under torchrun the ranks that it gave are used, and each
     process then gets the whole list.
 
     Raises:
@@ -39,7 +39,7 @@ def on_ranks(work: Callable[..., Any], ranks: int, *args: Any) -> list[Any]:
 def _backend(ranks: int) -> str:
     import torch
 
-    return "nccl" if torch.cuda.is_available() and torch.cuda.device_count() >= ranks else "gloo"
+    return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and torch.cuda.device_count() >= ranks else "gloo"
 
 
 def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...], door: socket.socket, folder: Path) -> int:
