@@ -17,8 +17,8 @@ from studyapp.evidence.api import mute
 def on_ranks(work: Callable[..., Any], ranks: int, *args: Any) -> list[Any]:
     """What `work(rank, ranks, *args)` returns on each rank, in rank order.
 
-    gloo for tensors on a CPU, nccl beside it for those on a GPU where every rank has one of its own; under torchrun the ranks that it gave are used, and each
-    process then gets the whole list.
+    gloo for tensors on a CPU, nccl beside it for those on a GPU where every rank has one of its own. Under torchrun the ranks
+    that it gave are used, and each process then gets the whole list.
 
     Raises:
         RuntimeError: where a rank raised or died; the message names the rank and holds its traceback.
