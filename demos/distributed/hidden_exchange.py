@@ -1,10 +1,10 @@
-r"""The experts' exchange of one micro-batch hides behind the compute of another, and behind nothing else.
+r"""The experts' exchange hides behind compute that does not wait for it, and behind nothing else.
 
-一个微批次的专家通信，只能藏在另一个微批次的计算背后。
+专家的通信，只能藏在不等它的计算背后。
 
-DeepSeek-AI 2024 (DualPipe), §3.2.1. Two resources, compute and network, with stated times; nothing is
-measured. Turn `kind` to "whole": its large pieces leave gaps that the split ones fill.
-两种资源：计算与网络，用时是给定的，并非实测。把 `kind` 改为 "whole"：大块的反向会留下空隙，拆开才填得满。
+DeepSeek-V3, §3.2.1 (DualPipe); DeepSeek-V4, §3.1 (waves). Resources with stated times; nothing is measured.
+Turn `kind` of the pair to "whole": its large pieces leave gaps that the split ones fill.
+各资源的用时是给定的，并非实测。把并行那一对的 `kind` 改为 "whole"：大块的反向会留下空隙，拆开才填得满。
 """
 
 from studyapp.evidence import Drill, bars, between, breaks, expect, lines, main, one_of, show
@@ -46,22 +46,36 @@ def run(chains: list[list[Piece]]) -> float:
     return max(*ready, *free.values())
 
 
+def in_waves(waves: int, exchange: float) -> float:
+    """Time of a layer's dispatch, experts and combine, its experts in equal waves: the three work at once, each
+    on another wave (sending and receiving do not share a link), and a wave passes them in turn."""
+    free = [0.0, 0.0, 0.0]                          # when dispatch, compute and combine are done with what they have
+    for _ in range(waves):
+        end = 0.0
+        for part, took in enumerate((exchange, EXPERTS, exchange)):
+            end = free[part] = max(end, free[part]) + took / waves
+    return end
+
+
 RANGES = {
     "layers": between(2, 32),
     "exchange": one_of(1.0, 2.0, 3.0, 6.0),
     "beside": one_of("nothing", "another micro-batch"),
     "kind": one_of("split", "whole"),
+    "waves": one_of(1, 4, 8, 16),
 }
 
 
 @breaks(beside="another micro-batch", en="Beside another micro-batch the network works while the other computes.",
         zh="旁边有另一个微批次时，一个在传、另一个在算。")
-def claim_alone_nothing_is_hidden(layers=8, exchange=3.0, beside="nothing"):
-    """One micro-batch's forward, then its backward, takes all of its compute plus all of its exchange:
-    each piece waits for the one before.
+@breaks(kind="split", en="Split off, the weights' gradient of one part runs while the next part's exchange is on its way.",
+        zh="拆开之后，一部分的权重梯度可以在下一部分通信时计算。")
+def claim_alone_nothing_is_hidden(layers=8, exchange=3.0, beside="nothing", kind="whole"):
+    """Run piece by piece, backward not split, one micro-batch takes all of its compute plus all of its
+    exchange: each piece waits for the one before.
 
-    一个微批次先前向再反向，用时等于全部计算加全部通信：每一段都要等前一段。"""
-    there, back = forward(layers, exchange), backward(layers, exchange, "whole")
+    逐段执行、反向不拆时，一个微批次的用时等于全部计算加全部通信：每一段都要等前一段。"""
+    there, back = forward(layers, exchange), backward(layers, exchange, kind)
     took = run([there]) + run([back]) if beside == "nothing" else run([there, back])
     compute, network = 3 * layers * (ATTENTION + EXPERTS), 4 * layers * exchange
     show(bars(["forward, then backward", "compute", "exchange"], {"time": [took, compute, network]}))
@@ -90,6 +104,20 @@ def claim_a_pair_takes_the_longer_of_the_two(layers=8, exchange=3.0, beside="ano
     expect("time of a pair", now, at_least=longer, at=("layers", sizes))
     expect("time of a pair less the longer of the two", [a - b for a, b in zip(now, longer, strict=True)],
            at_most=exchange, at=("layers", sizes))
+
+
+@breaks(waves=1, en="In one wave the experts wait for the whole exchange, and the way back for all experts.",
+        zh="只有一波时，专家要等全部通信，送回又要等全部专家。")
+def claim_waves_hide_it_within_a_layer(exchange=3.0, waves=8):
+    """In w waves of experts, a layer's dispatch, experts and combine take the longest of the three plus a
+    w-th of the other two: under two thirds of their sum from 4 waves on.
+
+    专家分成 w 波时，一层的 dispatch、专家、combine 用时等于三者中最长的，加另两者的 1/w：4 波起不到三者之和的三分之二。"""
+    counts, parts = sorted({1, 2, 4, waves}), sorted((exchange, EXPERTS, exchange))
+    took = [in_waves(n, exchange) for n in counts]
+    show(lines("waves", counts, {"time of a layer": took, "longest of the three": [parts[-1]] * len(counts)}))
+    expect("time of a layer", took, equals=[parts[-1] + sum(parts[:-1]) / n for n in counts], within=1e-9, at=("waves", counts))
+    expect("time over the sum of the three", in_waves(waves, exchange) / sum(parts), at_most=2 / 3)
 
 
 def drill_pair(rng) -> Drill:
@@ -122,6 +150,10 @@ ZH = {
     "backward in whole pieces": "反向不拆",
     "longer of compute and exchange": "计算与通信中较长者",
     "time of a pair": "一对的用时",
+    "waves": "波数",
+    "time of a layer": "一层的用时",
+    "longest of the three": "三者中最长的",
+    "time over the sum of the three": "用时 / 三者之和",
     "time of a pair less the longer of the two": "一对的用时减去较长者",
 }
 

@@ -108,9 +108,9 @@ def claim_messages_grow_with_v_and_close_the_ring(ranks=3, groups=2, chunks=(1, 
 @breaks(counted="one chunk", en="Device 0 keeps activations of all its chunks, not of one.",
         zh="设备 0 要保存它所有段的激活值，而不只是一段。")
 def claim_more_is_in_flight(ranks=4, groups=2, chunks=(1, 2, 4), counted="every chunk"):
-    """The first device then holds activations of 1 + (p−1)/(p·v) times 1F1B's, for v of 2 or more.
+    """The first device then holds activations of 1 + (p−1)/(p·v) times 1F1B's, for v ≥ 2 and m ≥ 2p.
 
-    v ≥ 2 时，第一台设备保存的激活值是 1F1B 的 1 + (p−1)/(p·v) 倍。"""
+    v ≥ 2、m ≥ 2p 时，第一台设备保存的激活值是 1F1B 的 1 + (p−1)/(p·v) 倍。"""
     m, held = groups * ranks, []
     some = [v for v in chunks if v > 1]
     for v in some:

@@ -48,7 +48,7 @@ def claim_requests_in_flight_fill_the_stages(stages=4, counts=(1, 2, 4, 8), piec
     """Decoding r requests over p equal stages takes a stage's time times max(r, p) per round of tokens: one
     request keeps one stage of p busy, p requests keep all busy, and latency falls for none.
 
-    p 级等长时，r 个请求每解码一轮 token 用 max(r, p) 个级时：一个请求只让 p 级中的一级忙，p 个请求才全忙，而单个请求的延迟并不下降。"""
+    p 级等长时，r 个请求每解码一轮 token 用 max(r, p) 拍：一个请求只让 p 级中的一级忙，p 个请求才全忙，而单个请求的延迟并不下降。"""
     took = [ticks(r, pieces, stages, work) for r in counts]
     show(lines("requests in flight", counts, {"share of stages busy": [busy for _, busy in took]}))
     at = ("requests", counts)
