@@ -38,13 +38,28 @@ def run_all(rank: int, ranks: int, group=None) -> dict[str, list[float]]:
     return held
 
 
-def on_fake(rank: int, ranks: int, world: int) -> tuple[dict[str, list[float]], int]:
+def shapes() -> list[int]:
+    """Lengths of the tensors that all_gather and all_to_all make of 3 numbers a rank; torch takes them from the group."""
+    from torch.distributed import _functional_collectives as functional
+
+    world = dist.get_world_size()
+    gathered = functional.all_gather_single(torch.ones(3), 0, dist.group.WORLD)
+    swapped = functional.all_to_all_single(torch.ones(3 * world), None, None, dist.group.WORLD)
+    return [len(gathered), len(swapped)]
+
+
+def alone(rank: int, ranks: int) -> tuple[dict[str, list[float]], list[int]]:
+    """What a real group of one rank holds, and its shapes."""
+    return run_all(rank, ranks), shapes()
+
+
+def on_fake(rank: int, ranks: int, world: int) -> tuple[dict[str, list[float]], list[int]]:
     """The same on one rank of a world that is not there."""
     import torch.testing._internal.distributed.fake_pg  # noqa: F401  registers the backend
 
     dist.destroy_process_group()
     dist.init_process_group("fake", store=dist.HashStore(), rank=0, world_size=world)
-    return run_all(0, world), dist.get_world_size()
+    return run_all(0, world), shapes()
 
 
 def closed_form(rank: int, ranks: int) -> dict[str, list[float]]:
@@ -86,13 +101,9 @@ def claim_a_fake_group_has_shapes_and_no_numbers(world=1024, backend="fake"):
     """A fake group lets one process run as rank 0 of 1,024: the tensors have the right shapes, and no sum is taken.
 
     fake 进程组让一个进程充当 1,024 个 rank 中的 rank 0：张量形状都对，但没有求和。"""
-    if backend == "fake":
-        held, size = on_ranks(on_fake, 1, world)[0]
-    else:
-        held, size = on_ranks(run_all, 1)[0], 1
-    show(table({"operation": held, "numbers held": [len(held[name]) for name in held]}))
-    expect("ranks that the process sees", size, equals=world)
-    expect("numbers after all_gather and all_to_all", [len(held["all_gather"]), len(held["all_to_all"])], equals=world)
+    held, made = on_ranks(on_fake, 1, world)[0] if backend == "fake" else on_ranks(alone, 1)[0]
+    show(table({"operation": ["all_gather", "all_to_all"], "numbers held": made}))
+    expect("numbers after all_gather and all_to_all of 3 a rank", made, equals=3 * world)
     expect("all_reduce of rank 0's 1", held["all_reduce"][0], equals=1)
 
 
@@ -105,8 +116,9 @@ ZH = {
     "ranks with another result": "结果不同的 rank",
     "ranks with another result than the defined one": "结果与定义不同的 rank",
     "numbers held": "持有的数的个数",
-    "ranks that the process sees": "进程看到的 rank 数",
-    "numbers after all_gather and all_to_all": "all_gather 与 all_to_all 之后的数的个数",
+    "all_gather": "all_gather",
+    "all_to_all": "all_to_all",
+    "numbers after all_gather and all_to_all of 3 a rank": "每个 rank 3 个数，all_gather 与 all_to_all 之后的个数",
     "all_reduce of rank 0's 1": "rank 0 的 1 经 all_reduce 之后",
 }
 

@@ -2,7 +2,7 @@ r"""A checkpoint pays for itself about every √(2 · time between faults · tim
 
 检查点的最佳间隔约为 √(2 · 平均故障间隔 · 写入时间)。
 
-Young 1974; Daly 2006 (exact for exponential faults). Minutes throughout. Turn `every` to "MTBF": half a fault's
+Young 1974; Daly 2006 has M·exp(R/M) for M + R, as faults may strike a restart too. Minutes throughout. Turn `every` to "MTBF": half a fault's
 distance is lost at each. 把 `every` 改为 "MTBF"：每次故障要丢掉半个多 MTBF 的工作。
 """
 
@@ -26,7 +26,7 @@ from studyapp.evidence import (
 
 
 @exercise(
-    claims=("simulated_runs_take_dalys_time", "the_square_root_is_close_to_the_best"),
+    claims=("simulated_runs_take_the_exact_time", "the_square_root_is_close_to_the_best"),
     wrong=("forgets_the_work_since_the_checkpoint", "writes_for_free", "restarts_for_free"),
 )
 def segment_minutes(interval: float, write: float, restart: float, to_fault: Tensor) -> Tensor:
@@ -41,8 +41,8 @@ def segment_minutes(interval: float, write: float, restart: float, to_fault: Ten
     return (failed * (to_fault + restart)).sum(0) + whole
 
 
-def daly_minutes(interval: float, write: float, restart: float, mtbf: float) -> float:
-    """The expected minutes of a segment: (M + R)(exp((τ + C)/M) − 1), faults exponential with mean M."""
+def expected_minutes(interval: float, write: float, restart: float, mtbf: float) -> float:
+    """The expected minutes of a segment: (M + R)(exp((τ + C)/M) − 1), times between faults exponential of mean M."""
     return (mtbf + restart) * math.expm1((interval + write) / mtbf)
 
 
@@ -53,7 +53,7 @@ def young(mtbf: float, write: float) -> float:
 
 def waste(interval: float, write: float, restart: float, mtbf: float) -> float:
     """The share of the time that is no progress."""
-    return 1 - interval / daly_minutes(interval, write, restart, mtbf)
+    return 1 - interval / expected_minutes(interval, write, restart, mtbf)
 
 
 RANGES = {
@@ -69,7 +69,7 @@ RANGES = {
 
 
 @breaks(lost="nothing", en="If a fault lost no work, only the restarts would remain.", zh="若故障不丢工作，就只剩重启的开销。")
-def claim_simulated_runs_take_dalys_time(mtbf=185.0, write=1.0, restart=10.0, runs=20_000, lost="since the checkpoint"):
+def claim_simulated_runs_take_the_exact_time(mtbf=185.0, write=1.0, restart=10.0, runs=20_000, lost="since the checkpoint"):
     """With faults at random, saving τ minutes of work takes (M + R)(exp((τ + C)/M) − 1) on average: simulated and exact agree.
 
     故障随机到来时，保存 τ 分钟的工作平均需要 (M + R)(exp((τ + C)/M) − 1) 分钟：模拟与精确公式一致。"""
@@ -83,7 +83,7 @@ def claim_simulated_runs_take_dalys_time(mtbf=185.0, write=1.0, restart=10.0, ru
             minutes = tau + write + restart * (to_fault < tau + write).long().cumprod(0).sum(0)
         simulated.append(minutes.mean())
         spread.append(minutes.std() / math.sqrt(runs))
-    exact = [daly_minutes(tau, write, restart, mtbf) for tau in intervals]
+    exact = [expected_minutes(tau, write, restart, mtbf) for tau in intervals]
     show(lines("minutes of work between checkpoints", intervals,
                {"simulated": [s / t for s, t in zip(simulated, intervals, strict=True)],
                 "exact": [e / t for e, t in zip(exact, intervals, strict=True)]}, y_label="time over work"))
@@ -122,7 +122,7 @@ def claim_waste_grows_like_the_root_of_the_gpus(gpus=(1000, 4000, 16_000), mtbf=
     wasted = [waste(tau, write, 0.0, m) for tau, m in zip(intervals, faults, strict=True)]
     rule = [math.sqrt(2 * write / m) for m in faults]
     show(lines("GPUs", gpus, {"time that is no progress": wasted, "√(2C/M)": rule}, log="xy"))
-    # Daly's exponential has second-order terms: about two thirds of √(2C/M) of itself.
+    # The exponential has second-order terms: about two thirds of √(2C/M) of itself.
     expect("waste over √(2C/M)", [w / r for w, r in zip(wasted, rule, strict=True)], equals=1,
            within=[r + 0.005 for r in rule], at=("GPUs", gpus))
 

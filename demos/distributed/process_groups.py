@@ -106,9 +106,9 @@ def claim_a_rank_counts_the_workers_before_it(workers=(3, 1, 2), rule="workers b
 @breaks(padding="none", en="Without padding no sample comes twice, and some ranks have one step less.",
         zh="不补齐就没有重复样本，但有的 rank 会少一步。")
 def claim_a_sampler_repeats_samples_to_come_out_even(samples=10, ranks=4, padding="wrap"):
-    """DistributedSampler gives all ranks ⌈L/N⌉ samples: N·⌈L/N⌉ − L of them come twice, in evaluation too.
+    """DistributedSampler gives all ranks ⌈L/N⌉ samples: N·⌈L/N⌉ − L of the draws are repeats, in evaluation too.
 
-    DistributedSampler 给每个 rank ⌈L/N⌉ 个样本：其中 N·⌈L/N⌉ − L 个会出现两次，评测时也一样。"""
+    DistributedSampler 给每个 rank ⌈L/N⌉ 个样本：其中 N·⌈L/N⌉ − L 次是重复，评测时也一样。"""
     from torch.utils.data.distributed import DistributedSampler
 
     torchs = [list(DistributedSampler(range(samples), ranks, r, shuffle=False)) for r in range(ranks)]
@@ -128,12 +128,14 @@ def claim_set_epoch_changes_the_order(samples=50, ranks=4, epochs=3, set_epoch=T
 
     samples = max(samples, 20 * ranks)                  # two shuffles of 20 agree once in 10¹⁸
     sampler, orders = DistributedSampler(range(samples), ranks, 0, shuffle=True), []
+    untold = {tuple(sampler) for _ in range(epochs)}    # nobody calls set_epoch
     for epoch in range(epochs):
         if set_epoch:
             sampler.set_epoch(epoch)
         orders.append(list(sampler))
     show(table({"epoch": range(epochs), "first samples of rank 0": [o[:6] for o in orders]}))
     expect("different orders", len({tuple(o) for o in orders}), equals=epochs)
+    expect("different orders without set_epoch", len(untold), equals=1)
 
 
 @breaks(over="world", en="The sum over the world is one number for all groups.", zh="对整个世界求和，各组得到同一个数。")
@@ -181,6 +183,7 @@ ZH = {
     "epoch": "epoch",
     "first samples of rank 0": "rank 0 的前几个样本",
     "different orders": "不同的次序数",
+    "different orders without set_epoch": "不调用 set_epoch 时不同的次序数",
     "sum over its group": "所在组的和",
     "rank in its group": "组内编号",
 }

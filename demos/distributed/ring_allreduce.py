@@ -152,20 +152,23 @@ def claim_each_rank_sends_less_than_two_tensors(counts=(2, 3, 4), per_rank=4, wa
 
 @breaks(way="ring", en="The ring waits for 2(N−1) rounds, one after another.", zh="环要依次等 2(N−1) 轮。")
 def claim_doubling_takes_fewer_rounds_and_more_bytes(power=2, per_rank=4, way="doubling"):
-    """On N = 2^k ranks, swapping whole tensors ends after log₂ N rounds, but each rank sends log₂ N tensors.
+    """On N = 2^k ranks, swapping whole tensors takes log₂ N rounds, but each rank sends log₂ N tensors: on 1,024 faster for
+    1 kB, slower for 1 GB.
 
-    N = 2^k 个 rank 时，两两交换整个张量只要 log₂ N 轮，但每个 rank 要发 log₂ N 份张量。"""
+    N = 2^k 个 rank 时，两两交换整个张量只要 log₂ N 轮，但每个 rank 要发 log₂ N 份张量：1,024 个 rank 时，1 kB 更快，1 GB 更慢。"""
     seed = int(torch.randint(1000, ()))                 # the ranks draw from it
     results = on_ranks(work, 2**power, per_rank, way, seed)
     sizes = [10**e for e in range(3, 10)]
     n, alpha, rate = 1024, 5e-6, 50e9                  # seconds per round, bytes per second and direction
-    show(lines("bytes of the tensor", sizes, {
-        "ring": [2 * (n - 1) * alpha + 2 * (n - 1) / n * s / rate for s in sizes],
-        "doubling": [10 * alpha + 10 * s / rate for s in sizes]}, log="xy",
-        y_label="seconds", title="1,024 ranks, 5 µs a round, 50 GB/s per direction (computed)"))
+    ring = [2 * (n - 1) * alpha + 2 * (n - 1) / n * s / rate for s in sizes]
+    doubled = [10 * alpha + 10 * s / rate for s in sizes]
+    show(lines("bytes of the tensor", sizes, {"ring": ring, "doubling": doubled}, log="xy",
+               y_label="seconds", title="1,024 ranks, 5 µs a round, 50 GB/s per direction (computed)"))
     expect("wrong numbers on all ranks", [r[0] for r in results], equals=0)
     expect("rounds", [r[1] for r in results], equals=power)
     expect("tensors sent by each rank", [r[2] for r in results], equals=power, within=1e-12)
+    expect("time of doubling over the ring's, 1 kB", doubled[0] / ring[0], at_most=1)
+    expect("time of doubling over the ring's, 1 GB", doubled[-1] / ring[-1], at_least=1)
 
 
 def drill_bytes_per_rank(rng) -> Drill:
@@ -214,6 +217,8 @@ ZH = {
     "ring": "环",
     "doubling": "递归倍增",
     "seconds": "秒",
+    "time of doubling over the ring's, 1 kB": "1 kB 时递归倍增与环的时间之比",
+    "time of doubling over the ring's, 1 GB": "1 GB 时递归倍增与环的时间之比",
     "1,024 ranks, 5 µs a round, 50 GB/s per direction (computed)": "1,024 个 rank，每轮 5 µs，每方向 50 GB/s（计算值）",
 }
 
