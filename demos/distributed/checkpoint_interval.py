@@ -2,8 +2,8 @@ r"""A checkpoint pays for itself about every √(2 · time between faults · tim
 
 检查点的最佳间隔约为 √(2 · 平均故障间隔 · 写入时间)。
 
-Young 1974; Daly 2006 has M·exp(R/M) for M + R, as faults may strike a restart too. Minutes throughout. Turn `every` to "MTBF": half a fault's
-distance is lost at each. 把 `every` 改为 "MTBF"：每次故障要丢掉半个多 MTBF 的工作。
+Young 1974; Daly 2006 has M·exp(R/M) for M + R, as faults may strike a restart too. Minutes throughout.
+Turn `every` to "MTBF": half a fault's distance is lost at each. 把 `every` 改为 "MTBF"：每次故障要丢掉半个多 MTBF 的工作。
 """
 
 import math
