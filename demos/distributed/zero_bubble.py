@@ -62,7 +62,7 @@ def replay(rows: list[list[Action]], took: dict[str, float]) -> tuple[float, lis
 
 RANGES = {
     "stages": between(2, 8),
-    "groups": between(2, 4),
+    "groups": between(1, 4),
     "weight": one_of(1.0, 0.0),
     "when": one_of("a stage's distance later", "last"),
     "split": one_of("input and weights", "not"),
@@ -102,10 +102,10 @@ def claim_a_third_of_the_bubble_is_left(stages=4, groups=2, weight=1.0, split="i
 @breaks(split="not", en="A backward in one piece keeps the stage before waiting for the weights' gradient.",
         zh="反向不拆开，前一级就要连权重梯度一起等。")
 def claim_each_unit_of_w_saves_two(stages=4, groups=2, split="input and weights"):
-    """While W is no longer than F or B, ZB-H1's bubble is (p−1)(F+B−W): each unit of W shortens the step
-    by 2(p−1) against 1F1B.
+    """From m = p on, while W is no longer than F or B, ZB-H1's bubble is (p−1)(F+B−W): each unit of W
+    shortens the step by 2(p−1) against 1F1B.
 
-    只要 W 不长于 F 和 B，ZB-H1 的气泡就是 (p−1)(F+B−W)：W 每有一个单位，一步就比 1F1B 短 2(p−1)。"""
+    m ≥ p 时，只要 W 不长于 F 和 B，ZB-H1 的气泡就是 (p−1)(F+B−W)：W 每有一个单位，一步就比 1F1B 短 2(p−1)。"""
     m, weights, saved = groups * stages, (0.25, 0.5, 0.75, 1.0), []
     for w in weights:
         plain, mine = steps(stages, m, {"F": 1.0, "B": 1.25, "W": w}, split, "a stage's distance later")
