@@ -112,10 +112,10 @@ def claim_the_stable_step_shrinks_with_the_delay(curvature=2.0, delays=(0, 1, 2,
 @breaks(wait="all", en="Where the server waits for all workers, every gradient is fresh: staleness 0.",
         zh="服务器等齐所有 worker 时，每个梯度都是新鲜的：staleness 为 0。")
 def claim_mean_staleness_is_workers_minus_one(seconds=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 3.0), updates=3000, wait="nobody"):
-    """W workers that wait for nobody make gradients that are W − 1 updates old on average, whatever their speeds; a worker
-    three times as slow makes its own three times as old.
+    """W workers that wait for nobody make gradients that are W − 1 updates old on average, whatever their speeds; one that
+    takes three times as long as each other makes its own 3(W − 1) old.
 
-    W 个互不等待的 worker，梯度平均旧 W − 1 次更新，与各自快慢无关；慢三倍的 worker，它的梯度也旧三倍。"""
+    W 个互不等待的 worker，梯度平均旧 W − 1 次更新，与各自快慢无关；耗时为其余每个三倍的 worker，它的梯度旧 3(W − 1) 次。"""
     seed = torch.randint(10**6, ()).item()
     late = serve(seconds, updates, wait, seed)
     mean = [sum(one) / len(one) for one in late]

@@ -1,6 +1,6 @@
-r"""Gradient communication hides behind backward, bucket by bucket; what stays is min(b, c)/n, and never the forward pass.
+r"""DDP's gradient communication hides behind backward, bucket by bucket, and not behind the forward before it; min(b, c)/n stays.
 
-梯度通信逐桶藏在反向计算之后；露出来的是 min(b, c)/n，前向则永远藏不了任何梯度通信。
+DDP 的梯度通信逐桶藏在反向后面，藏不到之前的前向后面；露出来的是 min(b, c)/n。
 
 An event simulation in milliseconds: f forward, b backward, c communication, n equal buckets over one link. Turn `start`
 to "after backward": the times add up. 以毫秒计的事件模拟：f 前向，b 反向，c 通信，n 个等大的桶走同一条链路。把 `start` 改为
@@ -99,10 +99,10 @@ def claim_the_best_bucket_count_is_a_root(f=60.0, b=120.0, c=150.0, latency=0.3,
 @breaks(overlap="free", en="Free overlap leaves out that the collectives run on the same processors.",
         zh="「免费」的重叠没有算上：集合通信也占用同样的处理单元。")
 def claim_hidden_communication_still_costs_its_share(f=60.0, b=120.0, c=80.0, share=0.15, buckets=16, overlap="contended"):
-    """If collectives take a share s of the SMs, communication that is hidden behind backward still costs s times its
-    duration.
+    """If collectives take a share s of the SMs and backward slows in proportion, communication hidden behind backward
+    still costs about s times its duration.
 
-    集合通信若占用 SM 的比例为 s，即使完全藏在反向之后，仍要付出其时长的 s 倍。"""
+    集合通信占用比例为 s 的 SM、反向按比例变慢时，藏在反向后面的通信仍要付出约其时长的 s 倍。"""
     c = min(c, b * (1 - share) / 1.2)                                  # hidden: the link keeps up with backward
     shares = [0.0, share / 2, share, 1.5 * share]
     show(lines("share of the SMs", shares, {"step": [contended(f, b, c, buckets, s) for s in shares],

@@ -171,37 +171,41 @@ def claim_under_ddp_the_loss_is_scaled_by_the_ranks(counts=(100, 300), scale="ra
 
 
 def train_both(rank, ranks, tokens, steps, seed):
-    """Every weight after every step, (ways, steps, weights)."""
+    """Every weight at the start and after every step, (ways, 1 + steps, weights)."""
     return torch.stack([train(rank, ranks, tokens, steps, seed, start) for start in ("broadcast", "own seed")])
 
 
 def train(rank, ranks, tokens, steps, seed, start):
-    """SGD on a fresh batch each step; every weight after every step."""
+    """SGD on a fresh batch each step; every weight at the start and after every step."""
     weights = model(seed + rank)                                       # each rank draws its own
     if start == "broadcast":
         for w in weights:
             dist.broadcast(w.detach(), src=0)                          # DDP does this at construction
-    seen = []
+    seen = [torch.cat([w.detach().flatten() for w in weights])]
     for step in range(steps):
         batch = shards((tokens,) * ranks, seed + step)[rank]
         gradients = all_reduce_mean(list(torch.autograd.grad(loss_sum(weights, batch), weights)), tokens)
         for w, g in zip(weights, gradients, strict=True):
             w.data -= 0.1 * g
         seen.append(torch.cat([w.detach().flatten() for w in weights]))
-    return torch.stack(seen)                                           # (steps, weights)
+    return torch.stack(seen)                                           # (1 + steps, weights)
 
 
 @breaks(start="own seed", en="Equal updates keep a difference for ever: what is unequal at the start stays so.",
         zh="相同的更新会永远保留差异：一开始不同，就一直不同。")
 def claim_replicas_stay_equal(ranks=3, tokens=8, steps=5, start="broadcast"):
-    """From one broadcast on, equal gradients keep all replicas equal to the last bit; no weight is sent again.
+    """From one broadcast on, equal gradients keep all replicas equal to the last bit; under plain SGD what differs at
+    the start stays as far apart.
 
-    一次广播之后，相同的梯度使所有副本保持逐位相等，权重不必再传。"""
+    一次广播之后，相同的梯度使所有副本保持逐位相等；用普通 SGD 时，起点的差异会原样保留。"""
     seed = torch.randint(10**6, ()).item()
-    weights = torch.stack(on_ranks(train_both, ranks, tokens, steps, seed))  # (ranks, ways, steps, weights)
+    weights = torch.stack(on_ranks(train_both, ranks, tokens, steps, seed))  # (ranks, ways, 1 + steps, weights)
     apart = dict(zip(("broadcast", "own seed"), (weights - weights[:1]).abs().amax((0, 3)), strict=True))
-    show(lines("step", range(1, steps + 1), {f"largest difference between ranks, {way}": a for way, a in apart.items()}))
-    expect("largest difference between ranks", apart[start], equals=0, at=("step", list(range(1, steps + 1))))
+    show(lines("step", range(steps + 1), {f"largest difference between ranks, {way}": a for way, a in apart.items()}))
+    expect("largest difference between ranks", apart[start], equals=0, at=("step", list(range(steps + 1))))
+    # float64: each step rounds weights of size 1 once
+    expect("difference with own seeds over that at the start", apart["own seed"] / apart["own seed"][0], equals=1, within=1e-12,
+           at=("step", list(range(steps + 1))))
 
 
 def drill_tokens_per_step(rng) -> Drill:
@@ -248,6 +252,7 @@ ZH = {
     "DDP's reducer": "DDP 的 reducer", "step": "步", "largest difference between ranks": "rank 之间的最大差",
     "largest difference between ranks, {}": "rank 之间的最大差（{}）", "broadcast": "先广播",
     "own seed": "各用各的种子",
+    "difference with own seeds over that at the start": "各用各的种子时的差与起点的差之比",
 }
 
 if __name__ == "__main__":

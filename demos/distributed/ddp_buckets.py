@@ -52,8 +52,7 @@ class Replica:
 
     def __init__(self, module: nn.Module, cap: int) -> None:
         weights = list(module.parameters())
-        for w in weights:
-            dist.broadcast(w.detach(), src=0)
+        dist._broadcast_coalesced(dist.group.WORLD, [w.detach() for w in weights], 250 << 20, 0)
         self.module = module
         self.reducer = dist.Reducer(weights, [list(range(len(weights)))], [sys.maxsize], dist.group.WORLD,
                                     [False] * len(weights), cap, False, False, {}, cap)
@@ -130,6 +129,7 @@ def claim_sent_while_backward_goes_on(layers=4, width=16, step=3):
     order = [value for kind, value in events if kind == "gradient"]
     expect("layers in the order of their gradients", order, equals=list(range(layers))[::-1])
     expect("all-reduces sent before the last gradient", sum(place < last for place in sent), equals=layers - 1)
+    expect("place of each all-reduce less that behind its layer’s gradient", [at - 2 * i - 1 for i, at in enumerate(sent)], equals=0)
     expect("all-reduces in the first step, after the last gradient", [kind == "bucket" for kind, _ in steps[0][0]],
            equals=[False] * layers + [True])
 
@@ -175,14 +175,14 @@ def count(rank, ranks, layers, width, cap, steps):
 @breaks(counted=1, en="After the first step the ranks agree once on the order of the gradients: two small broadcasts.",
         zh="第一步之后，各 rank 要统一一次桶的次序：两次小的广播。")
 def claim_no_gradient_is_broadcast(layers=4, width=16, counted=3):
-    """DDP broadcasts weights once, at construction; in a settled step there are all-reduces and no broadcast: no rank
-    collects the gradients and hands them out.
+    """DDP broadcasts weights once, at construction; a settled step of a module without buffers has all-reduces and no
+    broadcast: no rank hands gradients out.
 
-    DDP 只在构造时广播一次权重；此后每一步只有 all-reduce，没有广播：不存在哪个 rank 收齐梯度再分发。"""
+    DDP 只在构造时广播一次权重；模块没有 buffer 时，稳定之后每一步只有 all-reduce，没有广播：不存在哪个 rank 收齐梯度再分发。"""
     counts = on_ranks(count, 2, layers, width, 4 * width * width, 4)[1]
     show(bars(["construction", *(f"step {i}" for i in range(4))], {
         "all-reduces": [a for a, _ in counts], "broadcasts": [b for _, b in counts]}))
-    expect("broadcasts at construction", counts[0][1], equals=layers)
+    expect("broadcasts at construction, of up to 250 MiB", counts[0][1], equals=1)
     expect("broadcasts in the second step, of the buckets' order", counts[2][1], equals=2)
     expect("broadcasts in the step", counts[1 + counted][1], equals=0)
     expect("all-reduces in the step", counts[1 + counted][0], equals=layers if counted else 1)
@@ -208,10 +208,12 @@ ZH = {
     "event": "事件", "gradient {}": "第 {} 层的梯度", "all-reduce": "all-reduce",
     "layers in the order of their gradients": "按梯度就绪次序排列的层",
     "all-reduces sent before the last gradient": "最后一个梯度之前发出的 all-reduce 数",
+    "place of each all-reduce less that behind its layer’s gradient": "各 all-reduce 的次序减去紧跟本层梯度的次序",
     "all-reduces in a step": "一步的 all-reduce 数",
     "bytes sent over bytes of all gradients": "发送字节与全部梯度字节之比",
     "gradients of the two ranks, difference": "两个 rank 的梯度之差", "construction": "构造", "step {}": "第 {} 步",
-    "all-reduces": "all-reduce 数", "broadcasts": "广播数", "broadcasts at construction": "构造时的广播数",
+    "all-reduces": "all-reduce 数", "broadcasts": "广播数",
+    "broadcasts at construction, of up to 250 MiB": "构造时的广播数（每次至多 250 MiB）",
     "broadcasts in the second step, of the buckets' order": "第二步中统一桶次序的广播数",
     "all-reduces in the first step, after the last gradient": "第一步的 all-reduce 在最后一个梯度之后",
     "broadcasts in the step": "该步的广播数", "all-reduces in the step": "该步的 all-reduce 数",

@@ -68,9 +68,10 @@ RANGES = {
 
 @breaks(inner=8, en="Eight steps alone move each worker towards its own minimum.", zh="各自走八步，每个 worker 都朝自己的最小点去了。")
 def claim_one_inner_step_is_data_parallelism(workers=4, inner=1, outer=20, rate=0.1):
-    """With one inner SGD step, outer rate 1 and no momentum, DiLoCo is synchronous data parallelism: H is what it changes.
+    """With one inner SGD step, outer rate 1 and no momentum, DiLoCo is synchronous data parallelism; with eight inner steps
+    it is not.
 
-    内层一步 SGD、外层学习率 1、无动量时，DiLoCo 就是同步数据并行：它改变的只是 H。"""
+    内层一步 SGD、外层学习率 1、无动量时，DiLoCo 就是同步数据并行；内层八步则不是。"""
     seed = torch.randint(10**6, ()).item()
     curvature, minimum = workers_of(workers, seed)
     anchor = together = torch.zeros(4, dtype=F64)
@@ -113,10 +114,10 @@ def claim_nesterov_matches_a_loop(outer=10, momentum=0.9, kind="nesterov"):
 @breaks(predicted="optimum", en="The optimum of the mean loss is where H = 1 settles, and no other H.",
         zh="平均损失的最优点只是 H = 1 的停点。")
 def claim_unlike_workers_settle_elsewhere(counts=(1, 5, 20, 100), rate=0.2, predicted="closed form"):
-    """With data of another distribution on each worker, H local steps settle between the optimum of the mean loss and the
-    plain mean of the workers' own optima; for H = 1 at the optimum.
+    """Where the workers' parabolas differ, averaging after H = 1 local step settles at the optimum of the mean loss, after
+    more off it, and for very large H at the plain mean of their optima.
 
-    各 worker 的数据分布不同时，H 步本地训练停在平均损失的最优点与各自最优点的简单平均之间；H = 1 时正是最优点。"""
+    各 worker 的抛物线不同时，每 H = 1 步取平均，停在平均损失的最优点；H 更大则偏离它，H 很大时停在各自最优点的简单平均。"""
     seed = torch.randint(10**6, ()).item()
     curvature, minimum = workers_of(4, seed)
     optimum = (curvature * minimum).sum(0) / curvature.sum(0)
@@ -132,6 +133,12 @@ def claim_unlike_workers_settle_elsewhere(counts=(1, 5, 20, 100), rate=0.2, pred
     show(lines("inner steps H", counts, {"distance from the optimum": [(g - optimum).norm() for g in got],
                                          "distance from the mean of optima": [(g - minimum.mean(0)).norm() for g in got]}, log="x"))
     expect("where it settles, less the closed form", torch.stack(got) - torch.stack(known), equals=0, within=1e-6)
+    # H = 2 changes the weights 1 − (1 − rate · c)^H by a share of rate · c / 2, at least 0.5 %; minima differ by about 1
+    expect("distance from the optimum, H > 1", [(g - optimum).norm() for g, h in zip(got, counts, strict=True) if h > 1],
+           at_least=1e-4)
+    far, _ = outer_step(anchor, inner_steps(anchor.expand(4, 4), curvature, minimum, rate, 2000), torch.zeros(4, dtype=F64), 1.0, 0.0)
+    # (1 − 0.05 · 0.2)^2000 = 2e-9 of the way is left
+    expect("after 2,000 inner steps, less the mean of optima", far - minimum.mean(0), equals=0, within=1e-6)
 
 
 def both_ways(rank, ranks, inner, outer):
@@ -193,7 +200,9 @@ ZH = {
     "outer step": "外层步", "distance from data parallelism": "与数据并行的距离",
     "anchor, first entry": "anchor 的第一个分量",
     "anchor at the end, less that of the loop": "最终 anchor 与循环结果之差", "inner steps H": "内层步数 H",
-    "distance from the optimum": "与最优点的距离", "distance from the mean of optima": "与各最优点平均的距离",
+    "distance from the optimum": "与最优点的距离", "distance from the optimum, H > 1": "与最优点的距离，H > 1",
+    "after 2,000 inner steps, less the mean of optima": "内层 2,000 步之后减去各最优点的平均",
+    "distance from the mean of optima": "与各最优点平均的距离",
     "where it settles, less the closed form": "停点与闭式解之差", "every H steps": "每 H 步", "every step": "每步",
     "weights sent in all": "共发送几份权重", "weights sent per inner step, times H": "每内层步发送的权重份数乘 H",
     "anchors of the ranks less that of the first": "各 rank 的 anchor 与第一个之差",

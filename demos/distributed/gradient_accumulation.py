@@ -166,6 +166,7 @@ def claim_adam_hides_a_forgotten_division(k=8, micro=8, optimizer="adam"):
     show(bars(list(ratio), {"step undivided over step divided": [r.mean().item() for r in ratio.values()]}))
     # ε = 1e-12 beside gradients of 1e-3 and more
     expect("step undivided over step divided", ratio[optimizer], equals=1, within=1e-6)
+    expect("SGD’s step undivided over step divided, over k", ratio["sgd"] / k, equals=1, within=1e-6)
 
 
 def drill_sent_per_step(rng) -> Drill:
@@ -192,6 +193,7 @@ ZH = {
     "gradient less that of one batch, both ways, relative": "两种做法与一个大 batch 的梯度的相对差",
     "with no_sync()": "用 no_sync()", "without": "不用", "gradients sent in a step": "一步发送几份梯度",
     "step undivided over step divided": "不除与除之步长比",
+    "SGD’s step undivided over step divided, over k": "SGD 不除与除之步长比，再除以 k",
 }
 
 if __name__ == "__main__":

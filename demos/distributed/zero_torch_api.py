@@ -149,11 +149,11 @@ def claim_one_step_three_ways_to_hold_it(ranks=2, steps=2, sizes="equal", gradie
 @breaks(reshard="never", en="Kept after forward, the parameters are not gathered again: 2, as in DDP.",
         zh="前向后不释放参数，就不再收集：2，与 DDP 相同。")
 def claim_only_ddp_moves_two(ranks=2, reshard="after forward"):
-    """In rings DDP moves 2(N−1)/N numbers per parameter and step. DDP with ZeroRedundancyOptimizer moves 3, an all-reduce and
-    broadcasts, and fully_shard 3, two gathers and a reduce-scatter.
+    """In rings DDP moves 2(N−1)/N numbers per parameter and step. DDP with ZeroRedundancyOptimizer moves 3(N−1)/N, an all-reduce
+    and broadcasts, and fully_shard 3(N−1)/N, two gathers and a reduce-scatter.
 
-    按 ring 计，DDP 每步每参数搬运 2(N−1)/N 个数；DDP 加 ZeroRedundancyOptimizer 为 3（all-reduce 加 broadcast），
-    fully_shard 为 3（两次 all-gather 加一次 reduce-scatter）。"""
+    按 ring 计，DDP 每步每参数搬运 2(N−1)/N 个数；DDP 加 ZeroRedundancyOptimizer 为 3(N−1)/N（all-reduce 加 broadcast），
+    fully_shard 为 3(N−1)/N（两次 all-gather 加一次 reduce-scatter）。"""
     whole = sum(w.numel() for w in weights("equal"))
     logs = [log for _, log, _ in run(ranks, reshard=reshard)[0]]
     names = ("allreduce_", "broadcast_", "_allgather_base_", "_reduce_scatter_base_")
