@@ -87,6 +87,10 @@ def claim_few_numbers_change_at_an_rl_rate(rates=(1e-6, 1e-5, 1e-4), spread=0.02
            at=("largest update", list(rates)))
     expect("share that changed over that mean, at the smallest rate", got[0] / known[0], equals=1,
            within=0.05 + 5 / (known[0] * NUMBERS) ** 0.5)
+    usual = 0.02 * randn(NUMBERS, seed=seed)
+    few, many = (len(delta(usual.bfloat16(), step(usual, rate, seed + 1).bfloat16())[0]) / NUMBERS for rate in (1e-6, 1e-4))
+    expect("share that changed at spread 0.02, steps of up to 1e-6", few, equals=0.0225, within=0.005)   # five deviations: 0.004
+    expect("share that changed at spread 0.02, steps of up to 1e-4", many, at_least=0.55)
 
 
 @breaks(since="last step", en="A delta against the trainer's last step lacks what changed before, since the engine's last sync.",
@@ -170,6 +174,8 @@ ZH = {
     "after the delta": "应用增量之后", "weights that differ from the trainer's": "与训练器不同的权重数",
     "weights that differ after the delta": "应用增量之后仍不同的权重数",
     "weights that differ before it": "应用之前不同的权重数",
+    "share that changed at spread 0.02, steps of up to 1e-6": "标准差 0.02、步长不超过 1e-6 时变化的比例",
+    "share that changed at spread 0.02, steps of up to 1e-4": "标准差 0.02、步长不超过 1e-4 时变化的比例",
     "bytes of the delta over the weights": "增量与权重的字节之比",
     "bytes of the delta over the weights, over the share that changed": "增量与权重的字节之比，再除以变化的比例",
 }

@@ -102,10 +102,10 @@ def claim_a_rotation_of_both_leaves_the_product(operands="both"):
 @breaks(transform="none", en="Unrotated, the largest number of a block sets a step that the small ones do not reach.",
         zh="不旋转，块内最大的数定下步长，小的数够不着半步。")
 def claim_a_rotation_keeps_small_numbers_alive(transform="hadamard"):
-    """In heavy-tailed blocks a quarter of the numbers becomes zero in FP4, after a rotation about one in twenty; the
-    mean-square error does not fall.
+    """In blocks of 16 drawn as a normal times a log-normal a quarter of the numbers becomes zero in FP4, after a rotation
+    about one in twenty; the mean-square error does not fall.
 
-    长尾分布的块里，四分之一的数在 FP4 中变为零，旋转后只剩约二十分之一；但均方误差并不下降。"""
+    按“正态乘对数正态”抽取的 16 个数一块，四分之一的数在 FP4 中变为零，旋转后只剩约二十分之一；但均方误差并不下降。"""
     x = torch.randn(256, 256, dtype=F64) * torch.randn(256, 256, dtype=F64).exp()
     signs = torch.randint(0, 2, (16,)).double() * 2 - 1
     seen = {"none": x, "hadamard": rotate(x, signs)}

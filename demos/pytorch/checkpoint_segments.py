@@ -128,6 +128,7 @@ def claim_a_llama_block_keeps_twenty_times_its_input(tokens=256, heads=4, kv_hea
     expect("bytes kept over the input's", ratio, at_most=25)
     best = [best_segment(layers, 1, ratio) for layers in (32, 48, 64, 80)]
     expect("blocks in the best segment", best, at_most=2, at=("layers", (32, 48, 64, 80)))
+    expect("peak at 64 blocks, segments of 8 over segments of 2", peak(64, 8, 1, ratio) / peak(64, 2, 1, ratio), at_least=2)
 
 
 def drill_peak(rng) -> Drill:
@@ -167,7 +168,7 @@ ZH = {
     "its peak over the least": "其峰值与最小峰值之比",
     "peak at the rule's k over the least peak": "规则给出的 k 的峰值与最小峰值之比", "expansion": "扩张倍数",
     "blocks in the best segment": "最佳段的块数", "bytes kept over the input's": "保留的字节数与输入之比",
-    "a/i": "a/i",
+    "a/i": "a/i", "peak at 64 blocks, segments of 8 over segments of 2": "64 个块：8 块一段与 2 块一段的峰值之比",
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -54,10 +54,10 @@ UNSORTED = breaks(
 @breaks(way="bincount, no minlength", en="Without minlength the vector ends at the largest id that occurs: ranks disagree on its length.",
         zh="不给 minlength，向量只到出现过的最大 id：各 rank 的长度就不一致。")
 def claim_counts_agree_and_have_one_entry_per_expert(tokens=64, experts=8, way="bincount"):
-    """bincount with minlength counts what a one-hot sum counts; without it, two ranks that miss other experts get vectors of
-    different length.
+    """bincount with minlength counts what a one-hot sum counts; without it, two ranks with different largest ids get vectors
+    of different length.
 
-    带 minlength 的 bincount 与 one-hot 求和的计数相同；不带时，缺少不同专家的两个 rank 得到的向量长度不同。"""
+    带 minlength 的 bincount 与 one-hot 求和的计数相同；不带时，最大 id 不同的两个 rank 得到的向量长度不同。"""
     ranks = [torch.randint(experts - 1, (tokens,)), torch.randint(experts, (tokens,))]
     ranks[1][0] = experts - 1                                                        # rank 0 never sees the last expert
     found = [COUNTS[way](ids, experts) for ids in ranks]

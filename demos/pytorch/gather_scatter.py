@@ -63,9 +63,10 @@ def claim_scatter_follows_its_loop(size=6, dim=1):
 @breaks(way="overwrite", en="Overwriting keeps one of the values that meet, where the transpose adds them.",
         zh="覆盖只留下相遇的值之一，而转置要把它们相加。")
 def claim_gather_and_scatter_add_are_transposes(rows=4, size=8, k=12, way="add"):
-    """With S the one-hot matrix of a row's indices, gather is S·x and scatter_add is Sᵀ·y, repeated indices included.
+    """With S the one-hot matrix of a row's indices, gather is S·x and scatter_add is Sᵀ·y, repeated indices included; scatter
+    keeps one of the values that meet.
 
-    记 S 为一行索引的 one-hot 矩阵，则 gather 是 S·x，scatter_add 是 Sᵀ·y，索引有重复时也成立。"""
+    记 S 为一行索引的 one-hot 矩阵，则 gather 是 S·x，scatter_add 是 Sᵀ·y，索引有重复时也成立；scatter 只留下相遇值中的一个。"""
     index = torch.randint(size, (rows, k))
     index[:, k // 2 :] = index[:, :1]                                                # some for certain twice
     x, y = torch.randn(rows, size, dtype=F64), torch.randn(rows, k, dtype=F64)
@@ -74,6 +75,9 @@ def claim_gather_and_scatter_add_are_transposes(rows=4, size=8, k=12, way="add")
     written = written.scatter_add_(1, index, y) if way == "add" else written.scatter_(1, index, y)
     expect("gather less S·x", x.gather(1, index) - (s @ x[..., None])[..., 0], equals=0, within=1e-12)
     expect("scatter less Sᵀ·y", written - (s.mT @ y[..., None])[..., 0], equals=0, within=1e-12)
+    left = torch.zeros_like(x).scatter_(1, index, y).gather(1, index)                # (rows, k): what stands where y was written
+    same_place = index[:, :, None] == index[:, None]                                 # (rows, k, k)
+    expect("values left that were written there", (same_place & (left[:, :, None] == y[:, None])).any(2).double(), equals=1)
 
 
 @breaks(index="subset", en="What was not gathered is zero after scattering.", zh="没有被 gather 到的，scatter 之后是 0。")
@@ -130,7 +134,7 @@ def drill_twice(rng) -> Drill:
 ZH = {
     "column": "列", "row": "行", "result less the loop's": "结果与循环之差",
     "ones from the one-hot matrix less the result's": "one-hot 矩阵之和与结果之差",
-    "gather less S·x": "gather 与 S·x 之差", "scatter less Sᵀ·y": "scatter 与 Sᵀ·y 之差", "index": "索引",
+    "gather less S·x": "gather 与 S·x 之差", "scatter less Sᵀ·y": "scatter 与 Sᵀ·y 之差", "values left that were written there": "留下的是写到此处的值之一（1 为是）", "index": "索引",
     "permutation": "排列", "subset": "子集", "repeated": "有重复",
     "lost by scatter(gather(x))": "scatter(gather(x)) 丢失", "lost by gather(scatter(y))": "gather(scatter(y)) 丢失",
     "scatter(gather(x))": "scatter(gather(x))", "gather(scatter(y))": "gather(scatter(y))",

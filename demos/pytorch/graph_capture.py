@@ -82,6 +82,8 @@ def claim_a_replay_repeats_the_branch_that_was_recorded(size=8, branch="where"):
     gaps = {name: float((replay(tape, new) - work(new)).abs().max()) for name, new in inputs.items()}
     show(table(["input", "largest difference of the replay"], [[name, gap] for name, gap in gaps.items()]))
     expect("replay less the function", list(gaps.values()), equals=0, at=("input", list(gaps)))
+    new = inputs["negative sum"]
+    expect("replay of the if, negative sum, less the branch of positive sums", replay(record(with_if, x), new) - new.sin() * 2, equals=0)
 
 
 @READ
@@ -93,6 +95,7 @@ def claim_a_branch_on_a_tensor_reads_it_on_the_host(size=8, branch="where"):
              for name, work in BRANCHES.items()}
     show(bars(list(reads), {"values read on the host": list(reads.values())}))
     expect("values read on the host", reads[branch], equals=0)
+    expect("values read on the host by the if", reads["if"], equals=1)
 
 
 @breaks(way="one by one", en="One by one, sigmoid writes what the product reads again.", zh="逐个执行时，sigmoid 写出的，乘法又读一遍。")
@@ -108,12 +111,15 @@ def claim_fusion_saves_the_trips_to_memory(size=64, way="fused"):
         moved[name] = seen.moved / x.nbytes
     show(bars(list(moved), {"tensors moved": list(moved.values())}))
     expect("tensors moved", moved[way], equals=2)
+    expect("tensors moved one by one", moved["one by one"], equals=5)
 
 
 ZH = {
     "positive sum": "和为正", "negative sum": "和为负", "input": "输入", "largest difference of the replay": "重放的最大差异",
     "replay less the function": "重放与函数之差", "values read on the host": "主机读取的数值个数", "if": "if", "where": "where",
     "fused": "融合", "one by one": "逐个", "tensors moved": "搬运的张量数",
+    "values read on the host by the if": "if 在主机上读取的数值个数", "tensors moved one by one": "逐个执行搬运的张量数",
+    "replay of the if, negative sum, less the branch of positive sums": "和为负时，if 的重放与“和为正”那一支之差",
 }  # fmt: skip
 
 if __name__ == "__main__":

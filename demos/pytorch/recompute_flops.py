@@ -90,12 +90,15 @@ def claim_early_stop_spares_the_last_product(layers=2, sizes=(2, 4, 8), early_st
 @breaks(input_gradient=False, en="Data need no gradient, so the first product of the network has one product in backward, not two.",
         zh="数据不需要梯度，所以网络的第一个乘法在反向时只有一个乘法，而不是两个。")
 def claim_backward_is_two_forwards_if_the_input_needs_a_gradient(layers=4, per_block=4, input_gradient=True):
-    """Without recomputation backward takes two products for each of forward: one for the weight, one for the input.
+    """Without recomputation backward takes two products for each of forward, one for the weight, one for the input; for the
+    first product one if the data need no gradient.
 
-    不重算时，前向的每个乘法在反向对应两个：一个算权重的梯度，一个算输入的梯度。"""
+    不重算时，前向的每个乘法在反向对应两个：一个算权重的梯度，一个算输入的梯度；数据不要梯度时，第一个乘法只对应一个。"""
     forward, step = products(layers, per_block, 0, True, input_gradient)
     show(bars(["forward", "backward"], {"products": [forward, step - forward]}))
     expect("products of backward over those of forward", (step - forward) / forward, equals=2)
+    alone, without = products(layers, per_block, 0, True, input_gradient=False)
+    expect("products that backward spares where data need no gradient", 2 * alone - (without - alone), equals=1)
 
 
 @breaks(kept="nothing", en="If nothing is kept, the products are repeated too.", zh="什么也不保留，矩阵乘也要重算。")
@@ -163,7 +166,8 @@ ZH = {
     "MFU over HFU": "MFU 与 HFU 之比", "share of layers recomputed": "重算的层所占比例",
     "step over forward": "一步与前向之比", "share": "比例",
     "products of a step over those of forward": "一步的乘法数与前向之比", "products in a block": "每块的乘法数",
-    "products of backward over those of forward": "反向的乘法数与前向之比", "forward": "前向", "backward": "反向",
+    "products of backward over those of forward": "反向的乘法数与前向之比",
+    "products that backward spares where data need no gradient": "数据不要梯度时反向省下的乘法数", "forward": "前向", "backward": "反向",
     "products": "乘法数", "tanh of a step over those of forward": "一步的 tanh 次数与前向之比",
 }  # fmt: skip
 

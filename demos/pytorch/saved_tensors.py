@@ -103,18 +103,22 @@ def claim_an_evaluation_loop_leaks_unless_it_adds_numbers(steps=(1, 5, 10), widt
     """Without no_grad and without backward, a running total holds every batch's activations; loss.item() holds none.
 
     既没有 no_grad 也没有 backward 时，累计的损失留住每个 batch 的激活值；用 loss.item() 则一个不留。"""
-    held = []
-    for count in steps:
-        w = torch.randn(width, width).requires_grad_()
-        with saved_for_backward(w) as saved:
-            running = 0.0
-            for _ in range(count):
-                loss = (torch.randn(8, width) @ w).tanh().square().mean()
-                running = running + (loss.item() if total == "number" else loss)
-            del loss
-            held.append(saved.now)
-    show(lines("batches", steps, {"bytes kept": held}))
-    expect("bytes kept", held, equals=0, at=("batches", steps))
+    held: dict[str, list[int]] = {"number": [], "tensor": []}
+    for way, kept_bytes in held.items():
+        for count in steps:
+            w = torch.randn(width, width).requires_grad_()
+            with saved_for_backward(w) as saved:
+                running = 0.0
+                for _ in range(count):
+                    loss = (torch.randn(8, width) @ w).tanh().square().mean()
+                    running = running + (loss.item() if way == "number" else loss)
+                del loss
+                kept_bytes.append(saved.now)
+    show(lines("batches", steps, {"adding loss.item()": held["number"], "adding the loss": held["tensor"]}, y_label="bytes kept"))
+    expect("bytes kept", held[total], equals=0, at=("batches", steps))
+    # a batch keeps its input and the output of tanh, 8 · width numbers of 4 bytes each; w is not counted
+    expect("bytes kept per batch, adding the loss", [b / n / (2 * 8 * width * 4) for b, n in zip(held["tensor"], steps, strict=True)],
+           at_least=1, at=("batches", steps))
 
 
 def drill_attention_kept(rng) -> Drill:
@@ -135,7 +139,8 @@ def drill_attention_kept(rng) -> Drill:
 
 ZH = {
     "tensors kept": "保留的张量数", "operation": "运算", "sum x": "对 x 求和", "length": "长度",
-    "bytes kept": "保留的字节数",
+    "bytes kept": "保留的字节数", "adding loss.item()": "累加 loss.item()", "adding the loss": "累加损失张量",
+    "bytes kept per batch, adding the loss": "累加损失张量时每个 batch 保留的字节数与其激活值之比",
     "numbers kept per token over those of the first case": "每 token 保留的数与第一种情形之比", "steps": "步数",
     "batches": "batch 数",
 }  # fmt: skip

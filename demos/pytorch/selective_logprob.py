@@ -63,20 +63,25 @@ def claim_it_is_cross_entropy_negated(tokens=16, vocabulary=1000, largest=300.0,
 @breaks(way="log_softmax", en="log_softmax keeps its output for backward: another tensor as large as the logits.",
         zh="log_softmax 为反向保留自己的输出：又一个与 logits 同样大的张量。")
 def claim_it_keeps_one_number_per_token(tokens=16, vocabularies=(250, 500, 1000), way="selective"):
-    """Beside the logits it keeps the log-sum-exp and the index for backward, 12 bytes per token whatever the vocabulary.
+    """Beside logits that stay alive it keeps 12 bytes per token for backward, whatever the vocabulary; log_softmax keeps a
+    second table. Where nobody holds the logits, both keep one.
 
-    除 logits 外，它为反向只保留 log-sum-exp 与索引：每 token 12 字节，与词表大小无关。"""
-    held = {name: [] for name in ("selective", "log_softmax", way)}
+    logits 本来就留着时，它为反向每 token 只多留 12 字节，与词表大小无关；log_softmax 多留一整张表。没有别人留着 logits 时，两者都留一张。"""
+    held, alone = ({name: [] for name in ("selective", "log_softmax", way)} for _ in range(2))
     for vocabulary in vocabularies:
         logits, ids = torch.randn(tokens, vocabulary).requires_grad_(), torch.randint(vocabulary, (tokens,))
-        for name, found in held.items():
-            with saved_for_backward(logits) as saved:
-                out = WAYS[name](logits, ids)
-                found.append(saved.now / tokens)
-            del out
+        for found, counted_elsewhere in ((held, (logits,)), (alone, ())):
+            for name in found:
+                with saved_for_backward(*counted_elsewhere) as saved:
+                    out = WAYS[name](logits, ids)
+                    found[name].append(saved.now / tokens)
+                del out
     show(lines("vocabulary", vocabularies, {"selective": held["selective"], "log_softmax, gather": held["log_softmax"]},
                y_label="bytes per token"))
-    expect("bytes kept per token beside the logits", held[way], at_most=12, at=("vocabulary", vocabularies))
+    expect("bytes kept per token beside the logits", held[way], equals=12, at=("vocabulary", vocabularies))
+    for name, extra in {"selective": 12, "log_softmax": 8}.items():    # an int64 index each, one of them a float32 log-sum-exp
+        expect(f"bytes per token beyond one table, where nobody holds the logits, {name}",
+               [b - 4 * v for b, v in zip(alone[name], vocabularies, strict=True)], equals=extra, at=("vocabulary", vocabularies))
 
 
 def drill_logits_bytes(rng) -> Drill:
@@ -100,6 +105,7 @@ ZH = {
     "log_softmax, gather": "log_softmax 再 gather", "bytes per token": "每 token 字节数",
     "bytes kept per token beside the logits": "除 logits 外每 token 保留的字节数", "vocabulary": "词表",
     "log p": "log p",
+    "bytes per token beyond one table, where nobody holds the logits, {}": "没有别人留着 logits 时，每 token 超出一张表的字节数，{}",
 }  # fmt: skip
 
 if __name__ == "__main__":

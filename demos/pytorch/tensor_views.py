@@ -114,14 +114,17 @@ def claim_merging_heads_copies_what_splitting_does_not(batch=2, tokens=16, heads
 @breaks(base="transposed", en="Flattening a transposed matrix is a copy: what is written there never reaches the base.",
         zh="展平转置后的矩阵是拷贝：写进去的数到不了原张量。")
 def claim_writing_through_reshape_reaches_the_base_where_it_is_a_view(tokens=4, heads=3, base="row major"):
-    """Writing into x.reshape(-1) changes x where x is contiguous; nothing in the call says so.
+    """Writing into x.reshape(-1) changes x where x is contiguous, and not where it is a transposed matrix; nothing in the call
+    says so.
 
-    x 连续时，写 x.reshape(-1) 会改动 x；从调用本身看不出来。"""
-    x = torch.zeros(tokens, heads)
-    x = x if base == "row major" else x.T
-    x.reshape(-1).fill_(1)
-    show(table(["base", "sum of x after writing ones"], [[base, x.sum()]]))
-    expect("elements of x that changed", int(x.sum()), equals=tokens * heads)
+    x 连续时，写 x.reshape(-1) 会改动 x；x 是转置得来的矩阵时不会。从调用本身看不出来。"""
+    changed = {}
+    for way, x in {"row major": torch.zeros(tokens, heads), "transposed": torch.zeros(tokens, heads).T}.items():
+        x.reshape(-1).fill_(1)
+        changed[way] = int(x.sum())
+    show(table(["base", "sum of x after writing ones"], [[way, n] for way, n in changed.items()]))
+    expect("elements of x that changed", changed[base], equals=tokens * heads)
+    expect("elements of a transposed x that changed", changed["transposed"], equals=0)
 
 
 def drill_merge_bytes(rng) -> Drill:
@@ -147,7 +150,7 @@ ZH = {
     "tensors that are not contiguous and have a view": "不连续却有视图的张量数", "split": "拆分", "merge": "合并",
     "bytes copied": "拷贝的字节数", "bytes copied by splitting": "拆分拷贝的字节数",
     "bytes copied by merging": "合并拷贝的字节数", "base": "原张量",
-    "sum of x after writing ones": "写入 1 之后 x 的和", "elements of x that changed": "x 中改变的元素数",
+    "sum of x after writing ones": "写入 1 之后 x 的和", "elements of x that changed": "x 中改变的元素数", "elements of a transposed x that changed": "转置的 x 中改变的元素数",
     "row major": "按行存放", "transposed": "转置",
 }  # fmt: skip
 
