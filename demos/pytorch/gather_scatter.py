@@ -134,7 +134,8 @@ def drill_twice(rng) -> Drill:
 ZH = {
     "column": "列", "row": "行", "result less the loop's": "结果与循环之差",
     "ones from the one-hot matrix less the result's": "one-hot 矩阵之和与结果之差",
-    "gather less S·x": "gather 与 S·x 之差", "scatter less Sᵀ·y": "scatter 与 Sᵀ·y 之差", "values left that were written there": "留下的是写到此处的值之一（1 为是）", "index": "索引",
+    "gather less S·x": "gather 与 S·x 之差", "scatter less Sᵀ·y": "scatter 与 Sᵀ·y 之差",
+    "values left that were written there": "留下的是写到此处的值之一（1 为是）", "index": "索引",
     "permutation": "排列", "subset": "子集", "repeated": "有重复",
     "lost by scatter(gather(x))": "scatter(gather(x)) 丢失", "lost by gather(scatter(y))": "gather(scatter(y)) 丢失",
     "scatter(gather(x))": "scatter(gather(x))", "gather(scatter(y))": "gather(scatter(y))",

@@ -66,7 +66,8 @@ def claim_it_keeps_one_number_per_token(tokens=16, vocabularies=(250, 500, 1000)
     """Beside logits that stay alive it keeps 12 bytes per token for backward, whatever the vocabulary; log_softmax keeps a
     second table. Where nobody holds the logits, both keep one.
 
-    logits 本来就留着时，它为反向每 token 只多留 12 字节，与词表大小无关；log_softmax 多留一整张表。没有别人留着 logits 时，两者都留一张。"""
+    logits 本来就留着时，它为反向每 token 只多留 12 字节，与词表大小无关；log_softmax 多留一整张表。
+    没有别人留着 logits 时，两者都留一张。"""
     held, alone = ({name: [] for name in ("selective", "log_softmax", way)} for _ in range(2))
     for vocabulary in vocabularies:
         logits, ids = torch.randn(tokens, vocabulary).requires_grad_(), torch.randint(vocabulary, (tokens,))

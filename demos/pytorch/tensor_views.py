@@ -150,7 +150,8 @@ ZH = {
     "tensors that are not contiguous and have a view": "不连续却有视图的张量数", "split": "拆分", "merge": "合并",
     "bytes copied": "拷贝的字节数", "bytes copied by splitting": "拆分拷贝的字节数",
     "bytes copied by merging": "合并拷贝的字节数", "base": "原张量",
-    "sum of x after writing ones": "写入 1 之后 x 的和", "elements of x that changed": "x 中改变的元素数", "elements of a transposed x that changed": "转置的 x 中改变的元素数",
+    "sum of x after writing ones": "写入 1 之后 x 的和", "elements of x that changed": "x 中改变的元素数",
+    "elements of a transposed x that changed": "转置的 x 中改变的元素数",
     "row major": "按行存放", "transposed": "转置",
 }  # fmt: skip
 
