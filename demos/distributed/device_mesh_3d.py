@@ -130,16 +130,18 @@ def claim_experts_fold_into_the_same_ranks(pp=16, dp=32, cp=1, tp=2, ep=64, coun
     while stage % ep:                                   # EP must divide them
         ep -= 1
     world = pp * stage if count == "folded" else pp * stage * ep
-    dense, experts = Counter(), Counter()
+    dense, experts, moved = Counter(), Counter(), 0
     for rank in range(pp * stage):
         p, _, _, t = coordinates(rank, (pp, dp, cp, tp))
         dense[p, t] += 1
-        p, _, e = coordinates(rank, (pp, stage // ep, ep))
-        experts[p, e] += 1
+        of_experts, _, e = coordinates(rank, (pp, stage // ep, ep))
+        experts[of_experts, e] += 1
+        moved += of_experts != p
     show(table({"part": ["attention shard", "expert shard"], "shards": [len(dense), len(experts)],
                 "copies of each": [max(dense.values()), max(experts.values())],
                 "GPUs": [sum(dense.values()), sum(experts.values())]}))
     expect("GPUs that hold all of it", sum(experts.values()), equals=world)
+    expect("ranks whose stage differs between the two groupings", moved, equals=0)
     expect("copies of each expert shard", list(experts.values()), equals=stage // ep)
     expect("copies of each attention shard", list(dense.values()), equals=dp * cp)
 
@@ -200,6 +202,7 @@ ZH = {
     "shards": "分片数",
     "copies of each": "每片的份数",
     "GPUs": "GPU 数",
+    "ranks whose stage differs between the two groupings": "两种分组中阶段不同的 rank",
     "GPUs that hold all of it": "容纳全部所需的 GPU 数",
     "copies of each expert shard": "每个专家分片的份数",
     "copies of each attention shard": "每个注意力分片的份数",
