@@ -2,10 +2,11 @@ r"""Context parallelism cuts one sequence's tokens over ranks; only attention mu
 
 上下文并行把一条序列的 token 切到各 rank 上；只有注意力需要其他 rank 的 K、V。
 
-Llama 3 (2024), §3.3.2. Turn `places` to "from zero": every rank takes its tokens for the beginning.
-`sends` to "query heads": K and V travel once per query head. `reduce` or `count`: another gradient.
-把 `places` 改为 "from zero"：每个 rank 都以为自己的 token 是开头；`sends` 改为 "query heads"：K、V 按
-query 头数传输；改 `reduce` 或 `count`：梯度就变了。
+Llama 3 (2024), §3.3.2. Turn `places` to "angles from zero" or "mask from zero": for RoPE, or for the
+mask, every rank takes its tokens for the beginning. `sends` to "query heads": K and V travel once per
+query head. `reduce` or `count`: another gradient. 把 `places` 改为 "angles from zero" 或 "mask from
+zero"：RoPE 或掩码把每个 rank 的 token 都当作开头；`sends` 改为 "query heads"：K、V 按 query 头数传输；
+改 `reduce` 或 `count`：梯度就变了。
 """
 
 import torch
@@ -58,15 +59,16 @@ def step(rank: int, ranks: int, x: Tensor, weights: list[Tensor], wanted: Tensor
          places: str = "global", count: str = "all tokens", sends: str = "kv heads") -> dict:
     """One rank's outputs, its gradients of the weights, and the bytes that it handed to collectives."""
     mine = cut(len(x), rank, ranks)                             # (t), t = tokens / ranks
-    place = mine if places == "global" else torch.arange(len(mine))
+    angles, rows = (torch.arange(len(mine)) if places == wrong else mine
+                    for wrong in ("angles from zero", "mask from zero"))
     everyone = torch.cat([cut(len(x), r, ranks) for r in range(ranks)])
     leaves = [w.clone().requires_grad_() for w in weights]
-    q, k, v = qkv(x[mine], leaves, d, place)
+    q, k, v = qkv(x[mine], leaves, d, angles)
     if sends == "query heads":                                  # the wrong way
         k, v = (t.repeat_interleave(len(q) // len(k), 0) for t in (k, v))
     with collectives() as sent:
         k, v = Gather.apply(k), Gather.apply(v)                 # (kv_heads, tokens, d)
-    o = F.scaled_dot_product_attention(q[None], k[None], v[None], place[:, None] >= everyone, enable_gqa=True)[0]
+    o = F.scaled_dot_product_attention(q[None], k[None], v[None], rows[:, None] >= everyone, enable_gqa=True)[0]
     error = (o.transpose(0, 1).flatten(1) - wanted[mine])[counted[mine]].square().sum(1)    # (own tokens)
     (error.sum() / (counted.sum() if count == "all tokens" else ranks * len(error))).backward()
     return {"places": mine, "o": o.detach(), "grads": [w.grad for w in leaves], "sent": dict(sent)}
@@ -92,14 +94,16 @@ RANGES = {
     "heads": one_of(4, 8),
     "kv_heads": one_of(1, 2),
     "d_head": between(4, 8, multiple_of=2),
-    "places": one_of("global", "from zero"),
+    "places": one_of("global", "angles from zero", "mask from zero"),
     "sends": one_of("kv heads", "query heads"),
     "reduce": one_of("sum", "average", "none"),
     "count": one_of("all tokens", "own tokens"),
 }
 
 
-@breaks(places="from zero", en="Rotations and mask then belong to other tokens.", zh="旋转角与掩码都对应到了别的 token。")
+@breaks(places="angles from zero", en="Two tokens of different ranks are then rotated by a wrong distance.",
+        zh="这样不同 rank 的两个 token 之间，旋转对应的距离就错了。")
+@breaks(places="mask from zero", en="Late queries are then denied keys before them.", zh="这样靠后的 query 就看不到前面的一些 key。")
 def claim_slices_equal_full_attention(ranks=2, tokens=32, heads=4, kv_heads=2, d_head=4, places="global"):
     """Each rank's queries over all gathered keys, at their global positions, give the full causal attention.
 

@@ -138,13 +138,16 @@ def claim_a_rank_sends_its_block_on_p_minus_1_times(ranks=4, tokens=32, heads=4,
 @breaks(layout="contiguous", en="Tiles above the diagonal are skipped, and rank 0 has nearly all of them.",
         zh="对角线以上的块被跳过，而它们几乎都属于 rank 0。")
 def claim_zigzag_gives_every_rank_the_same_work(ranks=4, tokens=32, heads=4, kv_heads=2, d_head=8, layout="zigzag"):
-    """With one early and one late chunk every one of P ranks computes 2P + 1 half-block tiles under a causal mask.
+    """With chunks r and 2P − 1 − r each of P ranks computes 2P + 1 half-block tiles under a causal mask; contiguous, 4r + 3.
 
-    每个 rank 一段靠前、一段靠后时，因果掩码下 P 个 rank 各算 2P + 1 个半块。"""
+    rank r 取第 r 段与第 2P − 1 − r 段时，因果掩码下 P 个 rank 各算 2P + 1 个半块；连续切分则为 4r + 3 个。"""
     results = on_ranks(ring, ranks, *drawn(tokens, heads, kv_heads, d_head), layout, "log-sum-exp", "kv heads")
     tiles = [r["tiles"] for r in results]
-    show(bars([f"rank {r}" for r in range(ranks)], {"tiles": tiles, "contiguous": [4 * r + 3 for r in range(ranks)]}))
+    slices = on_ranks(ring, ranks, *drawn(tokens, heads, kv_heads, d_head), "contiguous", "log-sum-exp", "kv heads")
+    uneven = [r["tiles"] for r in slices]
+    show(bars([f"rank {r}" for r in range(ranks)], {"tiles": tiles, "contiguous": uneven}))
     expect("tiles that each rank computes", tiles, equals=2 * ranks + 1)
+    expect("tiles of contiguous slices", uneven, equals=[4 * r + 3 for r in range(ranks)])
 
 
 def drill_block_that_hides_the_ring(rng) -> Drill:
@@ -184,6 +187,7 @@ ZH = {
     "tiles": "计算的半块",
     "contiguous": "连续切分",
     "tiles that each rank computes": "每个 rank 计算的半块数",
+    "tiles of contiguous slices": "连续切分时的半块数",
 }
 
 if __name__ == "__main__":

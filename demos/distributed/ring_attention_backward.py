@@ -89,7 +89,7 @@ def claim_gradients_come_home(ranks=4, tokens=24, d_head=8, gradients="travel", 
     q, k, v, do = torch.randn(4, tokens, d_head, dtype=torch.float64)
     results = on_ranks(work, ranks, q, k, v, do, gradients, home)
     leaves = [t.clone().requires_grad_() for t in (q, k, v)]
-    F.scaled_dot_product_attention(*(t[None] for t in leaves))[0].backward(do)
+    (F.scaled_dot_product_attention(*(t[None] for t in leaves))[0] * do).sum().backward()
     got = [torch.cat([r[0] for r in results]), *torch.cat([r[1] for r in results], 1)]
     gaps = [(g - leaf.grad).abs().max() for g, leaf in zip(got, leaves, strict=True)]
     show(bars(["dQ", "dK", "dV"], {"largest difference": gaps}))

@@ -65,7 +65,8 @@ def claim_the_same_mask_commutes_with_the_sum(ranks=2, tokens=16, width=16, p=0.
     种子相同时，在求和之前或之后做 dropout 结果一样：掩码对求和满足分配律。"""
     parts = list(torch.randn(ranks, tokens, width).double())
     before = on_ranks(work, ranks, parts, p, seeds, "before the sum")[0]
-    after = sum(parts) * mask((tokens, width), p, seed=1)
+    # Only which entries stay is taken from the mask: the rest is dropout's definition, 0 or y / (1 − p).
+    after = torch.where(mask((tokens, width), p, seed=1) > 0, sum(parts) / (1 - p), 0)
     masks = torch.stack([mask((tokens, width), p, 1 if seeds == "same" else 1 + r) for r in range(ranks)])
     kept = masks.ne(0).sum(0).flatten()
     show(bars([f"{n} of {ranks}" for n in range(ranks + 1)],

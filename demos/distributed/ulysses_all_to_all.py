@@ -12,7 +12,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import Drill, bars, between, breaks, exercise, expect, lines, main, on_ranks, one_of, show
+from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, on_ranks, one_of, show
 from studyapp.evidence.tools import collectives, named_model
 
 
@@ -78,7 +78,7 @@ def train(rank: int, ranks: int, q: Tensor, k: Tensor, v: Tensor, grad: Tensor, 
         o = swap(o[0].transpose(0, 1), ranks, False)
     with collectives() as back:
         if o.requires_grad:
-            o.backward(grad.chunk(ranks)[rank])
+            (o * grad.chunk(ranks)[rank]).sum().backward()      # o.backward(grad) would load sympy: 0.6 s
     return [torch.zeros_like(x) if x.grad is None else x.grad for x in leaves], there.total(), back.total()
 
 
@@ -100,6 +100,12 @@ def work(rank: int, ranks: int, q: Tensor, k: Tensor, v: Tensor, exchange: str, 
             "all-gather": gathered["all_gather"] / 8 * (ranks - 1)}
 
 
+def numbers(rank: int, ranks: int, inputs: list[list[Tensor]], kv: str) -> list[float]:
+    """What leaves this rank by Ulysses over what leaves it where K and V are gathered, for each q, k, v."""
+    results = [work(rank, ranks, *qkv, "transpose", kv) for qkv in inputs]
+    return [r["all-to-all"] / r["all-gather"] for r in results]
+
+
 def drawn(tokens: int, heads: int, kv_heads: int, d: int) -> list[Tensor]:
     """q, k and v in float64, (tokens, heads or kv_heads, d)."""
     return [torch.randn(tokens, n, d).double() for n in (heads, kv_heads, kv_heads)]
@@ -110,6 +116,7 @@ RANGES = {
     "tokens": between(8, 64, multiple_of=8),
     "heads": one_of(8, 16),
     "kv_heads": one_of(1, 2, 4),
+    "kv_counts": each(one_of(1, 2, 4, 8)),
     "d_head": between(2, 16, multiple_of=2),
     "exchange": one_of("transpose", "no transpose"),
     "kv": one_of("grouped", "repeated"),
@@ -135,18 +142,18 @@ def claim_heads_of_all_tokens_give_full_attention(ranks=2, tokens=16, heads=8, k
 
 @breaks(kv="repeated", en="K and V travel for every query head, and nothing is left of grouping.",
         zh="K、V 按每个 query 头传输，分组的好处全没了。")
-def claim_bytes_against_the_ring(ranks=4, tokens=16, heads=8, kv_heads=4, d_head=4, kv="grouped"):
+def claim_bytes_against_the_ring(ranks=4, tokens=16, heads=8, kv_counts=(2, 4, 8), d_head=4, kv="grouped"):
     """Forward, Ulysses sends (h + max(n, P))/(n·P) of a ring's numbers, for h heads and n KV heads: 2/P for MHA.
 
     前向时 Ulysses 的发送量是 ring 的 (h + max(n, P))/(n·P)，h 个头、n 个 KV 头：MHA 为 2/P。"""
-    counted = on_ranks(work, ranks, *drawn(tokens, heads, kv_heads, d_head), "transpose", kv)[0]
+    counted = on_ranks(numbers, ranks, [drawn(tokens, heads, n, d_head) for n in kv_counts], kv)[0]
     model = named_model("llama-3.1-70b")
     h, n, degrees = model["heads"], model["kv_heads"], (2, 4, 8, 16, 32, 64)
     show(lines("ranks", degrees, {"64 heads, 8 KV heads": [(h + max(n, p)) / (n * p) for p in degrees],
                                   "64 heads, MHA": [(h + max(h, p)) / (h * p) for p in degrees]}, log="xy",
                title="sent by Ulysses over sent by a ring, computed", y_label="ratio"))
-    expect("numbers sent by Ulysses over those of gathering K and V", counted["all-to-all"] / counted["all-gather"],
-           equals=(heads + max(kv_heads, ranks)) / (kv_heads * ranks), within=1e-12)
+    expect("numbers sent by Ulysses over those of gathering K and V", counted, within=1e-12,
+           equals=[(heads + max(n, ranks)) / (n * ranks) for n in kv_counts], at=("KV heads", kv_counts))
 
 
 @breaks(rule="none", en="all_to_all_single has no gradient of its own: nothing reaches Q, K and V.",
@@ -159,8 +166,8 @@ def claim_backward_sends_what_forward_sends(ranks=2, tokens=16, heads=8, kv_head
     grad = torch.randn_like(q)
     results = on_ranks(train, ranks, q, k, v, grad, rule)
     leaves = [x.clone().requires_grad_() for x in (q, k, v)]
-    F.scaled_dot_product_attention(*(x.transpose(0, 1)[None] for x in leaves), is_causal=True,
-                                   enable_gqa=True)[0].transpose(0, 1).backward(grad)
+    whole = F.scaled_dot_product_attention(*(x.transpose(0, 1)[None] for x in leaves), is_causal=True, enable_gqa=True)
+    (whole[0].transpose(0, 1) * grad).sum().backward()
     gaps = [(torch.cat([r[0][i] for r in results]) - leaves[i].grad).abs().max() for i in range(3)]
     show(bars(["forward", "backward"], {"bytes handed over": results[0][1:]}))
     expect("dQ, dK, dV less autograd's in one process", gaps, equals=0, within=1e-12)
@@ -207,6 +214,7 @@ ZH = {
     "bytes handed over": "交出的字节数",
     "dQ, dK, dV less autograd's in one process": "dQ、dK、dV 与单进程 autograd 之差",
     "bytes of backward over those of forward": "反向与前向字节数之比",
+    "KV heads": "KV 头数",
     "numbers sent by Ulysses over those of gathering K and V": "Ulysses 与聚合 K、V 的发送量之比",
 }
 
