@@ -1,6 +1,6 @@
-r"""All-reduce is a reduce-scatter and then an all-gather; each collective has another as its backward.
+r"""All-reduce is a reduce-scatter and then an all-gather; the backward of a collective is a collective.
 
-all-reduce 就是先 reduce-scatter 再 all-gather；每个集合通信的反向是另一个集合通信。
+all-reduce 就是先 reduce-scatter 再 all-gather；集合通信的反向也是集合通信。
 
 Real gloo ranks against one process that holds all of them. Turn `way` to "all-gather only": nothing was
 added. 把 `way` 改为 "all-gather only"：什么都没有相加。

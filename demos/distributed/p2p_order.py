@@ -128,7 +128,7 @@ def claim_sends_do_not_return_before_a_receive(pairs=1, numbers=1000, order="all
     expect("sends that returned before a receive was posted", sum(returned), equals=0)
 
 
-@breaks(overwrite="after wait", en="After wait() the bytes are gone out, and the buffer is free.",
+@breaks(overwrite="after wait", en="After wait() the bytes have gone out, and the buffer is free.",
         zh="wait() 之后字节已发出，缓冲区可以再用。")
 def claim_an_unwaited_buffer_is_sent_as_it_becomes(numbers=1000, overwrite="before wait"):
     """What isend transmits is the buffer at the time of transfer: overwritten before wait(), the receiver gets the
