@@ -77,6 +77,7 @@ def step(rank: int, ranks: int, blocks: int, width: int, head: bool, micro_batch
 
 def run(ranks: int, *steps: dict) -> list[tuple]:
     """`step` with each of these keywords on rank 0 of so many; what the ranks need is imported before they are forked."""
+    import torch._dynamo  # what fully_shard loads, once instead of in every rank
     import torch.distributed.fsdp  # noqa: F401
 
     return on_ranks(one_after_another, ranks, steps)[0]

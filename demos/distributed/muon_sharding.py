@@ -6,11 +6,13 @@ Jordan 2024, and Liu et al. 2025, §2.3. Turn `owner` to "row shards": each rank
 把 `owner` 改为 "row shards"：每个 rank 只对自己的行做正交化，权重就不同了。
 """
 
+from collections import Counter
 from itertools import product
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from studyapp.evidence import (
     Drill,
@@ -61,6 +63,13 @@ def assign(sizes: list, ranks: int) -> list:
     return owner
 
 
+def polynomial_steps(s: Tensor) -> Tensor:
+    """What the iteration does to singular values."""
+    for _ in range(STEPS):
+        s = QUINTIC[0] * s + QUINTIC[1] * s**3 + QUINTIC[2] * s**5
+    return s
+
+
 def heaviest(sizes: list, owner: list, ranks: int) -> int:
     """Numbers on the fullest rank."""
     return max(sum(size for size, r in zip(sizes, owner, strict=True) if r == rank) for rank in range(ranks))
@@ -97,8 +106,44 @@ def train(rank: int, ranks: int, blocks: int, width: int, steps: int, owner: str
     return torch.cat([w.flatten() for w in weights]).tolist(), sum(m.numel() for m in momenta.values())
 
 
+class Collectives(TorchDispatchMode):
+    """Counts the collectives that run inside, also those that a DTensor's operator makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter = Counter()
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        if any(kind.__name__ == "DTensor" for kind in types):
+            return NotImplemented                                    # first the DTensor, which runs what it needs
+        self.counts[op.overloadpacket.__name__] += op.namespace == "_c10d_functional"
+        return op(*args, **(kwargs or {}))
+
+
+def sharded_rows(rank: int, ranks: int, rows: int, columns: int, held: str) -> tuple:
+    """A matrix that lies in row shards, orthogonalised: this rank's rows, and the collectives that ran, by kind."""
+    g = randn(rows, columns, seed=6, dtype=torch.float64).chunk(ranks)[rank]
+    if held == "local rows":
+        return orthogonalise(g).tolist(), {}
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import DTensor, Shard
+
+    whole = DTensor.from_local(g, init_device_mesh("cpu", (ranks,)), [Shard(0)])
+    with Collectives() as seen:
+        x = orthogonalise(whole)
+    return x.to_local().tolist(), seen.counts
+
+
+def run_sharded(ranks: int, rows: int, columns: int, held: str) -> list:
+    """`sharded_rows` of every rank; what a DTensor needs is imported before they are forked."""
+    if held == "DTensor":
+        import torch._dynamo  # which a DTensor's first operator loads
+        import torch.distributed.tensor  # noqa: F401
+    return on_ranks(sharded_rows, ranks, rows, columns, held)
+
+
 RANGES = {
-    "rows": between(8, 32, multiple_of=8), "columns": between(32, 64), "parts": one_of(2, 4),
+    "held": one_of("DTensor", "local rows"), "rows": between(8, 32, multiple_of=8), "columns": between(32, 64), "parts": one_of(2, 4),
     "owner": one_of("whole matrices", "row shards"),
     "ranks": one_of(2, 4), "blocks": between(1, 2), "width": between(8, 16, multiple_of=8), "steps": between(1, 3),
     "update": one_of("Muon", "sign"), "sizes": each(between(1, 40), at_least=5, at_most=8), "rule": one_of("largest first", "in turn"),
@@ -140,6 +185,24 @@ def claim_shards_are_orthogonalised_differently(rows=16, columns=32, parts=2, up
            / (whole @ whole.T)[: rows // parts, rows // parts :].abs().max(), at_least=1.2)
 
 
+@breaks(held="local rows", en="Taken out of the DTensor, each rank's rows are orthogonalised apart.",
+        zh="从 DTensor 里取出本地的行，各 rank 就各自正交化了。")
+def claim_a_dtensor_gathers_in_every_iteration(ranks=2, rows=16, columns=32, held="DTensor"):
+    """On a DTensor in row shards the same iteration gives the whole matrix's update, for an all-reduce and three all-gathers per
+    iteration.
+
+    矩阵若是按行切分的 DTensor，同样的迭代得到整个矩阵的更新；代价是一次 all-reduce，以及每次迭代三次 all-gather。"""
+    runs = run_sharded(ranks, rows, columns, held)
+    u, s, v = torch.linalg.svd(randn(rows, columns, seed=6, dtype=torch.float64), full_matrices=False)
+    after = polynomial_steps(s / s.norm())
+    gathers, reductions = (runs[0][1].get(name, 0) for name in ("all_gather_into_tensor", "all_reduce"))
+    show(bars(["all-gathers", "all-reduces"], {"collectives of one matrix": [gathers, reductions]}))
+    whole = torch.tensor([row for mine, _ in runs for row in mine], dtype=torch.float64)
+    expect("largest difference from the whole matrix's update", (whole - (u * after) @ v).abs().max(), equals=0, within=1e-9)
+    expect("all-gathers per iteration", gathers / STEPS, equals=3)
+    expect("all-reduces", reductions, equals=1)
+
+
 @breaks(owner="row shards", en="Each rank orthogonalises its own rows: the weights are not those of one process.",
         zh="每个 rank 只对自己的行做正交化：权重与单进程不同。")
 def claim_whole_matrix_owners_equal_one_process(ranks=2, blocks=1, width=8, steps=2, owner="whole matrices"):
@@ -155,10 +218,7 @@ def claim_whole_matrix_owners_equal_one_process(ranks=2, blocks=1, width=8, step
         for w, m, *g in zip(weights, momenta, *each_rank, strict=True):
             m.mul_(MU).add_(torch.stack(g).mean(0))
             u, s, v = torch.linalg.svd(m, full_matrices=False)       # the polynomial on singular values: the other way to the same
-            s = s / s.norm()
-            for _ in range(STEPS):
-                s = QUINTIC[0] * s + QUINTIC[1] * s**3 + QUINTIC[2] * s**5
-            w.sub_(LR * (u * s) @ v)
+            w.sub_(LR * (u * polynomial_steps(s / s.norm())) @ v)
     gap = (torch.tensor(runs[0][0], dtype=torch.float64) - torch.cat([w.flatten() for w in weights])).abs().max()
     numbers = sum(w.numel() for w in weights)
     show(bars([f"rank {r}" for r in range(ranks)], {"momentum numbers": [held for _, held in runs]}))
@@ -167,7 +227,7 @@ def claim_whole_matrix_owners_equal_one_process(ranks=2, blocks=1, width=8, step
 
 
 @breaks(rule="in turn", en="Dealt out in turn, one rank may get more than its share.", zh="轮流发放，某个 rank 可能超出应得的份额。")
-def claim_largest_first_packs_within_four_thirds(sizes=(4, 4, 4, 4, 16), ranks=2, rule="largest first"):
+def claim_largest_first_packs_within_four_thirds(sizes=(4, 4, 7, 6, 5), ranks=2, rule="largest first"):
     """Largest first to the least loaded rank leaves the fullest rank within 4/3 of the best packing; every rank's bucket is
     padded to the fullest.
 
@@ -207,6 +267,9 @@ ZH = {
     "rows with rows, orthogonalised in shards": "分片正交化后，行与行的内积",
     "difference over the whole update's norm": "差与整体更新范数之比",
     "largest product of rows of different shards, over the whole's": "不同分片的行的最大内积，与整体之比",
+    "all-gathers": "all-gather 次数", "all-reduces": "all-reduce 次数", "collectives of one matrix": "一个矩阵的集合通信次数",
+    "largest difference from the whole matrix's update": "与整个矩阵的更新的最大差",
+    "all-gathers per iteration": "每次迭代的 all-gather 次数",
     "rank {}": "rank {}", "momentum numbers": "动量的数", "largest difference from one process": "与单进程的最大差",
     "momenta of all ranks over the parameters": "各 rank 动量之和与参数之比", "numbers owned": "拥有的数", "padding": "补齐",
     "fullest rank over the best packing's": "最满的 rank 与最优装箱之比", "numbers owned by all ranks": "各 rank 拥有的数之和",
