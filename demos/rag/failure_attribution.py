@@ -49,7 +49,7 @@ def claim_every_error_has_one_place(questions=5000, recall=0.6, reading=0.9, rul
     """Three counts, of retrieval, distraction and reading, sum to all wrong answers, and agree with a case by case walk.
 
     检索、干扰、阅读三项之和等于全部错误，且与逐题判断一致。"""
-    found, right, with_gold = system(questions, recall, reading, distraction=0.1)
+    found, right, with_gold = system(questions, recall, reading, memory=0.2, distraction=0.1)
     got = (attribute if rule == "gold passage" else blame_the_search)(found, right, with_gold)
     walk = [0, 0, 0]
     for f, r, g in zip(found.tolist(), right.tolist(), with_gold.tolist(), strict=True):
