@@ -85,7 +85,8 @@ RANGES = {
 }  # fmt: skip
 
 
-@breaks(centres="random directions", en="Centres that are none put neighbours into different lists.", zh="中心若不是真正的中心，近邻会分到不同的列表里。")
+@breaks(centres="random directions", en="Centres that are none put neighbours into different lists.",
+        zh="中心若不是真正的中心，近邻会分到不同的列表里。")
 def claim_few_lists_hold_most_neighbours(lists=40, nprobe=8, centres="k-means"):
     """Probing eight of forty k-means lists compares under a third of the vectors and finds the nearest one in over 85%; probing
     all is exact search.
@@ -157,7 +158,7 @@ def drill_memory(rng) -> Drill:
         "flat": (4 * d, "as 32-bit floats, flat", "以 32 位浮点平铺存储", f"4 · {d}"),
         "int8": (d, "as int8", "以 int8 存储", f"{d}"),
         "binary": (d / 8, "as one bit per dimension", "每维 1 位存储", f"{d} / 8"),
-        "HNSW": (4 * d + 2 * 32 * 4, "as 32-bit floats in HNSW with M = 32 (2M links of 4 bytes on the bottom layer, upper layers left out)",
+        "HNSW": (4 * d + 2 * 32 * 4, "as 32-bit floats in HNSW with M = 32 (2M links of 4 bytes each, upper layers left out)",
                  "以 32 位浮点放入 M = 32 的 HNSW（底层 2M 条链接、每条 4 字节，上层忽略）", f"4 · {d} + 2 · 32 · 4"),
         "PQ": (64, "as product codes of 64 bytes (ids and codebooks left out)", "以 64 字节的乘积码存储（不计 id 与码本）", "64"),
     }[kind]
@@ -174,6 +175,7 @@ def drill_memory(rng) -> Drill:
 
 ZH = {
     "share of vectors compared": "比较过的向量比例", "recall@1": "recall@1", "recall@1 of {} lists": "{} 个列表的 recall@1",
+
     "share compared in {} lists": "{} 个列表中比较的比例", "recall@1 of all lists": "全部列表的 recall@1", "recall@1 at ef {}": "ef 为 {} 时的 recall@1",
     "share compared at ef {}": "ef 为 {} 时比较的比例", "codes alone": "只用码", "rescored": "重算后",
     "table sum less distance to the decoded vector": "查表之和减去到解码向量的距离",

@@ -24,7 +24,8 @@ def bm25(counts: Tensor, query: list[int], k1: float, b: float) -> Tensor:
     """Scores of all documents for a query of term indices. counts (documents, terms): how often each term occurs; the sum over
     the query's terms of idf · tf (k1 + 1) / (tf + k1 (1 − b + b · length / mean length)), (documents,).
 
-    查询（词的编号）对所有文档的得分。counts (documents, terms) 为词频；对查询各词求和 idf · tf (k1 + 1) / (tf + k1 (1 − b + b · 长度 / 平均长度))，
+    查询（词的编号）对所有文档的得分。counts (documents, terms) 为词频；对查询各词求和
+    idf · tf (k1 + 1) / (tf + k1 (1 − b + b · 长度 / 平均长度))，
     结果 (documents,)。"""
     tf = counts[:, query]                                                   # (documents, words of the query)
     holders = (tf > 0).to(tf.dtype).sum(0)                                  # documents that hold the term
@@ -129,7 +130,8 @@ def asked(search: Search, n: int) -> dict[str, list[tuple[str, int]]]:
 
 RANGES = {
     "k1": between(0.8, 2.0), "b": between(0.3, 0.9), "length": one_of("divides", "ignored"), "ranked": one_of("from 1", "from 0"),
-    "kind": one_of("new terms", "English questions", "Chinese questions"), "way": one_of("fused", "bm25", "dense"), "queries": between(20, 40),
+    "kind": one_of("new terms", "English questions", "Chinese questions"),
+    "way": one_of("fused", "bm25", "dense"), "queries": between(20, 40),
 }  # fmt: skip
 
 
@@ -231,7 +233,8 @@ def drill_saturation(rng) -> Drill:
 ZH = {
     "times in the document": "在文档中出现的次数", "score": "得分", "idf · (k1 + 1)": "idf · (k1 + 1)", "scores": "得分",
     "score of the shorter less the longer": "短文档得分减长文档", "score of a hundred times over its ceiling": "出现一百次的得分与上限之比",
-    "fused scores": "融合得分", "recall@10": "recall@10", "recall@10 of BM25": "BM25 的 recall@10", "recall@10 of dense": "稠密的 recall@10",
+    "fused scores": "融合得分", "recall@10": "recall@10", "recall@10 of BM25": "BM25 的 recall@10",
+    "recall@10 of dense": "稠密的 recall@10",
     "bm25": "BM25", "dense": "稠密", "fused": "融合", "new terms": "新词", "English questions": "英文问题",
     "Chinese questions": "中文问题", "all": "平均",
     "recall@10 less that of BM25": "recall@10 减去 BM25 的", "recall@10 less that of dense": "recall@10 减去稠密的",

@@ -93,7 +93,8 @@ def claim_ndcg_discounts_by_the_rank(k=10, discounted="yes"):
     expect("nDCG of a graded list", ndcg(torch.tensor([graded], dtype=torch.float64), k), equals=mine / ideal, within=1e-12)
 
 
-@breaks(measure="recall@1", en="Cut at one, recall sees what the reciprocal rank sees.", zh="只取第一名时，召回率与倒数排名看到的是同一件事。")
+@breaks(measure="recall@1", en="Cut at one, recall sees what the reciprocal rank sees.",
+        zh="只取第一名时，召回率与倒数排名看到的是同一件事。")
 def claim_two_measures_choose_two_systems(measure="recall@10"):
     """One system puts the passage first or loses it; the other always has it among the first ten. Reciprocal rank prefers
     the first, recall@10 the second.
@@ -108,7 +109,8 @@ def claim_two_measures_choose_two_systems(measure="recall@10"):
     expect("recall of the second less the first", share[1] - share[0], at_least=0.2)
 
 
-@breaks(compared="apart", en="Two separate samples bring the spread of the queries in twice.", zh="分成两个独立样本，查询间的差异会进来两次。")
+@breaks(compared="apart", en="Two separate samples bring the spread of the queries in twice.",
+        zh="分成两个独立样本，查询间的差异会进来两次。")
 def claim_five_queries_decide_nothing(compared="in pairs"):
     """A gain of six points in hit rate shows in at least four of five sets of 500 paired queries, and in at most one of five
     sets of five: the bootstrap interval of 95% excludes zero.
@@ -180,7 +182,9 @@ ZH = {
     "MRR of the first less the second": "前者的 MRR 减后者", "recall of the second less the first": "后者的召回率减前者",
     "5 queries": "5 个查询", "500 queries": "500 个查询", "share of sets that decide": "能下结论的样本比例",
     "share of sets of {} that decide": "{} 个查询的样本中能下结论的比例", "right": "正确", "wrong number": "数字错误", "BLEU-1": "BLEU-1",
-    "BLEU-1 of seven times the": "七个 the 的 BLEU-1", "BLEU-1 of the wrong number less the right answer": "数字错误的答案比正确答案高出的 BLEU-1",
+
+    "BLEU-1 of seven times the": "七个 the 的 BLEU-1",
+    "BLEU-1 of the wrong number less the right answer": "数字错误的答案比正确答案高出的 BLEU-1",
 }  # fmt: skip
 
 if __name__ == "__main__":
