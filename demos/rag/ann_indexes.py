@@ -176,7 +176,8 @@ def drill_memory(rng) -> Drill:
 ZH = {
     "share of vectors compared": "比较过的向量比例", "recall@1": "recall@1", "recall@1 of {} lists": "{} 个列表的 recall@1",
 
-    "share compared in {} lists": "{} 个列表中比较的比例", "recall@1 of all lists": "全部列表的 recall@1", "recall@1 at ef {}": "ef 为 {} 时的 recall@1",
+    "share compared in {} lists": "{} 个列表中比较的比例", "recall@1 of all lists": "全部列表的 recall@1",
+    "recall@1 at ef {}": "ef 为 {} 时的 recall@1",
     "share compared at ef {}": "ef 为 {} 时比较的比例", "codes alone": "只用码", "rescored": "重算后",
     "table sum less distance to the decoded vector": "查表之和减去到解码向量的距离",
 }  # fmt: skip
