@@ -90,6 +90,8 @@ def claim_ndcg_discounts_by_the_rank(k=10, discounted="yes"):
     ideal, mine = (sum(g / math.log2(i + 2) for i, g in enumerate(order[:k])) for order in (sorted(graded)[::-1], graded))
     show(lines("rank", places, {f"nDCG@{k}": got, "reciprocal rank": [1 / r for r in places]}))
     expect("nDCG of one document", got, equals=by_hand, within=1e-12, at=("rank", places))
+    cut = (3 / math.log2(3)) / (3 + 2 / math.log2(3))           # grades 0, 3 in front; the best two are 3, 2
+    expect("nDCG@2 of a graded list", ndcg(torch.tensor([graded], dtype=torch.float64), 2), equals=cut, within=1e-12)
     expect("nDCG of a graded list", ndcg(torch.tensor([graded], dtype=torch.float64), k), equals=mine / ideal, within=1e-12)
 
 
@@ -178,7 +180,8 @@ def drill_mrr(rng) -> Drill:
 ZH = {
     "ranks {}": "名次 {}", "recall@{}": "recall@{}", "hit": "命中", "reciprocal rank": "倒数排名", "rank": "名次",
     "share of the relevant documents found": "找到的相关文档比例", "nDCG@{}": "nDCG@{}", "nDCG of one document": "一篇文档的 nDCG",
-    "nDCG of a graded list": "分级列表的 nDCG", "first or lost": "第一或丢失", "always in ten": "总在前十", "MRR": "MRR",
+    "nDCG of a graded list": "分级列表的 nDCG", "nDCG@2 of a graded list": "分级列表的 nDCG@2",
+    "first or lost": "第一或丢失", "always in ten": "总在前十", "MRR": "MRR",
     "MRR of the first less the second": "前者的 MRR 减后者", "recall of the second less the first": "后者的召回率减前者",
     "5 queries": "5 个查询", "500 queries": "500 个查询", "share of sets that decide": "能下结论的样本比例",
     "share of sets of {} that decide": "{} 个查询的样本中能下结论的比例", "right": "正确", "wrong number": "数字错误", "BLEU-1": "BLEU-1",
