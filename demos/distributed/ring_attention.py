@@ -87,6 +87,11 @@ def ring(rank: int, ranks: int, q: Tensor, k: Tensor, v: Tensor, layout: str, me
     return {"places": mine, "o": torch.cat([o for o, _ in state], 1), "tiles": tiles, "sent": sent}
 
 
+def tiles_of(rank: int, ranks: int, q: Tensor, k: Tensor, v: Tensor, layouts: tuple[str, ...]) -> list[int]:
+    """Tiles that this rank computes under each layout."""
+    return [ring(rank, ranks, q, k, v, layout, "log-sum-exp", "kv heads")["tiles"] for layout in layouts]
+
+
 def drawn(tokens: int, heads: int, kv_heads: int, d: int) -> list[Tensor]:
     """q, k and v in float64, (heads or kv_heads, tokens, d)."""
     return [torch.randn(n, tokens, d).double() for n in (heads, kv_heads, kv_heads)]
@@ -141,10 +146,8 @@ def claim_zigzag_gives_every_rank_the_same_work(ranks=4, tokens=32, heads=4, kv_
     """With chunks r and 2P − 1 − r each of P ranks computes 2P + 1 half-block tiles under a causal mask; contiguous, 4r + 3.
 
     rank r 取第 r 段与第 2P − 1 − r 段时，因果掩码下 P 个 rank 各算 2P + 1 个半块；连续切分则为 4r + 3 个。"""
-    results = on_ranks(ring, ranks, *drawn(tokens, heads, kv_heads, d_head), layout, "log-sum-exp", "kv heads")
-    tiles = [r["tiles"] for r in results]
-    slices = on_ranks(ring, ranks, *drawn(tokens, heads, kv_heads, d_head), "contiguous", "log-sum-exp", "kv heads")
-    uneven = [r["tiles"] for r in slices]
+    counted = on_ranks(tiles_of, ranks, *drawn(tokens, heads, kv_heads, d_head), (layout, "contiguous"))
+    tiles, uneven = (list(counts) for counts in zip(*counted, strict=True))
     show(bars([f"rank {r}" for r in range(ranks)], {"tiles": tiles, "contiguous": uneven}))
     expect("tiles that each rank computes", tiles, equals=2 * ranks + 1)
     expect("tiles of contiguous slices", uneven, equals=[4 * r + 3 for r in range(ranks)])

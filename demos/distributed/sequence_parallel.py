@@ -115,6 +115,11 @@ def step(rank: int, ranks: int, saved: str, norm_gradient: str, tensors: list[Te
             "wire": [sum(wire[k] * n for k, n in d.items()) for d in (sent, sent_back)]}
 
 
+def wires(rank: int, ranks: int, ways: tuple[str, ...], tensors: list[Tensor], grad: Tensor) -> list[list[float]]:
+    """Bytes that a ring would send forward and backward, for each way."""
+    return [step(rank, ranks, way, "summed", tensors, grad)["wire"] for way in ways]
+
+
 def drawn(tokens: int, width: int) -> tuple[list[Tensor], Tensor]:
     """x, norm, w1, w2 in float64 and a gradient of the output."""
     shapes = ((tokens, width), (width,), (width, 4 * width), (4 * width, width))
@@ -179,8 +184,7 @@ def claim_one_more_all_gather_in_backward(ranks=2, tokens=16, width=16, saved="s
 
     按 ring 计，前向通信量与张量并行相同；反向为 1.5 倍，因为要再聚合一次输入。"""
     tensors, grad = drawn(tokens, width)
-    plain = on_ranks(step, ranks, "tensor parallel", "summed", tensors, grad)[0]["wire"]
-    wire = on_ranks(step, ranks, saved, "summed", tensors, grad)[0]["wire"]
+    plain, wire = on_ranks(wires, ranks, ("tensor parallel", saved), tensors, grad)[0]
     show(bars(["forward", "backward"], {"tensor parallel": plain, "sequence parallel" if saved != "tensor parallel"
                                         else "this way": wire}, y_label="bytes per rank on a ring"))
     expect("forward bytes over tensor parallelism's", wire[0] / plain[0], equals=1, within=1e-12)

@@ -117,6 +117,11 @@ def step(rank: int, ranks: int, layout: str, tensors: list[Tensor], grad: Tensor
     return y.detach(), [t.grad for t in leaves], dict(forward), dict(backward)
 
 
+def traffic(rank: int, ranks: int, layouts: tuple[str, ...], tensors: list[Tensor], grad: Tensor) -> list[tuple]:
+    """Bytes handed to collectives forward and backward, for each layout."""
+    return [step(rank, ranks, layout, tensors, grad)[2:] for layout in layouts]
+
+
 def drawn(tokens: int, width: int) -> tuple[list[Tensor], Tensor]:
     """x, w1, w2 and bias in float64, hidden = 4 · width, and a gradient for the output."""
     shapes = ((tokens, width), (width, 4 * width), (4 * width, width), (width,))
@@ -191,11 +196,8 @@ def claim_row_first_also_moves_the_hidden_layer(ranks=2, tokens=8, width=16, oth
 
     先按行切就要在 GeLU 之前求和：隐藏层四倍宽时，前向、反向的通信量都是五倍。"""
     tensors, grad = drawn(tokens, width)
-    ratios = []
-    here = on_ranks(step, ranks, other, tensors, grad)[0]
-    best = on_ranks(step, ranks, "column, row", tensors, grad)[0]
-    for way in (2, 3):
-        ratios.append(here[way]["all_reduce"] / best[way]["all_reduce"])
+    here, best = on_ranks(traffic, ranks, (other, "column, row"), tensors, grad)[0]
+    ratios = [a["all_reduce"] / b["all_reduce"] for a, b in zip(here, best, strict=True)]
     show(bars(["forward", "backward"], {"row first over column first": ratios}))
     expect("bytes of row first over those of column first", ratios, equals=5)
 
