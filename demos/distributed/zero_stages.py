@@ -194,7 +194,7 @@ def claim_every_stage_is_plain_adam(ranks=3, layers=2, width=12, steps=2, optimi
 
 @breaks(after_forward="keep", en="Kept from forward to backward, the parameters are gathered once: 2 instead of 3.",
         zh="参数从前向留到反向，只收集一次：2 而不是 3。")
-def claim_stage_3_sends_three_halves(ranks=4, layers=2, width=12, after_forward="free"):
+def claim_stage_3_sends_three_halves(ranks=3, layers=2, width=12, after_forward="free"):
     """Per step a rank sends 2(N−1)/N numbers per parameter in data parallelism, ZeRO-1 and ZeRO-2, and 3(N−1)/N in ZeRO-3,
     or 2 where that keeps its parameters from forward to backward.
 
