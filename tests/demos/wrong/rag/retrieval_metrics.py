@@ -20,6 +20,7 @@ def ndcg__has_no_discount(gains, k):
 
 def ndcg__takes_the_whole_list_as_ideal(gains, k):
     """The list is compared with its own first k, put in order."""
-    discount = torch.arange(2, k + 2, dtype=gains.dtype).log2()
-    best = gains[:, :k].sort(1, descending=True).values
-    return ((gains[:, :k] / discount).sum(1) / (best / discount).sum(1)).nan_to_num()
+    top = gains[:, :k]
+    discount = torch.arange(2, top.shape[1] + 2, dtype=gains.dtype).log2()
+    best = top.sort(1, descending=True).values
+    return ((top / discount).sum(1) / (best / discount).sum(1)).nan_to_num()
