@@ -2,8 +2,8 @@ r"""Three ways to score a query against an item: one dot product, late interacti
 
 给查询与条目打分的三种方式：一次点积、late interaction、联合前向；哪些能提前算好。
 
-MaxSim as in ColBERT (Khattab & Zaharia 2020). FLOPs are 2 per multiply-add. Turn `scorer` to "maxsim": what the pair shares in its
-joint pass can no longer be stored. 把 `scorer` 改为 "maxsim"：逐项可存，不再需要联合前向。
+MaxSim as in ColBERT (Khattab & Zaharia 2020). FLOPs are 2 per multiply-add. Turn `scorer` to "joint": the
+item's vectors move with the query, and no index can hold them. 把 `scorer` 改为 "joint"：条目的向量随查询而变，无法预存。
 """
 
 import torch
@@ -30,22 +30,20 @@ def dot(query: Tensor, items: Tensor) -> Tensor:
     return F.normalize(items.mean(1), dim=-1) @ F.normalize(query.mean(0), dim=0)
 
 
-def joint(query: Tensor, items: Tensor) -> Tensor:
-    """A joint pass: one attention layer over query and item together, then a sum over the query's places; (items,)."""
-    pair = torch.cat([query.expand(len(items), *query.shape), items], 1)         # (items, both, d)
-    mixed = F.scaled_dot_product_attention(pair, pair, pair)
-    return (mixed[:, : len(query)] * query).sum((1, 2))
+def item_part(scorer: str, query: Tensor, items: Tensor) -> Tensor:
+    """What a scorer needs of the items (items, tokens, d) before the two sides meet for the score."""
+    if scorer == "dot":
+        return items.mean(1)
+    if scorer == "maxsim":
+        return items
+    pair = torch.cat([query.expand(len(items), *query.shape), items], 1)
+    return F.scaled_dot_product_attention(pair, pair, pair)[:, len(query) :]
 
 
-def separable(scorer: str, query: Tensor, other: Tensor, items: Tensor) -> float:
-    """How far the item's part of the computation changes with the query: 0 where it can be stored in an index."""
-    if scorer != "joint":
-        return 0.0 if torch.equal(items, items.clone()) else 1.0
-    parts = []
-    for q in (query, other):
-        pair = torch.cat([q.expand(len(items), *q.shape), items], 1)
-        parts.append(F.scaled_dot_product_attention(pair, pair, pair)[:, len(q) :])
-    return float((parts[0] - parts[1]).norm() / parts[0].norm())
+def change(scorer: str, query: Tensor, other: Tensor, items: Tensor) -> float:
+    """How far the items' part moves when another query comes: 0 where an index can store it."""
+    first, second = (item_part(scorer, q, items) for q in (query, other))
+    return float((first - second).norm() / first.norm())
 
 
 def work(scorer: str, items: int, kept: int, d: int = 128, query: int = 32, tokens: int = 512, parameters: float = 3e8) -> float:
@@ -58,13 +56,13 @@ def work(scorer: str, items: int, kept: int, d: int = 128, query: int = 32, toke
 
 RANGES = {
     "scorer": one_of("maxsim", "dot", "joint"), "objects": between(2, 6), "items": between(100_000, 10_000_000), "kept": between(10, 200),
-    "first": one_of("a shortlist", "all items"),
+    "first": one_of("a shortlist", "all items"), "meeting": one_of("at the tokens", "after the mean"),
 }  # fmt: skip
 
 
-@breaks(scorer="dot", en="Both pictures have the same mean: one vector each cannot tell them apart here.",
+@breaks(meeting="after the mean", en="Both pictures have the same mean: one vector each cannot tell them apart here.",
         zh="两张图的均值相同：这里一个向量分不开它们。")
-def claim_maxsim_keeps_what_a_mean_loses(objects=2, scorer="maxsim"):
+def claim_maxsim_keeps_what_a_mean_loses(objects=2, meeting="at the tokens"):
     """Swap the colours of two of the objects in a picture: the mean of its object vectors stays, while MaxSim falls by one for the
     pair.
 
@@ -76,9 +74,10 @@ def claim_maxsim_keeps_what_a_mean_loses(objects=2, scorer="maxsim"):
     twin = (colours[order] + shapes) / 2**0.5                    # two colours swapped
     items = torch.stack([true, twin])
     ways = {"dot": dot(true, items), "maxsim": maxsim(true, items)}
+    used = ways["maxsim" if meeting == "at the tokens" else "dot"]
     show(table(["", "the picture", "its twin"], [[way, *(round(float(x), 4) for x in s)] for way, s in ways.items()]))
     # Each of the two objects keeps its shape and loses its colour: 1/2 in place of 1.
-    expect("score of the picture less that of its twin", ways[scorer][0] - ways[scorer][1], equals=1, within=1e-12)
+    expect("score of the picture less that of its twin", used[0] - used[1], equals=1, within=1e-12)
 
 
 @breaks(scorer="joint", en="In a joint pass the item's vectors depend on the query: nothing of them can be stored.",
@@ -91,11 +90,11 @@ def claim_item_vectors_can_wait_in_an_index(scorer="maxsim"):
     query, other = F.normalize(torch.randn(2, 8, 16, dtype=torch.float64), dim=-1)
     items = F.normalize(torch.randn(20, 12, 16, dtype=torch.float64), dim=-1)
     slow = [sum(max(float(q @ t) for t in item) for q in query) for item in items]
-    change = {s: separable(s, query, other, items) for s in ("dot", "maxsim", "joint")}
-    show(bars(list(change), {"change of the item's part with the query": list(change.values())}))
+    moved = {s: change(s, query, other, items) for s in ("dot", "maxsim", "joint")}
+    show(bars(list(moved), {"change of the item's part with the query": list(moved.values())}))
     expect("MaxSim of stored vectors", maxsim(query, items), equals=slow, within=1e-12)
-    expect("change of the item's part", change[scorer], equals=0)
-    expect("change in the joint pass", change["joint"], at_least=0.1)
+    expect("change of the item's part", moved[scorer], equals=0)
+    expect("change in the joint pass", moved["joint"], at_least=0.1)
 
 
 @breaks(first="all items", en="Over all items the joint pass is what nobody waits for.", zh="对全部条目做联合前向，没人等得起。")
