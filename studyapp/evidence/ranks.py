@@ -25,9 +25,9 @@ def on_ranks(work: Callable[..., Any], ranks: int, *args: Any) -> list[Any]:
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _under_torchrun(work, args)
-    with TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0), backlog=2 * ranks) as door:
-        children = {rank: _fork(work, rank, ranks, args, door, Path(folder)) for rank in range(ranks)}
-        door.close()
+    with TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0), backlog=2 * ranks) as server:
+        children = {rank: _fork(work, rank, ranks, args, server, Path(folder)) for rank in range(ranks)}
+        server.close()
         codes = {rank: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for rank, pid in children.items()}
         for rank, code in codes.items():
             if code:
@@ -42,7 +42,7 @@ def _backend(ranks: int) -> str:
     return "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and torch.cuda.device_count() >= ranks else "gloo"
 
 
-def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...], door: socket.socket, folder: Path) -> int:
+def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...], server: socket.socket, folder: Path) -> int:
     sys.stdout.flush()
     pid = os.fork()
     if pid:
@@ -54,7 +54,7 @@ def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...]
         mute()
 
         torch.set_num_threads(1)
-        store = _meet(rank, ranks, door)
+        store = _meet(rank, ranks, server)
         torch.distributed.init_process_group(_backend(ranks), store=store, rank=rank, world_size=ranks)
         Path(folder, f"{rank}.result").write_bytes(pickle.dumps(work(rank, ranks, *args)))
         torch.distributed.destroy_process_group()
@@ -67,14 +67,14 @@ def _fork(work: Callable[..., Any], rank: int, ranks: int, args: tuple[Any, ...]
         os._exit(code)
 
 
-def _meet(rank: int, ranks: int, door: socket.socket) -> Any:
+def _meet(rank: int, ranks: int, server: socket.socket) -> Any:
     """The store where the ranks meet, behind a socket that listened before they were forked: a port that was only found free could
     be another group's by now, and the ranks would wait for one another for ever."""
     import torch
 
-    port = door.getsockname()[1]
-    listener = door.detach() if rank == 0 else None
-    door.close()
+    port = server.getsockname()[1]
+    listener = server.detach() if rank == 0 else None
+    server.close()
     return torch.distributed.TCPStore("127.0.0.1", port, ranks, rank == 0, master_listen_fd=listener)
 
 
