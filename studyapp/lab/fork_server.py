@@ -249,7 +249,6 @@ def preload() -> tuple[int, str]:
     import torch
     import torch._dynamo
     import torch.distributed
-    import torch.fx.experimental.symbolic_shapes  # else each run that gives a backward pass its gradient pays for it
     from torch.utils.flop_counter import FlopCounterMode
 
     threads = min(torch.get_num_threads(), MOST_THREADS)
