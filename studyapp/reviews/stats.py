@@ -93,11 +93,6 @@ def missed_points(
     return sorted(often, key=lambda each: (-each.missed / each.reviews, -each.missed, each.card, each.point))
 
 
-def guess_factors(guesses: Iterable[tuple[float, float]]) -> list[float]:
-    """How many times too large or too small each guess was, from what was guessed and what it was; at least 1."""
-    return [max(value / answer, answer / value) for value, answer in guesses if value > 0 and answer > 0]
-
-
 def minutes_estimate(seconds: Iterable[float], cards: int) -> float:
     """How many minutes so many cards will take, going by the median of the latest answers; a minute each at first."""
     took = [min(each, LONGEST_SECONDS) for each in seconds]

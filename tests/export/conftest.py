@@ -1,9 +1,11 @@
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
 
 from studyapp.bank.model import Bank, Correction, Paper, Point, Question, Support, Text, Topic
 from studyapp.evidence.types import Check, Lines, Table
@@ -110,3 +112,16 @@ def write(options: Any) -> Any:
         return chosen.output
 
     return make
+
+
+@pytest.fixture
+def anki(tmp_path: Path) -> Iterator[Collection]:
+    collection = Collection(str(tmp_path / "anki.anki2"))
+    collection.set_config("fsrs", True)
+    yield collection
+    collection.close()
+
+
+def take(anki: Collection, path: Path, progress: bool = False) -> Any:
+    options = ImportAnkiPackageOptions(with_scheduling=progress, with_deck_configs=False)
+    return anki.import_anki_package(ImportAnkiPackageRequest(package_path=str(path), options=options)).log

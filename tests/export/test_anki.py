@@ -1,14 +1,13 @@
 import json
 import re
 import zipfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest, ImportCsvRequest
+from anki.collection import Collection, ImportCsvRequest
 from anki.lang import set_lang
 
 from studyapp.bank.model import Bank, Text, Today
@@ -19,21 +18,8 @@ from studyapp.export.anki import guid
 from studyapp.reviews.cards import study_day
 from studyapp.reviews.store import Store
 from studyapp.settings import Settings
-from tests.export.conftest import NOW, bank_of
+from tests.export.conftest import NOW, bank_of, take
 from tests.export.test_text import assert_harmless, hostile
-
-
-@pytest.fixture
-def anki(tmp_path: Path) -> Iterator[Collection]:
-    collection = Collection(str(tmp_path / "anki.anki2"))
-    collection.set_config("fsrs", True)
-    yield collection
-    collection.close()
-
-
-def take(anki: Collection, path: Path, progress: bool = False) -> Any:
-    options = ImportAnkiPackageOptions(with_scheduling=progress, with_deck_configs=False)
-    return anki.import_anki_package(ImportAnkiPackageRequest(package_path=str(path), options=options)).log
 
 
 def edited(bank: Bank) -> Bank:

@@ -1,13 +1,12 @@
 """Choices and numbers in an Anki package."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from anki.collection import Collection, ImportAnkiPackageOptions, ImportAnkiPackageRequest
+from anki.collection import Collection
 
 from studyapp.bank.model import Bank, Correction, Text
 from studyapp.bank.refs import CardId
@@ -17,22 +16,10 @@ from studyapp.quiz.kinds import Asked
 from studyapp.quiz.registry import ask
 from studyapp.reviews.store import Store
 from studyapp.settings import Settings
-from tests.export.conftest import CLAIM, NOW, bank_of, question
+from tests.export.conftest import CLAIM, NOW, bank_of, question, take
 from tests.export.test_text import assert_harmless, hostile
 
 DEMO = CLAIM.partition(".")[0]
-
-
-@pytest.fixture
-def anki(tmp_path: Path) -> Iterator[Collection]:
-    collection = Collection(str(tmp_path / "anki.anki2"))
-    yield collection
-    collection.close()
-
-
-def take(anki: Collection, path: Path, progress: bool = False) -> Any:
-    options = ImportAnkiPackageOptions(with_scheduling=progress, with_deck_configs=False)
-    return anki.import_anki_package(ImportAnkiPackageRequest(package_path=str(path), options=options)).log
 
 
 def choice(bank: Bank) -> Asked:

@@ -7,38 +7,37 @@ from textual.content import Content
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
 from studyapp.quiz.kinds import Asked, Grade, Response
-from studyapp.tui.screens.asking import AFTERWARDS
 from studyapp.tui.screens.card_actions import CardActions
 from studyapp.tui.widgets.evidence_panel import EvidenceGroup
 
 if TYPE_CHECKING:
     from studyapp.tui.screens.write import WriteScreen
 
-LONGEST_SECONDS = 3600.0
+LONGEST_SECONDS = 3600.0  # a function takes longer than an answer that is said
 
 
 class AnsweredHere(CardActions):
     """What a sitting does with a card that is chosen, typed or written.
 
     Attributes:
-        took: how long the answer took that was told.
+        took: how many seconds the answer took; None before it, and of a card that is said.
         written: the screen on which a function that is asked for is being written.
     """
 
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
-        self.took = 0.0
+        self.took: float | None = None
         self.written: WriteScreen | None = None
 
     def put_card(self) -> None:
         """The time of the card before is not this one's."""
-        self.took = 0.0
+        self.took = None
         super().put_card()
 
     def graded(self, asked: Asked, response: Response) -> Grade:
         """What the answer speaks for; the rating is the learner's."""
         grade = self.context.grade(asked, response)
-        self.took = max(0.1, min(LONGEST_SECONDS, response.seconds))
+        self.took = min(LONGEST_SECONDS, response.seconds)
         return grade
 
     async def unmade(self, error: StudyError) -> None:
@@ -88,7 +87,3 @@ class AnsweredHere(CardActions):
         peeked = screen.peeked > 1
         if held is not None or peeked:
             await self.answer(Response(seconds=self.seconds(), hinted=self.hinted, peeked=peeked, held=held))
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Whatever shows the answer waits for it."""
-        return self.revealed or action not in AFTERWARDS

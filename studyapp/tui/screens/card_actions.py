@@ -15,7 +15,7 @@ from studyapp.reviews.acts import Act
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import ANNOTATIONS
 from studyapp.tui.screens.annotating import Annotating
-from studyapp.tui.screens.asking import Asking
+from studyapp.tui.screens.asking import AFTERWARDS, Asking
 from studyapp.tui.screens.sitting_end import SittingEnd
 from studyapp.tui.screens.writing import Writing
 from studyapp.tui.widgets.answers import Answer
@@ -47,16 +47,15 @@ class CardActions(Annotating, Writing, SittingEnd, Asking):
         """Whether the answer may be seen."""
         return self.phase in ("brief", "full", "told")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whatever shows the answer waits for it."""
+        return self.revealed or action not in AFTERWARDS
+
     # ------------------------------------------------------------------ the two panes
 
     def beside(self) -> Widget:
         """The answer."""
         return self.query_one("#left")
-
-    def action_pane(self) -> None:
-        """To the evidence, once it may be seen, or back to the answer."""
-        if self.revealed:
-            super().action_pane()
 
     def on_resize(self, event: Resize) -> None:
         """Keep the place in both panes."""
@@ -77,16 +76,10 @@ class CardActions(Annotating, Writing, SittingEnd, Asking):
         """Every claim of the card, or those that carry what was told."""
         return self.panel.refs if self.phase == "told" else self.question.claims if self.question else ()
 
-    def action_run_demo(self) -> None:
-        """Run the demos of this question here."""
-        if self.question and self.revealed:
-            super().action_run_demo()
-
     async def action_parameters(self) -> None:
         """The form of the demo on show, beside its evidence."""
-        if self.revealed:
-            self.to_pane("evidence")
-            await super().action_parameters()
+        self.to_pane("evidence")
+        await super().action_parameters()
 
     async def ran(self) -> None:
         """Mark what now held here."""
@@ -107,7 +100,7 @@ class CardActions(Annotating, Writing, SittingEnd, Asking):
     def action_copy(self) -> None:
         """The question with its answer, or the evidence where that is the pane, to the clipboard."""
         question, language = self.question, self.context.language
-        if question is None or not self.revealed:
+        if question is None:
             return
         if self.pane == "evidence":
             text = self.panel.text.plain()

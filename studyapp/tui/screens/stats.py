@@ -10,6 +10,7 @@ from textual.content import Content
 
 from studyapp.bank.refs import RECALL
 from studyapp.context import AppContext
+from studyapp.quiz.guess import Guessed
 from studyapp.quiz.registry import KINDS
 from studyapp.reviews import stats
 from studyapp.reviews.cards import CardState
@@ -144,7 +145,7 @@ class Stats(BaseScreen):
 
     def _guesses(self) -> Content | None:
         """How far off the numbers were that were guessed before their evidence."""
-        made = stats.guess_factors(self.context.store.guesses())
+        made = [Guessed(value, answer).factor for value, answer in self.context.store.guesses()]
         if not made:
             return None
         close = sum(factor <= 2 for factor in made)

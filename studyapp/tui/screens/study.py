@@ -46,7 +46,7 @@ class Draft:
     grade: Grade | None = None
     chosen: str = ""
     hinted: bool = False
-    seconds: float = 0.0
+    seconds: float | None = None
 
 
 class Study(AnsweredHere):
@@ -317,7 +317,7 @@ class Study(AnsweredHere):
             try:
                 after = self.session.answer(
                     shown, Rating(rating), now,
-                    seconds=self.took or min(600.0, self.seconds()), language=self.context.language,
+                    seconds=min(600.0, self.seconds()) if self.took is None else self.took, language=self.context.language,
                     data=self._grade().kept(),
                 )  # fmt: skip
             except StaleCardError:  # another window answered it
