@@ -228,8 +228,7 @@ def edit_settings(path: Path, changes: Mapping[str, Any]) -> None:
                 for gone in [key for key in table if key not in value]:
                     del table[gone]
                 for key, one in value.items():
-                    if table.get(key) != one:
-                        table[key] = one
+                    table[key] = one
             else:
                 document[name] = value
         text = tomlkit.dumps(document)

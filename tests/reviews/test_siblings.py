@@ -90,6 +90,27 @@ def test_a_sibling_that_was_put_away_stands_in_nobodys_way(store, now):
     assert [card.card for card in [StudySession(store, FAMILY, late).next(late)]] == ["q#drill:size"]
 
 
+def test_a_first_card_that_was_put_away_unlearnt_keeps_the_others_waiting(store, now):
+    """Whoever suspends a question before its answer is known is not asked for it in other ways."""
+    store.append("suspend", "q#recall", now)
+    session = StudySession(store, FAMILY, now)
+    assert session.next(now) is None and session.counts(now) == Counts()
+
+
+def test_an_open_sitting_follows_what_becomes_of_a_sibling(store, now):
+    """One that is put away makes room for the next in line; one that another window asks takes the day."""
+    known(store, "q#recall", now)
+    at = now + DAY
+    session = StudySession(store, FAMILY, at)
+    session.bury("q#choice", at)
+    assert session.next(at).card == "q#drill:size" and session.counts(at) == Counts(new=1)
+    session.undo(at)
+    assert session.next(at).card == "q#choice"
+    with Store.open(store.path, SETTINGS, at) as other:
+        known(other, "q#drill:size", at)
+    assert session.next(at) is None and session.counts(at) == Counts()
+
+
 def test_another_window_answers_a_sibling(store, now):
     """What another process asked today is not asked here."""
     known(store, "q#recall", now)
