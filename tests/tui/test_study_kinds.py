@@ -208,12 +208,31 @@ async def test_a_function_is_written_judged_and_rated(
 
 
 async def test_whoever_looked_at_the_body_is_asked_again(on_the_day_of: Any, lab: FakeLab) -> None:
-    """However right what is then written."""
+    """However right what is then written, also when it is gone on with."""
     app = on_the_day_of("write")
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("enter", "f", "p", "p", "escape")
         await settle(pilot)
         assert app.screen.phase == "told" and suggested(app) == [1]
+        await written(pilot, "def other(x):\n    return x\n")
+        assert app.screen.grade.data["held"] and suggested(app) == [1]
+
+
+async def test_a_function_that_broke_a_claim_can_be_gone_on_with(on_the_day_of: Any, lab: FakeLab) -> None:
+    """Until it is rated f opens it as it stands, and what it comes to then is the answer."""
+    app = on_the_day_of("write")
+    lab.held = False
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("enter")
+        await written(pilot, "def other(x):\n    return 2 * x\n")
+        assert suggested(app) == [1]
+        lab.held = True
+        await pilot.press("f")
+        await settle(pilot)
+        assert "2 * x" in app.context.attempts.read(WRITE)
+        await pilot.press("escape")
+        await settle(pilot)
+        assert app.screen.phase == "told" and suggested(app) == [3]
 
 
 async def test_a_function_is_written_anew_each_time_and_what_was_there_is_kept(on_the_day_of: Any, clock: Any) -> None:

@@ -65,25 +65,25 @@ class AnsweredHere(CardActions):
         return Content("\n").join(lines)
 
     def action_write(self) -> None:
-        """Write what the card asks for, from an empty body; else what the question asks for."""
+        """Write what the card asks for, from an empty body, and go on with it once it was told; else what the question asks for."""
         from studyapp.tui.screens.write import WriteScreen
 
-        if self.phase != "code" or self.asked is None or self.card is None:
+        if self.phase not in ("code", "told") or self.asked is None or self.asked.form != "code" or self.card is None:
             super().action_write()
             return
         with self.telling():
-            if self.context.begin_again(self.asked.exercise, self.card):
+            if self.phase == "code" and self.context.begin_again(self.asked.exercise, self.card):
                 self.tell(self.t("study.kept_before"))
             self.written = WriteScreen(self.context, [self.asked.exercise])
             self.app.push_screen(self.written)
 
     async def on_screen_resume(self) -> None:
-        """Back from writing: what was judged there is the answer."""
+        """Back from writing: what was judged there is the answer; what helped once, helped."""
         screen, self.written = self.written, None
-        if screen is None or self.phase != "code":
+        if screen is None or self.phase not in ("code", "told"):
             return
         held = screen.judgement.held if screen.judgement else None
         self.hinted |= screen.hinted > 0
-        peeked = screen.peeked > 1
+        peeked = screen.peeked > 1 or bool(self.grade and self.grade.data.get("peeked"))
         if held is not None or peeked:
             await self.answer(Response(seconds=self.seconds(), hinted=self.hinted, peeked=peeked, held=held))
