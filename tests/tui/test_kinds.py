@@ -1,5 +1,6 @@
 """The Study screen with a kind of card that it does not know."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,10 +28,20 @@ class Backwards:
         return Grade(Rating.EASY, {"seed": asked.seed, "ticks": len(response.ticked)}, right=True)
 
 
-async def test_a_new_kind_is_asked_rated_kept_and_taken_back(make_app: Any, store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def only_backwards() -> Iterator[None]:
+    """No kind but Backwards. The rest come back in their order, which says in what a question is asked first."""
+    there = dict(KINDS)
+    KINDS.clear()
+    KINDS["choice"] = Backwards()
+    yield
+    KINDS.clear()
+    KINDS.update(there)
+
+
+@pytest.mark.usefixtures("only_backwards")
+async def test_a_new_kind_is_asked_rated_kept_and_taken_back(make_app: Any, store: Any) -> None:
     """A card of a new kind is asked by it, its suggestion is marked, what it keeps is in the log, and undo names it."""
-    monkeypatch.setitem(KINDS, "choice", Backwards())
-    monkeypatch.delitem(KINDS, "recall")
     app = make_app(kinds={"all": ("choice",)})
     async with app.run_test(size=(100, 30)) as pilot:
         await pilot.press("enter")
