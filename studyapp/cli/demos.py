@@ -277,13 +277,14 @@ def verify(context: AppContext, names: tuple[str, ...], record: bool, seeds: int
     from studyapp.lab.client import LabClient
     from studyapp.lab.verify import verify as run_all
 
-    chosen = [known_demo(context, name).name for name in names] or list(context.catalog.demos)
     said: list[dict[str, Any]] = []
 
     async def go() -> None:
         lab = LabClient()
+        starting = asyncio.create_task(lab.start())
         try:
-            await lab.start()
+            await asyncio.sleep(0)  # torch is imported in the worker while the demos are read here
+            chosen = [known_demo(context, name).name for name in names] or list(context.catalog.demos)
             async for result in run_all(
                 lab, context.catalog, chosen, seeds=seeds, recordings=context.recordings, record=record, drawn=draws
             ):
@@ -293,6 +294,7 @@ def verify(context: AppContext, names: tuple[str, ...], record: bool, seeds: int
                         click.echo(line)
         finally:
             await lab.close()
+            await asyncio.gather(starting, return_exceptions=True)
 
     asyncio.run(go())
     if as_json:

@@ -5,6 +5,7 @@ Raw numbers differ between processors and are never compared.
 
 import asyncio
 import contextlib
+import math
 import os
 import statistics
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -136,11 +137,17 @@ async def verify(
 ) -> AsyncIterator[Verified]:
     """Run each demo and judge it, as many at once as there are cores; claims that are timed run alone, after all others.
 
+    Those that took longest when they were recorded come first, so that no core waits for one at the end. The demos are read while
+    the worker starts.
+
     Each claim may take the seconds that it declares, or `timeout` where that is given.
     With more than one seed, every seed must hold, and the wrong ways break with each. With `record`, a demo that holds is
     written to `recordings`. With `drawn`, each claim runs that often with parameters drawn from the demo's ranges.
     """
-    every = [DemoRuns(catalog.demo(name)) for name in dict.fromkeys(names)]
+    starting = asyncio.create_task(lab.start())
+    await asyncio.sleep(0)
+    every = longest_first([DemoRuns(catalog.demo(name)) for name in dict.fromkeys(names)], recordings)
+    await starting
     day = today or datetime.now(UTC).date()
     room = asyncio.Semaphore(jobs or os.cpu_count() or 1)
 
@@ -170,6 +177,16 @@ async def verify(
         for one in tasks:
             one.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def longest_first(every: list[DemoRuns], recordings: Recordings | None) -> list[DemoRuns]:
+    """In the order of what they took when they were recorded, those never recorded first; and each source is hashed here."""
+
+    def took(runs: DemoRuns) -> float:
+        old = recordings.get(runs.demo.name) if recordings else None
+        return old.seconds if old is not None and not old.stale(runs.demo) else math.inf
+
+    return sorted(every, key=took, reverse=True)
 
 
 def judge(runs: DemoRuns, recordings: Recordings | None, record: bool, today: Date) -> Verified:

@@ -1,5 +1,6 @@
 """Demos are judged by whether every check is there and holds."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import date
@@ -14,7 +15,7 @@ from studyapp.lab.catalog import Catalog, LazyDemos
 from studyapp.lab.client import LabClient
 from studyapp.lab.demo import Demo
 from studyapp.lab.recordings import Recordings
-from studyapp.lab.verify import Verified, verify
+from studyapp.lab.verify import DemoRuns, Verified, longest_first, verify
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 DAY = date(2026, 11, 24)
@@ -178,3 +179,16 @@ async def test_timed_claims_run_alone(lab: LabClient, write: Callable[..., Demo]
     assert len(timed) == 3
     assert min(timed) > max(i for i, line in enumerate(said) if "claim_u" in line)
     assert all(said[i + 1] == said[i].replace("begin", "end") for i in timed)
+
+
+async def test_what_took_longest_comes_first(lab: LabClient, write: Callable[..., Demo], tmp_path: Path) -> None:
+    """By what was recorded of the same source; what was never recorded, or of other source, comes before all."""
+    kept = Recordings(tmp_path / "recorded")
+    demos = {name: write(claim("expect('r', 1, equals=1)"), name=f"attention/{name}") for name in ("short", "long", "new")}
+    for name, seconds in (("short", 1.0), ("long", 5.0)):
+        (result,) = await judged(lab, demos[name], recordings=kept, record=True)
+        path = kept.path(result.demo)
+        path.write_text(re.sub(r'"seconds": [0-9.e-]+', f'"seconds": {seconds}', path.read_text("utf-8"), count=1), "utf-8")
+    every = [DemoRuns(demo) for demo in demos.values()]
+    assert [runs.demo.name.split("/")[1] for runs in longest_first(every, kept)] == ["new", "long", "short"]
+    assert longest_first(every, None) == every
