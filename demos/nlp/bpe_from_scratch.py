@@ -7,13 +7,12 @@ to "corpus": letters that the corpus lacks become unknown, and the words cannot 
 把 `base` 改为 "corpus"：语料中没有的字母成为未知符号，词也无法还原。
 """
 
+import itertools
 from collections.abc import Iterable
 
 import torch
 
-from studyapp.evidence import (
-    Drill, bars, between, breaks, exercise, expect, lines, main, one_of, show, table,
-)
+from studyapp.evidence import Drill, bars, between, breaks, exercise, expect, lines, main, one_of, show, table
 
 Pair = tuple[str, str]
 Word = tuple[str, ...]
@@ -46,7 +45,7 @@ def merge_step(words: dict[Word, int]) -> tuple[Pair, int, dict[Word, int]]:
     它的次数，以及合并之后的词。"""
     counts: dict[Pair, int] = {}
     for word, times in words.items():
-        for pair in zip(word, word[1:], strict=False):       # neighbours inside the word
+        for pair in itertools.pairwise(word):       # neighbours inside the word
             counts[pair] = counts.get(pair, 0) + times       # a frequent word counts more
     best = max(counts, key=counts.__getitem__)               # max keeps the first of equals
     return best, counts[best], {join(word, best): times for word, times in words.items()}
@@ -75,7 +74,7 @@ def encode(word: Word, merges: list[Pair]) -> Word:
 def encode_by_rank(word: Word, merges: list[Pair]) -> Word:
     """The fast form: join the pair of lowest rank that the word has, until it has none."""
     ranks = {pair: rank for rank, pair in enumerate(merges)}
-    while known := [p for p in zip(word, word[1:], strict=False) if p in ranks]:
+    while known := [p for p in itertools.pairwise(word) if p in ranks]:
         word = join(word, min(known, key=ranks.__getitem__))
     return word
 

@@ -13,14 +13,12 @@ from collections import Counter
 
 import torch
 
-from studyapp.evidence import (
-    Drill, bars, between, breaks, exercise, expect, lines, main, one_of, show, table,
-)
+from studyapp.evidence import Drill, bars, between, breaks, exercise, expect, lines, main, one_of, show
 
 Pair = tuple[str, str]
 TEXT = ("the lower the price the newer the wider the market the newest and the lowest of the new "
         "and wide lower lowest newer newest wider widest market marker price prices priced "
-        "station nation national stationary motion notion the and of to in a lower price").split()
+        "station nation national stationary motion notion the and of to in a lower price")
 
 
 def join(word: list[str], pair: Pair) -> list[str]:
@@ -126,14 +124,14 @@ def claim_a_typo_multiplies_tokens(merges=80):
     neighbouring letters swapped, they are at least twice as many.
 
     在一段短文本上学 80 个合并后，其中的词平均至多 1.5 个 token；交换两个相邻字母，token 数至少翻倍。"""
-    learnt = train(Counter(word + "·" for word in TEXT), merges)
+    learnt = train(Counter(word + "·" for word in TEXT.split()), merges)
     right, wrong = [], []
-    for word in sorted(set(TEXT)):
+    for word in sorted(set(TEXT.split())):
         swaps = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
-        if swaps := sorted(swaps - set(TEXT)):
+        if swaps := sorted(swaps - set(TEXT.split())):
             right.append(len(encode(word + "·", learnt)))
             wrong.append(sum(len(encode(s + "·", learnt)) for s in swaps) / len(swaps))
-    words = sorted(w for w in set(TEXT) if len(w) > 1)
+    words = sorted(w for w in set(TEXT.split()) if len(w) > 1)
     show(bars(words[:8], {"right": right[:8], "two letters swapped": wrong[:8]}, y_label="tokens"))
     expect("tokens per word", sum(right) / len(right), at_most=1.5)
     expect("swapped over right", sum(wrong) / sum(right), at_least=2)

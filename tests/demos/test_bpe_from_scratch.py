@@ -1,5 +1,7 @@
 """Our BPE against the `tokenizers` library: merges, and the tokens of random words."""
 
+import itertools
+import json
 import random
 
 import pytest
@@ -20,8 +22,6 @@ def hugging_face(corpus, merges):
 
 
 def learnt_by(tokenizer):
-    import json
-
     return [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
 
 
@@ -34,7 +34,7 @@ def test_merges_are_those_of_the_library_up_to_the_first_tie(demo, seed):
     for pair in theirs:
         counts: dict[tuple[str, str], int] = {}
         for word, times in words.items():
-            for two in zip(word, word[1:], strict=False):
+            for two in itertools.pairwise(word):
                 counts[two] = counts.get(two, 0) + times
         if list(counts.values()).count(max(counts.values())) > 1:
             break

@@ -1,4 +1,5 @@
 """Plausible wrong bodies of the exercises of nlp/bpe_from_scratch."""
+# ruff: noqa: F821
 
 
 def join__joins_once(word, pair):
@@ -23,26 +24,26 @@ def merge_step__counts_types(words):
     """Each word counts once."""
     counts = {}
     for word in words:
-        for pair in zip(word, word[1:], strict=False):
+        for pair in itertools.pairwise(word):
             counts[pair] = counts.get(pair, 0) + 1
     best = max(counts, key=counts.__getitem__)
-    return best, counts[best], {join(word, best): times for word, times in words.items()}  # noqa: F821
+    return best, counts[best], {join(word, best): times for word, times in words.items()}
 
 
 def merge_step__takes_the_last_of_equals(words):
     """Of equal counts the pair met last."""
     counts = {}
     for word, times in words.items():
-        for pair in zip(word, word[1:], strict=False):
+        for pair in itertools.pairwise(word):
             counts[pair] = counts.get(pair, 0) + times
     best = max(reversed(counts), key=counts.__getitem__)
-    return best, counts[best], {join(word, best): times for word, times in words.items()}  # noqa: F821
+    return best, counts[best], {join(word, best): times for word, times in words.items()}
 
 
 def encode__replays_backwards(word, merges):
     """The last merge first."""
     for pair in reversed(merges):
-        word = join(word, pair)  # noqa: F821
+        word = join(word, pair)
     return word
 
 
