@@ -57,10 +57,10 @@ RANGES = {
         zh="NFKC 会替换兼容字符：上标、分数、全角标点都没了。")
 @breaks(form="none", en="Left as they are, the two spellings of é keep different hashes.", zh="不做处理，é 的两种写法哈希不同。")
 def claim_nfc_unifies_and_nfkc_rewrites(form="NFC"):
-    """NFC changes no character of composed English, mathematics, Chinese or code, and gives both spellings of é the same hash;
-    NFKC changes over a dozen characters of the mathematics and the Chinese.
+    """On samples of English, mathematics, Chinese and code NFC changes no character, and both spellings of é get one hash;
+    NFKC changes at least a dozen characters of the mathematics and the Chinese.
 
-    NFC 对已组合的英文、数学、中文、代码一个字符都不改，并使 é 的两种写法哈希相同；NFKC 会改动数学和中文里的十几个字符。"""
+    在英文、数学、中文、代码样本上，NFC 一个字符都不改，并使 é 的两种写法哈希相同；NFKC 会改动数学和中文里的至少十二个字符。"""
     changed = {}
     for name in ("none", "NFC", "NFKC"):
         changed[name] = [sum(normalised(c, name) != c for c in text) for text in SAMPLES.values()]
@@ -70,6 +70,8 @@ def claim_nfc_unifies_and_nfkc_rewrites(form="NFC"):
     expect("characters changed", changed[form], equals=0, at=("sample", list(SAMPLES)))
     expect("hashes of the two spellings", len(hashes), equals=1)
     expect("length of é in code points", len(normalised(combining, form)) - 3, equals=1)
+    # Characters encoded twice: the ohm sign, and a CJK compatibility ideograph, which NFC replaces as well.
+    expect("encoded twice, replaced by NFC", [canonical("\u2126") == "\u03a9", canonical("\uf900") == "\u8c48"], equals=True)
     expect("changed by NFKC, mathematics and Chinese", changed["NFKC"][1] + changed["NFKC"][2], at_least=12)
 
 
@@ -139,7 +141,7 @@ ZH = {
     "snowflake": "雪花", "family": "一家四口",
     "characters changed by NFC": "NFC 改动的字符", "characters changed by NFKC": "NFKC 改动的字符", "characters changed": "改动的字符",
     "sample": "样本", "hashes of the two spellings": "两种写法的哈希个数", "length of é in code points": "é 的码点数",
-    "changed by NFKC, mathematics and Chinese": "NFKC 改动的字符：数学与中文", "written": "写法", "after": "之后", "same as": "等于",
+    "encoded twice, replaced by NFC": "重复编码、被 NFC 替换的", "changed by NFKC, mathematics and Chinese": "NFKC 改动的字符：数学与中文", "written": "写法", "after": "之后", "same as": "等于",
     "texts that became the other": "变成另一个的文本", "text": "文本", "code points": "码点", "bytes": "字节", "emoji": "emoji",
     "restored": "可还原", "code points of the family": "一家四口的码点数", "bytes of the family": "一家四口的字节数",
     "second name of the snowflake": "雪花第二个码点的名称", "lines kept": "保留的行", "share": "比例", "English lines kept": "英文只留正文",

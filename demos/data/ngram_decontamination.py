@@ -133,7 +133,7 @@ def claim_the_published_order_gives_a_leak_away(leaked="as published", orders=99
     model = bigram_model(leaked, items)
     p = p_value(model, items, orders)
     show(bars(["published order"], {"p": [p]}))
-    expect("p-value", p, at_most=0.02)
+    expect("p-value", p, equals=1 / (orders + 1), within=1e-12)           # no shuffled order is as likely
 
 
 @breaks(leaked="as published", en="With the leak every test set is rejected.", zh="有泄漏时，每个测试集都被拒绝。")

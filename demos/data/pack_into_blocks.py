@@ -2,8 +2,8 @@ r"""Documents fill blocks of fixed length: cutting the stream wastes nothing and
 
 文档要填进定长的块：把拼接流直接切块，不浪费但会切断文档；最佳适配（best fit）不切断，只多一点填充。
 
-Best-fit packing after Ding et al. 2024, §3. Turn `packing` to "concatenate": no padding, and a third of the documents in
-pieces. 把 `packing` 改为 "concatenate"：没有填充，但三分之一的文档被切断。
+Best-fit packing after Ding et al. 2024, §3. Turn `packing` to "concatenate": no padding, and three in ten documents in
+pieces. 把 `packing` 改为 "concatenate"：没有填充，但三成的文档被切断。
 """
 
 from bisect import bisect_left, insort
@@ -97,7 +97,7 @@ RANGES = {
 }
 
 
-@breaks(packing="concatenate", en="The cut stream splits a third of the documents.", zh="切流会切断三分之一的文档。")
+@breaks(packing="concatenate", en="The cut stream splits three in ten documents.", zh="切流会切断三成的文档。")
 @breaks(packing="one per row", en="One document per row is mostly padding.", zh="一行一篇，大部分是填充。")
 def claim_best_fit_cuts_nothing_and_hardly_pads(documents=2000, block=2048, packing="best fit"):
     """Best-fit decreasing splits no document that fits into a block and pads under 2% of the tokens, where one document per
@@ -114,6 +114,7 @@ def claim_best_fit_cuts_nothing_and_hardly_pads(documents=2000, block=2048, pack
     expect("padding", padding, at_most=0.02)
     expect("longest row", longest, at_most=block)
     expect("documents packed, once each", float(seen == list(range(documents))), equals=1.0)
+    expect("padding, one per row", found["one per row"][0], at_least=0.5)
     expect("padding, one per row, over the mean of 1 − length / block",
            found["one per row"][0] / (1 - sum(lengths) / len(lengths) / block), equals=1, within=1e-9)
 
@@ -194,6 +195,7 @@ def drill_cut(rng) -> Drill:
 ZH = {
     "concatenate": "拼接切块", "best fit": "最佳适配", "one per row": "一行一篇", "padding": "填充", "documents cut": "被切断的文档",
     "share": "比例", "longest row": "最长的行", "documents packed, once each": "每篇文档恰好装入一次",
+    "padding, one per row": "一行一篇的填充",
     "padding, one per row, over the mean of 1 − length / block": "一行一篇的填充与 1 − 长度/块长 的平均之比",
     "length over the block": "长度与块长之比", "cut": "被切断", "share cut": "被切断的比例", "document": "文档",
     "largest difference to running alone": "与单独运行的最大差异", "packed less alone": "打包减去单独运行",

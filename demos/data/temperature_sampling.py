@@ -87,10 +87,10 @@ RANGES = {
 @breaks(draws=4000, en="In a run of 4,000 draws every up-sampled source is worn out: natural shares are best.",
         zh="抽 4000 次时，上采样的来源全被用旧：按自然比例最好。")
 def claim_a_power_in_between_is_best(draws=600, between=0.5):
-    """For a run of 600 draws the mean loss over the sources is lowest for a power in between; drawn equally, the smallest
-    source is repeated 20 times and its own held-out loss rises.
+    """In 600 draws the mean loss is lowest for a power in between; drawn equally, the smallest source is repeated 20 times
+    and has a tenth more held-out loss itself.
 
-    抽 600 次时，取中间的幂，各来源平均损失最低；均匀采样使最小的来源重复 20 遍，它自己的留出损失反而上升。"""
+    抽 600 次时，取中间的幂，各来源平均损失最低；均匀采样使最小的来源重复 20 遍，它自己的留出损失反而高出一成。"""
     given, powers = world(), (1.0, between, 0.0)
     losses, epochs = zip(*(excess(a, draws, given) for a in powers), strict=True)
     show(table(["α", "passes over the smallest", "loss, largest", "loss, middle", "loss, smallest", "mean"], [
@@ -123,10 +123,10 @@ def claim_repeats_wear_out(epochs=(1.0, 4.0, 16.0, 40.0), counted="with decay"):
 @breaks(horizon=1.0, en="A run of 1T tokens repeats nothing: then the tightest filter costs no tokens.",
         zh="只训练 1T token 时没有重复：最严的过滤也不损失 token。")
 def claim_a_tight_filter_runs_out_of_tokens(pool=10.0, horizon=15.0):
-    """Under that law the best tenth of a pool of 10T tokens, repeated to 15T, is worth a quarter fewer tokens than the best
-    four tenths: quality has to pay for that.
+    """Under that law the best tenth of a pool of 10T tokens, repeated to 15T, is worth at least a fifth fewer tokens than
+    the best four tenths: quality has to pay for that.
 
-    按这一规律，10T 的池子只留前十分之一、重复到 15T，其价值比留前十分之四少四分之一：这要靠质量补回来。"""
+    按这一规律，10T 的池子只留前十分之一、重复到 15T，其价值比留前十分之四至少少五分之一：这要靠质量补回来。"""
     kept = (0.05, 0.1, 0.2, 0.4, 1.0)
     value = [worth(share * pool, horizon) for share in kept]
     show(lines("share of the pool kept", kept, {"effective tokens, T": value}, log="x"))
