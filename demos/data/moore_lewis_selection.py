@@ -3,7 +3,8 @@ r"""Domain documents in a pool are found by a ratio of two language models, and 
 在语料池里找领域文档，靠的是两个语言模型之比；而这两个模型都要先估计出来。
 
 Moore & Lewis 2010; a toy of unigram models over a pool with a tenth of domain documents. Turn `seeds` to 3: from so few
-documents the domain model is rough, and the precision changes from run to run. 把 `seeds` 改为 3：种子太少，领域模型估不准，精度每次都不同。
+documents the domain model is rough, and the precision changes from run to run.
+把 `seeds` 改为 3：种子太少，领域模型估不准，精度每次都不同。
 """
 
 import torch
