@@ -120,8 +120,8 @@ def drill_table_share(rng) -> Drill:
            f"What share of its parameters is one embedding table?",
         zh=f"一个 {total:g}B 参数的模型，词表 {vocabulary},000，宽 {width:,}。一张嵌入表占参数的百分之几？",
         answer=share, unit="%", within=0.05 * share,
-        steps=[(f"{vocabulary},000 · {width:,} = {vocabulary * width / 1000:.0f} million",) + (
-            f"{vocabulary},000 · {width:,} = {vocabulary * width / 1e5:.2f} 亿",),
+        steps=[(f"{vocabulary},000 · {width:,} = {vocabulary * width / 1000:.0f} million",
+                f"{vocabulary},000 · {width:,} = {vocabulary * width / 1e5:.2f} 亿"),
                (f"over {total:g}B: {share:.1f} %", f"除以 {total:g}B：{share:.1f}%")],
         proved_by="a_look_up_is_a_one_hot_product",
     )

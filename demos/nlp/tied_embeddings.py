@@ -155,7 +155,8 @@ ZH = {
     "loss of the tied model with nothing between": "中间没有矩阵的绑定模型的损失",
     "loss of the untied model with nothing between": "中间没有矩阵的不绑定模型的损失", "standard deviation": "标准差", "loss": "损失",
     "ln V + d·s²/2": "ln V + d·s²/2", "loss at standard deviation {} less the formula": "标准差 {} 时的损失减公式", "model": "模型",
-    "table (M)": "表（百万）", "layers (M)": "各层（百万）", "saved": "省下", "Qwen3-0.6B, millions of parameters": "Qwen3-0.6B 的参数（百万）",
+    "table (M)": "表（百万）", "layers (M)": "各层（百万）", "saved": "省下",
+    "Qwen3-0.6B, millions of parameters": "Qwen3-0.6B 的参数（百万）",
     "share saved in the small model": "小模型省下的比例", "share saved in the large model": "大模型省下的比例",
 }  # fmt: skip
 
