@@ -118,10 +118,10 @@ def claim_a_one_topic_reference_selects_the_topic(taught_by="one topic", share=0
 
 @breaks(taught_by="one topic", en="References of one topic teach the topic.", zh="只有一个主题的参考文本教会的是主题。")
 def claim_labels_within_the_crawl_select_quality(taught_by="labelled crawl", share=0.1, count=2000):
-    """Labels of crawl documents, one in ten of them wrong, leave the topic without weight: the best tenth keeps under 5% of
-    the bad documents of either topic.
+    """Labels of crawl documents, one in ten of them wrong, teach quality: the best tenth keeps under 5% of the bad documents
+    of either topic.
 
-    给网页文档本身打标签（十个错一个），主题就不占权重：前十分之一里，两个主题的劣质文档都不到 5%。"""
+    给网页文档本身打标签（十个错一个），学到的就是质量：前十分之一里，两个主题的劣质文档都不到 5%。"""
     kept, _, _ = filtered(taught_by, share, count)
     show(bars(KINDS, {"kept": kept}, y_label="share kept"))
     expect("bad documents kept", [kept[1], kept[3]], at_most=0.05, at=("kind", [KINDS[1], KINDS[3]]))
