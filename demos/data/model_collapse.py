@@ -114,8 +114,8 @@ def claim_rare_words_vanish_for_good(count=10, words=2000, vocabulary=500, data=
 
 @breaks(real=0.0, en="Without fresh real data nothing pulls the model back.", zh="没有新的真实数据，就没有什么把模型拉回来。")
 def claim_some_fresh_real_data_bound_the_error(real=0.2, count=10, samples=60, width=4, runs=200):
-    """Replaced, but with a share ρ of fresh real data in each generation, the error levels off near 1/(1 − (1 − ρ)²) of the
-    first: for a fifth at 2.8 times.
+    """Replaced, but with a share ρ of fresh real data in each generation, the error levels off near 1/(1 − (1 − ρ)²) times
+    the first: for a fifth at 2.8.
 
     数据虽被替换，但每代含 ρ 的新真实数据时，误差趋于第一代的 1/(1 − (1 − ρ)²) 倍：占五分之一时约 2.8 倍。"""
     truth, fit, error = torch.randn(width, dtype=F64), None, []
