@@ -43,6 +43,11 @@ def kept_lines(lines: list[str], marks: str) -> list[str]:
     return [line for line in lines if line.rstrip().endswith(tuple(marks))]
 
 
+def in_words(text: str) -> str:
+    """The text, each code point replaced by its Unicode name unless all are ASCII."""
+    return text if text.isascii() else " ".join(unicodedata.name(c).lower() for c in text)
+
+
 def normalised(text: str, form: str) -> str:
     return {"none": text, "NFC": canonical(text), "NFKC": unicodedata.normalize("NFKC", text)}[form]
 
@@ -87,21 +92,18 @@ def claim_nfkc_makes_different_texts_equal(form="NFKC"):
     expect("texts that became the other", [normalised(a, form) == b for a, b in pairs], equals=True, at=("text", [a for a, _ in pairs]))
 
 
-@breaks(written="as names", en="The name of each code point describes the code points, not the picture.",
-        zh="逐个码点的名称描述的是码点，不是图形。")
+@breaks(written="as names", en="Written as names, an emoji and a text that spells these words are one and the same.",
+        zh="换成名称后，emoji 与写出这些词的文本就是同一个文本。")
 def claim_bytes_keep_an_emoji_names_do_not(written="as bytes"):
-    """An emoji is often several code points: two for a flag, seven for a family of 25 bytes. UTF-8 bytes restore it; the names of
-    its code points do not.
+    """Seven code points and 25 bytes make a family emoji. UTF-8 bytes restore it; as names of its code points it equals a text
+    that spells those words.
 
-    一个 emoji 常由多个码点组成：旗帜两个，一家四口七个、25 字节。UTF-8 字节可以还原；逐码点的名称不能。"""
-    rows, restored = [], []
-    for name, text in EMOJI.items():
-        names = [unicodedata.name(c).lower() for c in text]
-        rows.append([name, len(text), len(text.encode())])
-        back = text.encode().decode() if written == "as bytes" else " ".join(names)
-        restored.append(back == text)
-    show(table(["emoji", "code points", "bytes"], rows))
-    expect("restored", restored, equals=True, at=("emoji", list(EMOJI)))
+    一家四口的 emoji 有七个码点、25 字节。UTF-8 字节可以还原；换成各码点的名称，就与写出这些词的文本无法区分。"""
+    store = str.encode if written == "as bytes" else in_words
+    show(table(["emoji", "code points", "bytes"], [[name, len(t), len(t.encode())] for name, t in EMOJI.items()]))
+    expect("restored from bytes", [t.encode().decode() == t for t in EMOJI.values()], equals=True, at=("emoji", list(EMOJI)))
+    expect("told from its names spelled out", [store(t) != store(in_words(t)) for t in EMOJI.values()], equals=True,
+           at=("emoji", list(EMOJI)))
     expect("code points of the family", len(EMOJI["family"]), equals=7)
     expect("bytes of the family", len(EMOJI["family"].encode()), equals=25)
     expect("second name of the snowflake", unicodedata.name(EMOJI["snowflake"][1]), equals="VARIATION SELECTOR-16")
@@ -144,7 +146,8 @@ ZH = {
     "encoded twice, replaced by NFC": "重复编码、被 NFC 替换的",
     "changed by NFKC, mathematics and Chinese": "NFKC 改动的字符：数学与中文", "written": "写法", "after": "之后", "same as": "等于",
     "texts that became the other": "变成另一个的文本", "text": "文本", "code points": "码点", "bytes": "字节", "emoji": "emoji",
-    "restored": "可还原", "code points of the family": "一家四口的码点数", "bytes of the family": "一家四口的字节数",
+    "restored from bytes": "由字节还原", "told from its names spelled out": "与写出的名称可区分",
+    "code points of the family": "一家四口的码点数", "bytes of the family": "一家四口的字节数",
     "second name of the snowflake": "雪花第二个码点的名称", "lines kept": "保留的行", "share": "比例", "English lines kept": "英文只留正文",
     "lines kept of the others": "其余页面保留的行", "page": "页面",
 }
