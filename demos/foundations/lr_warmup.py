@@ -82,7 +82,7 @@ def claim_warmup_reaches_a_rate_that_diverges_at_the_start(target=0.6, warmup=15
     losses, sharp = two_factor_descent(start, 0.1, rates)
     at_once, _ = two_factor_descent(start, 0.1, [target] * steps)
     show(lines("step", range(1, steps + 1), {"sharpness": [min(s, 1e3) for s in sharp[1:]],
-                                             "2 over the learning rate": [2 / r for r in rates]}, log="y"))
+                                             "2 over the learning rate": [2 / max(r, 1e-3) for r in rates]}, log="y"))
     expect("loss without warm-up", at_once[-1], at_least=1e6)
     # the labels' noise of 0.1 keeps the loss near 0.01
     expect("loss at the end, mean of 50 steps", sum(losses[-50:]) / 50, at_most=0.1)
