@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from studyapp.reviews.annotations import Annotation
     from studyapp.reviews.cards import CardState, Decks
     from studyapp.reviews.overview import Overview
+    from studyapp.reviews.plan import Plan
     from studyapp.reviews.sessions import Session
     from studyapp.reviews.store import Store
     from studyapp.settings import Settings
@@ -68,6 +69,7 @@ class AppContext:
         live: the claims that ran in this sitting with their defaults.
         unread: why stars and notes could not be read.
         guessed: by claim, what was guessed of its number in this sitting; None where the evidence was opened without.
+        planned: the plan for the interview that was made last, after what it was made of.
         drafts: by card, how far the learner had come with it when it was left unrated.
     """
 
@@ -87,6 +89,7 @@ class AppContext:
         self.clock = clock
         self.drafts: dict[str, Any] = {}
         self.guessed: dict[str, Guessed | None] = {}
+        self.planned: tuple[object, Plan] | None = None
         self.as_tex = False
         self.unread: StudyError | None = None
         self.in_background = False

@@ -8,7 +8,7 @@ import stat
 import tomllib
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -61,6 +61,12 @@ class Settings:
     kinds: Annotated[
         Mapping[str, tuple[Literal["choice", "drill", "write"], ...]],
         Meta(description="what is asked beside recall, by topic; `all` for those that have no line of their own"),
+    ] = field(default_factory=dict, hash=False)
+    interview_date: Annotated[date | None, Meta(description="the day of your interview, which `studyapp plan` prepares")] = None
+    interview_minutes: Annotated[int, Meta(ge=5, le=480, description="minutes of study a day until then")] = 45
+    interview_topics: Annotated[
+        Mapping[str, Annotated[float, Meta(gt=0, le=100)]],
+        Meta(description="the topics that it is about, with how much each counts; all alike without it"),
     ] = field(default_factory=dict, hash=False)
     keys: Annotated[
         Mapping[str, Annotated[str, Meta(min_length=1)]], Meta(description="keys of your own for commands")
@@ -149,6 +155,8 @@ def wanted(name: str) -> Message:
     return {
         "theme": Message("a name"),
         "timezone": Message("the name of a time zone"),
+        "interview_date": Message("a date such as 2026-12-20"),
+        "interview_topics": Message("a table such as [interview_topics] with lines like attention = 2"),
         "parameters": Message("a list of numbers"),
         "kinds": Message('a table such as [kinds] with lines like inference = ["choice", "drill", "write"]'),
         "keys": Message('a table of keys, such as [keys] with lines like "study.undo" = "z"'),
@@ -165,7 +173,7 @@ def settings_table() -> str:
     """Every setting as a Markdown table; the README holds it."""
     rows = ["| setting | without it | may be | what it is |", "| --- | --- | --- | --- |"]
     for one in fields(Settings):
-        default = "" if one.name in ("keys", "kinds") else f"`{_toml(getattr(Settings(), one.name))}`"
+        default = "" if one.name in ("keys", "kinds", "interview_topics") else f"`{_toml(getattr(Settings(), one.name))}`"
         rows.append(f"| `{one.name}` | {default.replace('`none`', '')} | {wanted(one.name)} | {_meta(one.name).description} |")
     return "\n".join(rows)
 

@@ -241,4 +241,4 @@ def test_settings_are_a_frozen_value():
     """Settings cannot be changed in place and every field has a default."""
     with pytest.raises(AttributeError):
         Settings().language = "zh"  # type: ignore[misc]
-    assert replace(Settings(), language="zh").language == "zh" and len(fields(Settings)) == 16
+    assert replace(Settings(), language="zh").language == "zh" and len(fields(Settings)) == 19

@@ -60,6 +60,7 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
     export,
     models,
     notes,
+    plan,
     quiz,
     read,
     reviews,
@@ -68,5 +69,5 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
 )
 
 __all__ = [
-    "act", "check", "cli", "demos", "editor", "export", "models", "notes", "quiz", "read", "reviews", "show", "write",
+    "act", "check", "cli", "demos", "editor", "export", "models", "notes", "plan", "quiz", "read", "reviews", "show", "write",
 ]  # fmt: skip

@@ -104,6 +104,29 @@ class Queries:
         with guard(self.path):
             return [seconds for (seconds,) in self._connection.execute(sql, [reviews])]
 
+    def seconds_on(self, day: int) -> float:
+        """How long the reviews of a study day took, those that stand."""
+        sql = f"SELECT coalesce(sum(seconds), 0) FROM events WHERE day = ? AND kind = 'review' AND {NOT_UNDONE}"
+        with guard(self.path):
+            return float(self._connection.execute(sql, [day]).fetchone()[0])
+
+    def pace(self, cards: int = 200) -> tuple[list[float], list[float]]:
+        """Of the latest cards: the seconds that each new one took on its first day, and that each review of one due took."""
+        timed = f"FROM events WHERE kind = 'review' AND seconds > 0 AND {NOT_UNDONE}"
+        first = f"""SELECT sum(seconds) {timed} AND was IN ('new', 'learning') GROUP BY card, day
+            HAVING sum(was = 'new') ORDER BY max(seq) DESC LIMIT ?"""
+        due = f"SELECT seconds {timed} AND was = 'review' ORDER BY seq DESC LIMIT ?"
+        with guard(self.path):
+            run = self._connection.execute
+            return [row[0] for row in run(first, [cards])], [row[0] for row in run(due, [cards])]
+
+    def first_ratings(self) -> tuple[int, int, int, int]:
+        """How often a new card was rated Again, Hard, Good and Easy."""
+        sql = f"SELECT rating, count(*) FROM events WHERE kind = 'review' AND was = 'new' AND {NOT_UNDONE} GROUP BY rating"
+        with guard(self.path):
+            counts = dict(self._connection.execute(sql).fetchall())
+        return counts.get(1, 0), counts.get(2, 0), counts.get(3, 0), counts.get(4, 0)
+
     def ticks(self) -> list[tuple[str, list[int]]]:
         """The card and the points ticked of every review that stands and at which any point was ticked, oldest first."""
         sql = f"""SELECT card, json_extract(data, '$.ticked') FROM events

@@ -221,3 +221,29 @@ class StudySession:
         """How many learning cards have come or may come ahead of their time."""
         until = to_text(now + self._store.settings.learn_ahead)
         return bisect_right(self._learning, (until, len(self._order)))
+
+
+class PlannedSession(StudySession):
+    """Study of the cards that a plan asks on a day, whether they are due or not, in its order; the day's limits are the plan's.
+
+    Cards in (re)learning come in between, those of `order` too. What the plan asks and was answered today is done.
+    """
+
+    def __init__(self, store: Store, planned: Sequence[str], order: Sequence[str], now: datetime, day: int) -> None:
+        self._planned, self._planned_for = frozenset(planned), day
+        super().__init__(store, [*planned, *order], now)
+
+    def _slot(self, card: str, row: Queued | None) -> Slot | None:
+        if row is not None and (row.hidden or row.due_at is not None):
+            return super()._slot(card, row)
+        if card not in self._planned or self._day != self._planned_for:
+            return None
+        if row is None or row.due_day is None:
+            return self._new, self._place[card]
+        return None if row.last_day == self._day else (self._due, (self._day, self._place[card]))
+
+    def _new_left(self) -> int:
+        return len(self._new)
+
+    def _due_left(self) -> int:
+        return len(self._due)

@@ -150,6 +150,10 @@ class StudyApp(App[None]):
                 from studyapp.tui.screens.new_cards import NewCards
 
                 self.push_screen(NewCards(self.context))
+            case "plan":
+                from studyapp.tui.screens.plan import PlanScreen
+
+                self.push_screen(PlanScreen(self.context))
             case "stats":
                 from studyapp.tui.screens.stats import Stats
 

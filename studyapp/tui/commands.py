@@ -69,6 +69,7 @@ COMMANDS = (
     Command("home", "practice", "p"),
     Command("home", "quiz", "z"),
     Command("home", "plan", "n"),
+    Command("home", "interview_plan", "d"),
     Command("home", "browse", "b"),
     Command("home", "search", "slash"),
     Command("home", "lab", "l"),
@@ -191,6 +192,12 @@ COMMANDS = (
     Command("new_cards", "kind('drill')", "d"),
     Command("new_cards", "kind('write')", "f"),
     Command("new_cards", "leave", "escape,q,enter"),
+    Command("plan", "study", "enter", "plan"),
+    Command("plan", "date", "d"),
+    Command("plan", "more(1)", "plus", "plan"),
+    Command("plan", "more(-1)", "minus", "plan"),
+    Command("plan", "weight", "t", "plan"),
+    Command("plan", "leave", "escape,q"),
     Command("stats", "leave", "escape,q"),
     Command("help", "leave", "escape,q"),
     Command("app", "language", "ctrl+l,f2"),
@@ -200,7 +207,7 @@ COMMANDS = (
     Command("app", "command_palette", "ctrl+p", "-"),
     Command("app", "quit", "ctrl+q", "-"),
 )
-SCOPES = ("home", "study", "quiz", "lab", "browse", "write", "models", "new_cards", "stats", "help", "app")
+SCOPES = ("home", "study", "quiz", "lab", "browse", "write", "models", "new_cards", "plan", "stats", "help", "app")
 
 
 def of_scope(scope: str) -> Iterator[Command]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,12 @@ CALLS = {
     "verify": ("verify", "foundations/softmax_overflow"),
     "stats": ("stats",),
     "models": ("models", "deepseek-v3"),
+    "plan": ("plan", "--date", (datetime.now(UTC).date() + timedelta(days=20)).isoformat(), "--topics", "moe"),
     "doctor": ("doctor",),
 }
 WRITTEN = "def absorbed(q, q_r, c, k_r, w_uk, w_uv):\n    return q\n"  # wrong, and judged
 BEFORE = {"notes": ("star", "mla")}  # else there is nothing to print
-OPEN = {"parameters", "ranges", "recorded", "today"}  # their keys are the demo's own, or the question need not have it
+OPEN = {"parameters", "ranges", "recorded", "today", "topics_wanted"}  # their keys are the demo's own, or the question need not have it
 
 
 def keys(value: Any) -> Any:

@@ -4,13 +4,16 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import on
+from textual import on, work
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from studyapp import planning
+from studyapp.errors import StudyError
+from studyapp.render import plan as plan_text
 from studyapp.reviews.overview import DeckCounts, Overview
 from studyapp.reviews.stats import date_of
 from studyapp.tui.commands import bindings
@@ -52,6 +55,7 @@ class Home(BaseScreen):
         yield Static(id="title", markup=False)
         with VerticalScroll(id="home"):
             yield Static(id="today", markup=False)
+            yield Static(id="interview", markup=False)
             yield Static(id="columns", markup=False)
             yield OptionList(id="topics", markup=False)
             yield Static(id="hint", markup=False)
@@ -104,6 +108,27 @@ class Home(BaseScreen):
         hints = self._hints(stats_now)
         self.query_one("#hint", Static).update("\n".join(hints))
         self.query_one("#hint").display = bool(hints)
+        self._interview()
+
+    def _interview(self) -> None:
+        """The line of the interview that is planned for; made beside the screen, where it is not known."""
+        on = self.context.settings.interview_date
+        left = on.toordinal() - date_of(self.context.today()).toordinal() if on else -1
+        self.query_one("#interview").display = left >= 0
+        if left > 0:
+            self.put("#interview", self.t("plan.home_making", date=on))
+            self._plan()
+        elif left == 0:
+            self.put("#interview", self.t("plan.home_today"))
+
+    @work(exclusive=True, group="plan", exit_on_error=False)
+    async def _plan(self) -> None:
+        try:
+            goal = planning.interview(self.context)
+            made = await planning.made(self.context, goal)
+            self.put("#interview", plan_text.home_line(self.context.t, goal.minutes, made))
+        except StudyError as error:
+            self.put("#interview", self.context.t.message(error.message))
 
     def _hints(self, stats_now: HomeStats) -> list[str]:
         """What the learner should know now: how to begin, what comes next, what went wrong."""
@@ -201,6 +226,10 @@ class Home(BaseScreen):
     def action_plan(self) -> None:
         """How many new cards a day, and in which order."""
         self.post_message(self.Go("new_cards"))
+
+    def action_interview_plan(self) -> None:
+        """The day of the interview, and what is studied until then."""
+        self.post_message(self.Go("plan"))
 
     def action_browse(self) -> None:
         """Read the bank."""

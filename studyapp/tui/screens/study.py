@@ -15,6 +15,7 @@ from studyapp.render.duration import duration
 from studyapp.reviews.cards import CardState
 from studyapp.reviews.log import Rating, active_events
 from studyapp.reviews.scheduler import interval
+from studyapp.reviews.sessions import Session
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.answered_here import AnsweredHere
 from studyapp.tui.screens.card_actions import LastReview
@@ -61,11 +62,17 @@ class Study(AnsweredHere):
     AUTO_FOCUS = ""  # the only things that could take it are fields, and those are asked for
 
     def __init__(
-        self, context: AppContext, topic: str | None = None, practice: bool = False, only: list[str] | None = None
+        self,
+        context: AppContext,
+        topic: str | None = None,
+        practice: bool = False,
+        only: list[str] | None = None,
+        session: Session | None = None,
     ) -> None:
+        """A sitting over a topic, over all, over chosen questions, or one that was made elsewhere."""
         super().__init__(context)
         self.topic, self.only, self.practice = topic, only, practice
-        self.session = context.session(topic, practice, only)
+        self.session = session or context.session(topic, practice, only)
         self.card: CardState | None = None
         self.question: Question | None = None
         self.phase = "ask"
