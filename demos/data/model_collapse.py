@@ -140,9 +140,9 @@ def drill_accumulated(rng) -> Drill:
     terms = " + ".join(f"1/{i * i}" for i in range(1, n + 1))
     return Drill(
         en=f"Linear models are refitted {n} times; each generation adds as many labels from the model before as there were real "
-           f"ones, and all are kept. How large is the test error of generation {n} over that of generation 1?",
+           f"ones, and all are kept. How large is the expected error above the noise in generation {n} over that in generation 1?",
         zh=f"线性模型相继拟合 {n} 次；每一代加入上一代模型给出的标签，数量与最初的真实标签相同，全部保留。"
-           f"第 {n} 代的测试误差是第 1 代的几倍？",
+           f"第 {n} 代的期望误差（扣除噪声）是第 1 代的几倍？",
         answer=factor, within=0.01,
         steps=[("noise of generation i enters with weight 1/i, and squares add", "第 i 代的噪声权重为 1/i，平方后相加"),
                (f"{terms} = {factor:.3f}", f"{terms} = {factor:.3f}")],
