@@ -62,7 +62,7 @@ RANGES = {
 
 @breaks(layout="denominator", en="The denominator layout is the transpose: rows are inputs.",
         zh="分母布局是它的转置：行对应输入。")
-def claim_rows_are_outputs_and_columns_inputs(inputs=3, outputs=2, layout="numerator"):
+def claim_rows_are_outputs_and_columns_inputs(inputs=3, outputs=3, layout="numerator"):
     """For y of m numbers and x of n the Jacobian is m × n: a row for a scalar y, a column for a scalar x. `.grad` is shaped
     like x all the same.
 
@@ -77,7 +77,7 @@ def claim_rows_are_outputs_and_columns_inputs(inputs=3, outputs=2, layout="numer
     show(heatmap(j, x_label="input", y_label="output", title="∂yᵢ / ∂xⱼ"))
     found = j if layout == "numerator" else j.T
     expect("shape of the Jacobian", list(found.shape), equals=[outputs, inputs])
-    expect("Jacobian less what moving each input shows", j - slow_jacobian(f, x), equals=0, within=1e-8)
+    expect("Jacobian less what moving each input shows", found - slow_jacobian(f, x), equals=0, within=1e-8)
     expect("shape for a scalar y", list(jacobian(lambda x: f(x).sum()[None], x).shape), equals=[1, inputs])
     expect("shape for a scalar x", list(jacobian(lambda t: f(t * x), torch.ones(1, dtype=F64)).shape), equals=[outputs, 1])
     leaf = x.clone().requires_grad_()
