@@ -168,15 +168,20 @@ def drill_ece(rng) -> Drill:
 
 
 ZH = {
-    "confidence": "置信度", "accuracy": "准确率", "calibration error less the loop's": "校准误差减循环的", "calibration error": "校准误差",
+    "confidence": "置信度", "accuracy": "准确率", "calibration error less the loop's": "校准误差减循环的",
+    "calibration error": "校准误差",
     "calibration error less (mean confidence − accuracy)": "校准误差减（平均置信度 − 准确率）",
-    "cross-entropy of the scaled logits less the plain ones": "缩放后的交叉熵减原来的", "answers changed by the factor": "因缩放而改变的答案数", "calibration error on new data": "新数据上的校准误差", "T = {}": "T = {}",
-    "fitted temperature over the factor": "拟合的温度与因子之比", "calibration error after": "修正后的校准误差", "answers changed": "改变的答案数",
-    "examples": "样本数", "measured on a calibrated model": "对校准好的模型测得", "falls with 1/√n": "按 1/√n 下降", "measured error": "测得的误差",
+    "cross-entropy of the scaled logits less the plain ones": "缩放后的交叉熵减原来的",
+    "answers changed by the factor": "因缩放而改变的答案数", "calibration error on new data": "新数据上的校准误差", "T = {}": "T = {}",
+    "fitted temperature over the factor": "拟合的温度与因子之比", "calibration error after": "修正后的校准误差",
+    "answers changed": "改变的答案数",
+    "examples": "样本数", "measured on a calibrated model": "对校准好的模型测得", "falls with 1/√n": "按 1/√n 下降",
+    "measured error": "测得的误差",
     "error times √n, over that of the size before": "误差乘 √n，与前一规模之比",
     "error times √n, over that of the size before, from above": "误差乘 √n，与前一规模之比（上界）",
     "measured error at 100 examples": "100 个样本时测得的误差", "β": "β", "confidence less accuracy": "置信度减准确率", "before": "之前",
-    "gap before": "之前的差距", "gap after less before": "之后的差距减之前的", "gap at each β less at the next larger": "每个 β 的差距减下一个更大 β 的",
+    "gap before": "之前的差距", "gap after less before": "之后的差距减之前的",
+    "gap at each β less at the next larger": "每个 β 的差距减下一个更大 β 的",
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -147,7 +147,8 @@ def drill_odds(rng) -> Drill:
 
 
 ZH = {
-    "weighted": "加权", "copied": "复制", "plain": "普通", "loss": "损失", "weighted loss less that of the copies": "加权损失减复制后的损失",
+    "weighted": "加权", "copied": "复制", "plain": "普通", "loss": "损失",
+    "weighted loss less that of the copies": "加权损失减复制后的损失",
     "by hand less torch's": "手写减 torch", "true share": "真实比例", "as trained": "直接读出", "less ln w": "减 ln w",
     "probability less the share": "概率减比例", "share": "比例", "odds as trained over the true odds": "读出的几率与真实几率之比",
     "inputs whose order changed": "次序改变的输入数", "unweighted": "不加权", "inputs decided otherwise": "判断不同的输入数",

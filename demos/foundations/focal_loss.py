@@ -137,7 +137,8 @@ ZH = {
     "p": "p", "cross-entropy": "交叉熵", "focal": "focal", "p · CE (DFT)": "p · CE（DFT）", "loss over cross-entropy": "损失与交叉熵之比",
     "with γ = 0, less torch's cross-entropy": "γ = 0 时与 torch 交叉熵之差", "(1 − p)^γ of it": "它的 (1 − p)^γ", "pull": "拉力",
     "pull less the formula": "拉力减公式", "pull at p = 0.9 over cross-entropy's": "p = 0.9 处拉力与交叉熵之比", "q": "q",
-    "expected loss": "期望损失", "share less the best q": "比例减最优的 q", "best q of cross-entropy": "交叉熵最优的 q", "best q": "最优的 q",
+    "expected loss": "期望损失", "share less the best q": "比例减最优的 q", "best q of cross-entropy": "交叉熵最优的 q",
+    "best q": "最优的 q",
     "loss of the token": "token 的损失", "cross-entropy's": "交叉熵的", "gradient less that of −p": "梯度减 −p 的梯度",
 }  # fmt: skip
 
