@@ -6,6 +6,7 @@ Guo et al. 2017. Turn `distortion` to "one class favoured": no temperature repai
 把 `distortion` 改为 "one class favoured"：平移不是温度能修的。
 """
 
+import itertools
 import math
 
 import torch
@@ -142,7 +143,7 @@ def claim_reward_for_being_right_sharpens(betas=(0.1, 0.25, 1.0), truth="calibra
     show(lines("β", betas, {"confidence less accuracy": gaps[:-1], "before": [gaps[-1]] * len(betas)}, log="x"))
     expect("gap before", gaps[-1], equals=0, within=0.02)                # 20,000 draws: 0.0035 each; five of these
     expect("gap after less before", [g - gaps[-1] for g in gaps[:-1]], at_least=0.01, at=("β", betas))
-    expect("gap at each β less at the next larger", [a - b for a, b in zip(gaps, gaps[1:], strict=False)], at_least=0)
+    expect("gap at each β less at the next larger", [a - b for a, b in itertools.pairwise(gaps)], at_least=0)
     same = F.one_hot(z.argmax(1), 4) == F.one_hot((z.log_softmax(1) + z.softmax(1) / betas[0]).argmax(1), 4)
     expect("answers changed", int((~same).sum()), equals=0)
 
