@@ -54,7 +54,7 @@ def through(parts: list[Tensor], first: str) -> tuple[Tensor, int]:
 
 
 RANGES = {
-    "inputs": between(2, 8), "outputs": between(2, 8), "layout": one_of("numerator", "denominator"), "n": between(2, 8),
+    "outputs": between(2, 8), "layout": one_of("numerator", "denominator"), "n": between(2, 8),
     "answer": one_of("Aᵀ", "A"), "rule": one_of("both factors", "v held fixed"), "width": between(2, 64),
     "depths": each(between(2, 10), at_least=2, rising=True), "first": one_of("loss", "input"),
 }  # fmt: skip
@@ -62,28 +62,27 @@ RANGES = {
 
 @breaks(layout="denominator", en="The denominator layout is the transpose: rows are inputs.",
         zh="分母布局是它的转置：行对应输入。")
-def claim_rows_are_outputs_and_columns_inputs(inputs=3, outputs=3, layout="numerator"):
+def claim_rows_are_outputs_and_columns_inputs(n=3, outputs=2, layout="numerator"):
     """For y of m numbers and x of n the Jacobian is m × n: a row for a scalar y, a column for a scalar x. `.grad` is shaped
     like x all the same.
 
     y 有 m 个数、x 有 n 个数时，Jacobian 是 m × n：y 为标量则是一行，x 为标量则是一列。而 `.grad` 的形状总与 x 相同。"""
-    w = torch.randn(outputs, inputs, dtype=F64)
+    x, w, square = torch.randn(n, dtype=F64), torch.randn(outputs, n, dtype=F64), torch.randn(n, n, dtype=F64)
 
-    def f(x: Tensor) -> Tensor:
+    def f(x: Tensor, w: Tensor = w) -> Tensor:
         return (w @ x).tanh()
 
-    x = torch.randn(inputs, dtype=F64)
-    j = jacobian(f, x)
+    j, same = jacobian(f, x), jacobian(lambda x: f(x, square), x)       # m × n, and n × n to tell the layouts apart
     show(heatmap(j, x_label="input", y_label="output", title="∂yᵢ / ∂xⱼ"))
-    found = j if layout == "numerator" else j.T
-    expect("shape of the Jacobian", list(found.shape), equals=[outputs, inputs])
-    expect("Jacobian less what moving each input shows", found - slow_jacobian(f, x), equals=0, within=1e-8)
-    expect("shape for a scalar y", list(jacobian(lambda x: f(x).sum()[None], x).shape), equals=[1, inputs])
+    moved = slow_jacobian(lambda x: f(x, square), x)
+    expect("Jacobian less what moving each input shows", (same if layout == "numerator" else same.T) - moved, equals=0, within=1e-8)
+    expect("shape of the Jacobian", list(j.shape), equals=[outputs, n])
+    expect("shape for a scalar y", list(jacobian(lambda x: f(x).sum()[None], x).shape), equals=[1, n])
     expect("shape for a scalar x", list(jacobian(lambda t: f(t * x), torch.ones(1, dtype=F64)).shape), equals=[outputs, 1])
     leaf = x.clone().requires_grad_()
-    f(leaf).sum().backward()
-    expect("shape of .grad", list(leaf.grad.shape), equals=[inputs])
-    expect(".grad less the sum of the rows", leaf.grad - j.sum(0), equals=0, within=1e-12)
+    f(leaf, square).sum().backward()
+    expect("shape of .grad", list(leaf.grad.shape), equals=[n])
+    expect(".grad less the sum of the rows", leaf.grad - same.sum(0), equals=0, within=1e-12)
 
 
 @breaks(answer="A", en="A is the denominator layout: entry (j, i) is ∂yᵢ/∂xⱼ.",
