@@ -58,6 +58,7 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
     demos,
     editor,
     export,
+    interview,
     models,
     notes,
     plan,
@@ -69,5 +70,5 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
 )
 
 __all__ = [
-    "act", "check", "cli", "demos", "editor", "export", "models", "notes", "plan", "quiz", "read", "reviews", "show", "write",
+    "act", "check", "cli", "demos", "editor", "export", "interview", "models", "notes", "plan", "quiz", "read", "reviews", "show", "write",
 ]  # fmt: skip

@@ -4,8 +4,10 @@ from studyapp.cli.terminal import need_terminal
 from studyapp.context import AppContext
 
 
-def open_app(context: AppContext) -> None:
+def open_app(context: AppContext, interview: tuple[int, tuple[str, ...], str] | None = None) -> None:
     """Run the app; leaves with its return code, so that a crash is not a success.
+
+    `interview`: minutes, topics and level of a mock interview that it opens with.
 
     Raises:
         CallError: where there is no terminal, before anything is opened.
@@ -16,7 +18,7 @@ def open_app(context: AppContext) -> None:
 
     context.in_background = True
     context.store  # noqa: B018  what is wrong with the database is said before the terminal is taken over
-    app = StudyApp(context)
+    app = StudyApp(context, interview)
     try:
         app.run()
     finally:

@@ -89,6 +89,10 @@ class EventLog:
         """The last event of these kinds that counts of one card."""
         return self._moment(f"card = ? AND {of_kinds(kinds)} AND {STANDS}", card)
 
+    def observing(self, kind: str) -> Iterator[LogEvent]:
+        """The observations of a kind that stand, in the order of (at, uid)."""
+        return self.select(f"kind = ? AND {STANDS}", [kind])
+
     def annotating(self, card: str | None = None) -> Iterator[LogEvent]:
         """The stars and notes that count, of one card or of all, in the order of (at, uid)."""
         where, values = f"{of_kinds(ANNOTATIONS)} AND {STANDS}", []

@@ -19,8 +19,8 @@ ACTIONS = ("review", "suspend", "unsuspend", "bury", "reset")
 """What makes a card what it is."""
 ANNOTATIONS = ("star", "unstar", "note")
 """What is noted about a card and changes nothing of it: see `annotations`."""
-OBSERVATIONS = ("guess",)
-"""What was seen of a learner and is nothing to take back: a number guessed before its evidence."""
+OBSERVATIONS = ("guess", "interview")
+"""What was seen of a learner and changes no card: a number guessed before its evidence, an answer in a mock interview."""
 REVERSALS = ("undo", "redo")
 TAIL = 74
 """Bits of a UUIDv7 below its time, version and variant left out."""

@@ -130,6 +130,11 @@ class Store(Replayed):
         with guard(self.path):
             return list(self._events.select("card = ?", [card]) if card is not None else self._events.select("1"))
 
+    def observed(self, kind: str) -> list[LogEvent]:
+        """The observations of a kind that stand, in the order of a replay."""
+        with guard(self.path):
+            return list(self._events.observing(kind))
+
     def annotations(self) -> dict[str, Annotation]:
         """The star and the note of every card that has one."""
         with guard(self.path):

@@ -45,8 +45,10 @@ class StudyApp(App[None]):
     BINDINGS: ClassVar = bindings("app")
     COMMANDS = App.COMMANDS | {palette.Questions}
 
-    def __init__(self, context: AppContext) -> None:
+    def __init__(self, context: AppContext, interview: tuple[int, tuple[str, ...], str] | None = None) -> None:
+        """Opens at Home or, with minutes, topics and level of one, at a mock interview."""
         super().__init__()
+        self._interview = interview
         gc.disable()  # until the first frame stands: all that is made for it stays
         wrap.install()
         self.context = context
@@ -60,6 +62,12 @@ class StudyApp(App[None]):
         if not self.is_headless:
             self.guard.watch()
         await self.push_screen(Home(self.context))
+        if self._interview is not None:
+            from studyapp.tui.screens.interview_start import InterviewStart
+
+            start = InterviewStart(self.context, *self._interview)
+            await self.push_screen(start)
+            start.action_begin()
         self.call_after_refresh(self._start_lab)
         self.call_after_refresh(self._load_screens)
         if self.context.in_background:
@@ -150,6 +158,10 @@ class StudyApp(App[None]):
                 from studyapp.tui.screens.new_cards import NewCards
 
                 self.push_screen(NewCards(self.context))
+            case "interview":
+                from studyapp.tui.screens.interview_start import InterviewStart
+
+                self.push_screen(InterviewStart(self.context))
             case "plan":
                 from studyapp.tui.screens.plan import PlanScreen
 

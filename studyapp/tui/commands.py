@@ -69,6 +69,7 @@ COMMANDS = (
     Command("home", "practice", "p"),
     Command("home", "quiz", "z"),
     Command("home", "plan", "n"),
+    Command("home", "interview", "i"),
     Command("home", "interview_plan", "d"),
     Command("home", "browse", "b"),
     Command("home", "search", "slash"),
@@ -192,6 +193,12 @@ COMMANDS = (
     Command("new_cards", "kind('drill')", "d"),
     Command("new_cards", "kind('write')", "f"),
     Command("new_cards", "leave", "escape,q,enter"),
+    Command("interview", "begin", "enter"),
+    Command("interview", "more(1)", "plus"),
+    Command("interview", "more(-1)", "minus"),
+    Command("interview", "level", "v"),
+    Command("interview", "topic", "t"),
+    Command("interview", "leave", "escape,q"),
     Command("plan", "study", "enter", "plan"),
     Command("plan", "date", "d"),
     Command("plan", "more(1)", "plus", "plan"),
@@ -207,7 +214,7 @@ COMMANDS = (
     Command("app", "command_palette", "ctrl+p", "-"),
     Command("app", "quit", "ctrl+q", "-"),
 )
-SCOPES = ("home", "study", "quiz", "lab", "browse", "write", "models", "new_cards", "plan", "stats", "help", "app")
+SCOPES = ("home", "study", "quiz", "lab", "browse", "write", "models", "new_cards", "interview", "plan", "stats", "help", "app")
 
 
 def of_scope(scope: str) -> Iterator[Command]:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from studyapp import interviews
 from studyapp.cli import cli
+from studyapp.context import AppContext
 
 FORMS = dict(
     re.findall(
@@ -33,6 +35,7 @@ CALLS = {
     "stats": ("stats",),
     "models": ("models", "deepseek-v3"),
     "plan": ("plan", "--date", (datetime.now(UTC).date() + timedelta(days=20)).isoformat(), "--topics", "moe"),
+    "interview": ("interview", "--sheet", "last"),
     "doctor": ("doctor",),
 }
 WRITTEN = "def absorbed(q, q_r, c, k_r, w_uk, w_uv):\n    return q\n"  # wrong, and judged
@@ -63,9 +66,20 @@ def test_a_command_prints_the_form_that_is_documented(command: str, tmp_path: Pa
     monkeypatch.setenv("STUDYAPP_HOME", str(tmp_path))
     if command in BEFORE:
         assert CliRunner().invoke(cli, BEFORE[command]).exit_code == 0
+    if command == "interview":
+        hold_one(tmp_path)
     said = CliRunner().invoke(cli, [*CALLS[command], "--json"], input=WRITTEN if command == "write" else None)
     assert said.exit_code == (1 if command == "write" else 0), said.output
     assert keys(json.loads(said.stdout)) == keys(json.loads(FORMS[command]))
+
+
+def hold_one(home: Path) -> None:
+    """An interview of one answer."""
+    context = AppContext(home=home)
+    session = interviews.begin(context, 20, ["moe"])
+    if card := session.next(context.clock()):
+        session.answer(card, 3, context.clock(), data={"ticked": [0]})
+    context.close()
 
 
 def test_every_command_with_json_is_documented() -> None:

@@ -227,6 +227,10 @@ class Home(BaseScreen):
         """How many new cards a day, and in which order."""
         self.post_message(self.Go("new_cards"))
 
+    def action_interview(self) -> None:
+        """Be interviewed."""
+        self.post_message(self.Go("interview"))
+
     def action_interview_plan(self) -> None:
         """The day of the interview, and what is studied until then."""
         self.post_message(self.Go("plan"))

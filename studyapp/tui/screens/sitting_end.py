@@ -8,7 +8,7 @@ from studyapp.reviews.log import Rating
 from studyapp.reviews.sessions import Session
 from studyapp.tui.screens.demo_screen import DemoScreen
 from studyapp.tui.screens.session_ways import summary_lines, ways_on
-from studyapp.tui.widgets.session_end import SessionEnd
+from studyapp.tui.widgets.session_end import SessionEnd, Way
 
 
 class SittingEnd(DemoScreen):
@@ -42,10 +42,13 @@ class SittingEnd(DemoScreen):
 
     @on(SessionEnd.Chosen)
     async def _go_on(self, event: SessionEnd.Chosen) -> None:
-        way = event.way
-        if way.act == "read":
-            await self.run_action(f"app.read({way.what!r})")
-            return
+        if event.way.act == "read":
+            await self.run_action(f"app.read({event.way.what!r})")
+        else:
+            await self.go_on(event.way)
+
+    async def go_on(self, way: Way) -> None:
+        """Take a way on that leads to another sitting."""
         missed = [q for q, rating in self.answered.items() if rating <= Rating.HARD]
         self.practice = way.act in ("again", "practice")
         self.only = missed if way.act == "again" else None if way.act == "topic" else self.only

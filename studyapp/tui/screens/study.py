@@ -108,7 +108,7 @@ class Study(AnsweredHere):
         self.card = self.session.next(self.context.clock())
         self.asked = self.context.ask(self.card) if self.card else None
         self.question = self.asked.question if self.asked else None
-        kept = self.context.drafts.pop(self.card.card, None) if self.card else None
+        kept = self.kept_draft()
         draft = kept if kept is not None and self.card is not None and kept.card == self.card else None
         self.put_card()
         if self.question is None:
@@ -209,19 +209,26 @@ class Study(AnsweredHere):
         self.query_one("#right").set_class(evidence, "-active")
 
     def _head(self) -> None:
-        question, counts = self.question, self.session.counts(self.context.clock())
-        parts = ["studyapp"]
+        question, parts = self.question, ["studyapp"]
         if question:
-            parts = [self.context.title(question.topic, short=True), self.t(f"study.{question.level}")]
+            parts = [self.context.title(question.topic, short=True), *self.title_words(question)]
             parts += [self.t("study.as_of", when=question.as_of)] if question.as_of else []
             parts += ["★"] if self.context.annotation(question).starred else []
             parts.append(question.id)  # last: where there is no room for all, it is what is cut
         self.put("#title", self.title_line(*parts))
+        self.put("#counts", self.counts_line())
+
+    def title_words(self, question: Question) -> list[str]:
+        """What stands beside the topic."""
+        return [self.t(f"study.{question.level}")]
+
+    def counts_line(self) -> str:
+        """What is left."""
+        if self.practice:
+            return self.t("study.practice")
+        counts = self.session.counts(self.context.clock())
         waiting = [("new", counts.new), ("learning", counts.learning), ("due", counts.due)]
-        line = (
-            self.t("study.practice") if self.practice else "  ".join(self.t(f"study.{k}", n=n) for k, n in waiting)
-        )
-        self.put("#counts", line)
+        return "  ".join(self.t(f"study.{k}", n=n) for k, n in waiting)
 
     def _here(self) -> None:
         points = self.query_one(Points)
@@ -355,6 +362,11 @@ class Study(AnsweredHere):
         data = reviews[-1].data
         missed = set(range(len(self.question.points))) - set(data.get("ticked", ()))
         return LastReview(str(data.get("outline", "")), frozenset(missed) if "ticked" in data else frozenset())
+
+    def kept_draft(self) -> Draft | None:
+        """The draft of the card that was kept, taken out."""
+        draft: Draft | None = self.context.drafts.pop(self.card.card, None) if self.card else None
+        return draft
 
     def keep_draft(self) -> None:
         """Keep outline, ticks and place for when the card comes back; the next card throws them away."""
