@@ -88,6 +88,7 @@ def claim_a_sigmoid_chain_vanishes_where_weights_are_small(depth=20, weight=1.0,
     show(lines("units", counts, curves, log="y", y_label="gradient at the first"))
     x = start if unit == "sigmoid" else torch.tensor(0.0, dtype=F64)
     passed = slope(lambda x: (chain if unit == "sigmoid" else through)(x, weight, depth, unit), x)
+    expect("gradient at weight 4", curves["weight 4"][-1], equals=1, within=1e-9)
     expect("gradient over (w/4)^depth", passed / (weight / 4) ** depth, equals=1, within=1e-9)
     expect("gradient", passed, at_most=0.25**depth * (1 + 1e-9))
 
@@ -142,12 +143,12 @@ def claim_with_its_likelihood_the_gradient_is_prediction_minus_target(classes=5,
         "identity": (lambda z: ((z - y) ** 2 / 2).sum(), z - y),
         "sigmoid": (lambda z: (z.sigmoid() - y).square().sum() if loss == "squared error"
                     else F.binary_cross_entropy_with_logits(z, y, reduction="sum"), 1 / (1 + (-z).exp()) - y),
-        "softmax": (lambda z: F.cross_entropy(z[None], torch.tensor([1])), torch.tensor(powers).double() / sum(powers) - one_hot),
+        "softmax": (lambda z: F.cross_entropy(z[None], torch.tensor([1])), torch.tensor(powers, dtype=F64) / sum(powers) - one_hot),
     }  # fmt: skip
     show(table({"output": list(cases), "gradient at the first input": [slope(nll, z)[0] for nll, _ in cases.values()],
                 "prediction less target": [residual[0] for _, residual in cases.values()]}))
     for name, (nll, residual) in cases.items():
-        expect(f"gradient under {name}, less prediction minus target", slope(nll, z) - residual, equals=0, within=1e-6)
+        expect(f"gradient under {name}, less prediction minus target", slope(nll, z) - residual, equals=0, within=1e-12)
 
 
 def drill_chain(rng) -> Drill:
@@ -169,7 +170,7 @@ def drill_chain(rng) -> Drill:
 ZH = {
     "slope": "斜率", "input": "输入", "steepest slope": "最大斜率", "activation": "激活",
     "GELU's is at": "GELU 的最大斜率位于", "SiLU's is at": "SiLU 的最大斜率位于", "units": "单元数",
-    "weight {}": "权重 {}", "gradient at the first": "传到起点的梯度",
+    "weight {}": "权重 {}", "gradient at the first": "传到起点的梯度", "gradient at weight 4": "权重为 4 时的梯度",
     "gradient over (w/4)^depth": "梯度与 (w/4)^深度 之比",
     "slope of {} from its output, less autograd's": "由输出算出的 {} 斜率与 autograd 之差",
     "GELU at the two inputs": "两个输入处的 GELU", "product of its slopes there": "两处斜率之积", "output": "输出",

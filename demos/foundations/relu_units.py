@@ -80,10 +80,10 @@ def claim_an_active_chain_passes_the_product_of_its_weights(weights=(0.5, 1.0, 2
 @breaks(activation="leaky ReLU", en="A leaky ReLU has a slope below zero: no unit is without a gradient.",
         zh="leaky ReLU 在零以下也有斜率：没有单元失去梯度。")
 def claim_a_large_rate_kills_units(rate=10.0, units=64, activation="ReLU"):
-    """Trained for 25 steps at a learning rate of 10, a tenth or more of the ReLU units are zero on all the data and get
+    """Trained for 25 steps at a learning rate of 10, a quarter or more of the ReLU units are zero on all the data and get
     no gradient.
 
-    以学习率 10 训练 25 步，十分之一以上的 ReLU 单元在全部数据上输出零，不再有梯度。"""
+    以学习率 10 训练 25 步，四分之一以上的 ReLU 单元在全部数据上输出零，不再有梯度。"""
     x = torch.randn(128, 8)
     target = (x @ torch.randn(8, 4)).argmax(1)
     start = torch.randn(units, 8) / 2, torch.zeros(units), torch.randn(4, units) / units**0.5
@@ -100,7 +100,7 @@ def claim_a_large_rate_kills_units(rate=10.0, units=64, activation="ReLU"):
                 for t, g in zip((w, b, out), grads, strict=True):
                     t -= lr * g
     show(lines("step", range(26), {f"learning rate {lr:g}": counts for lr, counts in dead.items()}, y_label="units without gradient"))
-    expect("share of units without gradient", dead[rate][-1] / units, at_least=0.1)
+    expect("share of units without gradient", dead[rate][-1] / units, at_least=0.25)
     expect("units without gradient at a rate of 0.1", dead[0.1][-1], equals=0)
 
 

@@ -46,7 +46,7 @@ def by_path(g: Tensor, branches: Tensor) -> Tensor:
 
 
 RANGES = {
-    "width": between(32, 64), "chains": between(8, 16), "layers": between(10, 50), "gain": between(0.3, 2.0),
+    "width": between(32, 64), "chains": between(8, 32), "layers": between(10, 50), "gain": between(0.3, 2.0),
     "skip": one_of("identity", "none"), "slope": between(-1.0, 2.0), "scaled": one_of("by 1/√L", "not"),
     "depths": each(between(8, 40), at_least=2, at_most=4, rising=True),
 }  # fmt: skip
@@ -69,7 +69,9 @@ def claim_the_skip_adds_the_identity(width=32, slope=0.5):
     show(table({"what": ["|g|", "|g through x + F|", "|g through the branch|"], "size": [g.norm(), whole.norm(), (branch.T @ g).norm()]}))
     expect("gradient less (I + J_F)ᵀg", whole - (g + branch.T @ g), equals=0, within=1e-10)
     expect("gradient through x + slope·x over g", scalar / g, equals=1 + slope, within=1e-12)
-    expect("its size", scalar.norm(), at_least=1e-6)
+    (cancelled,) = torch.autograd.grad(leaf - leaf, leaf, g)
+    expect("gradient through x − x", cancelled, equals=0)
+    expect("its size at this slope", scalar.norm(), at_least=1e-6)
 
 
 @NO_SKIP
@@ -101,7 +103,7 @@ def claim_skips_turn_a_vanishing_product_into_a_growing_one(layers=50, chains=16
 
 
 @breaks(scaled="not", en="Unscaled, the energy grows exponentially with depth.", zh="不缩放，能量随深度指数增长。")
-def claim_branches_of_one_over_root_l_keep_it_below_e(depths=(8, 16, 32), chains=16, width=64, scaled="by 1/√L"):
+def claim_branches_of_one_over_root_l_keep_it_below_e(depths=(8, 16, 32), chains=32, width=32, scaled="by 1/√L"):
     """With branches of gain 1/√L the energy grows to (1 + 1/L)ᴸ, less than e, at any depth L.
 
     分支增益取 1/√L 时，能量只增长到 (1 + 1/L)ᴸ，在任何深度 L 都小于 e。"""
@@ -111,7 +113,7 @@ def claim_branches_of_one_over_root_l_keep_it_below_e(depths=(8, 16, 32), chains
         for curve, gain in ((kept, layers**-0.5 if scaled == "by 1/√L" else 0.5), (free, 0.5)):
             curve.append(backward(g, gain * j, True).square().sum() / g.square().sum())
     show(lines("layers", depths, {"gain 1/√L": kept, "gain ½": free}, log="y", y_label="energy of the gradient"))
-    # each layer scatters the energy of a chain by 2/√(L·d): over L layers 2/√d, a sixteenth of it over 16 chains; six sigma
+    # each layer scatters the energy of a chain by 2/√(L·d): over L layers 2/√d, and less by √chains in the mean; six sigma
     slack = 6 * 2 / math.sqrt(width * chains) * math.e
     expect("energy of the gradient", kept, equals=[(1 + 1 / n) ** n for n in depths], within=slack, at=("layers", depths))
     expect("energy at gain ½ and the largest depth over e", free[-1] / math.e, at_least=1.5)
@@ -119,7 +121,7 @@ def claim_branches_of_one_over_root_l_keep_it_below_e(depths=(8, 16, 32), chains
 
 @breaks(gain=2.0, en="With branches twice as strong as the skip most of it comes through long paths.",
         zh="分支比跳连强一倍时，大部分来自长路径。")
-def claim_most_of_it_comes_through_short_paths(layers=32, chains=16, width=64, gain=0.5):
+def claim_most_of_it_comes_through_short_paths(layers=32, chains=8, width=32, gain=0.5):
     """Paths through k of L branches carry C(L, k)·s²ᵏ of the energy: at s = ½ and 32 layers over 0.9 of it goes through fewer than
     half of them.
 
@@ -167,9 +169,9 @@ def drill_energy(rng) -> Drill:
 ZH = {
     "what": "量", "|g|": "|g|", "|g through x + F|": "|g 穿过 x + F|", "|g through the branch|": "|g 穿过分支|",
     "size": "大小", "gradient less (I + J_F)ᵀg": "梯度与 (I + J_F)ᵀg 之差",
-    "gradient through x + slope·x over g": "穿过 x + 斜率·x 的梯度与 g 之比", "its size": "其大小",
-    "with skips": "有跳连", "without": "没有跳连", "layers": "层数",
-    "log₁₀ of the energy, mean": "能量的 log₁₀，均值",
+    "gradient through x + slope·x over g": "穿过 x + 斜率·x 的梯度与 g 之比",
+    "its size at this slope": "该斜率下的大小", "gradient through x − x": "穿过 x − x 的梯度", "with skips": "有跳连",
+    "without": "没有跳连", "layers": "层数", "log₁₀ of the energy, mean": "能量的 log₁₀，均值",
     "distance from autograd's gradient, over its size": "与 autograd 梯度的距离，相对其大小",
     "log₁₀ of the energy with skips": "有跳连时能量的 log₁₀", "log₁₀ of the energy without": "没有跳连时能量的 log₁₀",
     "gain 1/√L": "增益 1/√L", "gain ½": "增益 1/2", "energy of the gradient": "梯度的能量",
