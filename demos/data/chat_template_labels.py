@@ -155,14 +155,16 @@ def claim_dropped_thinking_needs_a_row_per_turn(turns=3, rows="one per turn"):
 
     模板若删去先前的思考，每回合一行才能在部署所见的提示之后训练每一段思考；只做一行，就只训练到最后一段。"""
     messages = dialogue(turns)
-    made = rows_by_turn(messages, "without thinking")
+    made, whole = rows_by_turn(messages, "without thinking"), build_labels([*without_thinking(messages[:-1]), messages[-1]])
     if rows == "one":
-        made = [build_labels([*without_thinking(messages[:-1]), messages[-1]])]
+        made = [whole]
     thoughts = sum(labels.count(THOUGHT_ENDS) for _, labels in made)
     prompts = [[*build_labels(without_thinking(messages[:i]))[0], HEADERS["assistant"]] for i in range(1, 2 * turns, 2)]
     agree = [row[0][: len(prompt)] == prompt for row, prompt in zip(made, prompts[-len(made):], strict=True)]
-    show(bars(["in the dialogue", "trained"], {"thoughts": [turns, thoughts]}))
+    in_one = whole[1].count(THOUGHT_ENDS)
+    show(bars(["in the dialogue", "trained", "trained by one row"], {"thoughts": [turns, thoughts, in_one]}))
     expect("thoughts that are trained", thoughts, equals=turns)
+    expect("thoughts that one row trains", in_one, equals=1)
     expect("rows that begin with the serving prompt of their turn", sum(agree), equals=len(made))
 
 
@@ -189,7 +191,8 @@ ZH = {
     "gradients' difference": "梯度之差", "turns": "回合数", "tokens": "token 数", "causal pairs": "因果对",
     "a row per turn over one row": "每回合一行与一行之比", "tokens, a row per turn over one row": "token 数：每回合一行与一行之比",
     "causal pairs over (T + 1)(2T + 1)/6T": "因果对之比除以 (T + 1)(2T + 1)/6T", "in the dialogue": "对话中", "trained": "被训练",
-    "thoughts": "思考段数", "thoughts that are trained": "被训练的思考段数",
+    "thoughts": "思考段数", "thoughts that are trained": "被训练的思考段数", "trained by one row": "单独一行所训练",
+    "thoughts that one row trains": "单独一行训练的思考段数",
     "rows that begin with the serving prompt of their turn": "以本回合部署提示开头的行数",
 }
 
