@@ -133,7 +133,8 @@ ZH = {
     "share": "占比",
     "accuracy on the training data": "训练数据上的准确率", "crossed prompts that get what they ask for": "交叉提示得到所要求格式的占比",
     "share of crossed prompts": "交叉提示的占比", "no cue": "无提示词", "with a cue": "有提示词", "entropy of the mixture": "混合比例的熵",
-    "held-out loss": "留出集损失", "nats": "纳特", "held-out loss less the entropy": "留出集损失减熵", "held-out loss without a cue less the entropy": "无提示词时的留出集损失减熵",
+    "held-out loss": "留出集损失", "nats": "纳特", "held-out loss less the entropy": "留出集损失减熵",
+    "held-out loss without a cue less the entropy": "无提示词时的留出集损失减熵",
     "loss with a cue over the entropy": "有提示词时的损失与熵之比",
 }
 

@@ -78,10 +78,10 @@ def claim_radius_is_within_twice_the_best(points=10, k=3, picked="farthest first
 
 @breaks(outliers=0.02, en="Outliers are farther than any kind, and are taken first.", zh="离群点比任何一类都远，先被选走。")
 def claim_picks_cover_kinds_that_random_misses(size=2000, kinds=20, outliers=0.0):
-    """In a clean pool with half of the prompts of one kind, as many picks as kinds hit every kind; as many random ones hit
-    Σ 1 − (1 − w)ⁿ, fewer than half of 20.
+    """In a clean pool whose kinds lie farther apart than they are wide, as many picks as kinds hit every kind; as many random
+    ones hit Σ 1 − (1 − w)ⁿ, fewer than half.
 
-    池子干净、一半提示同属一类时，挑选数等于类数就命中每一类；同样多的随机挑选只命中 Σ 1 − (1 − w)ⁿ 类，20 类时不到一半。"""
+    池子干净、类间距大于类内宽度时，挑选数等于类数就命中每一类；同样多的随机挑选平均只命中 Σ 1 − (1 − w)ⁿ 类，不到一半。"""
     x, kind = pool(size, kinds, outliers)
     share = torch.stack([(kind == c).float().mean() for c in range(kinds)])
     hit = len({int(c) for c in kind[farthest_first(x, kinds)] if c >= 0})
@@ -135,10 +135,10 @@ def claim_trimming_the_sparsest_restores_coverage(size=2000, kinds=20, junk=0.01
 @breaks(weights="equal", en="Counted alike, every rare kind weighs as much as the half of the traffic.",
         zh="一视同仁，每个小类的权重就与占一半流量的大类相同。")
 def claim_weighted_picks_estimate_the_traffic(size=2000, kinds=20, weights="share of the pool"):
-    """Picks weighted by the share of the pool nearest to each give the average quality of the traffic within two points;
-    counted alike they miss it by more than ten.
+    """Where quality depends on the kind alone, picks weighted by the share of the pool nearest to each give the traffic's
+    average within two points; counted alike they miss it by more than ten.
 
-    按池中离各自最近的份额加权，挑出的样本给出流量的平均质量，误差不到两个百分点；一视同仁则偏差超过十个。"""
+    质量只取决于类时，按池中离各自最近的份额加权，挑出的样本给出流量的平均质量，误差不到两个百分点；一视同仁则偏差超过十个。"""
     x, kind = pool(size, kinds, 0.0)
     quality = torch.where(kind == 0, 0.9, 0.5) + 0.005 * torch.randn(len(x))
     picks = farthest_first(x, kinds)
