@@ -7,6 +7,8 @@ Hochreiter & Schmidhuber 1997; the forget gate is of Gers et al. 2000. Turn `for
 the gates are half open, and 50 steps leave nothing. 把 `forget_bias` 从 4 改为 0：门只开一半，50 步之后什么也不剩。
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -111,8 +113,11 @@ def claim_an_open_forget_gate_keeps_the_gradient(tokens=50, width=32, forget_bia
     curves = {}
     for bias in (0.0, 1.0, forget_bias):
         curves[bias] = kept(tokens, width, 1.0, bias)
-    show(lines("steps back", range(tokens + 1), {f"forget bias {b:g}": y for b, y in curves.items()}, log="y"))
+    gates = [(1 / (1 + math.exp(-forget_bias))) ** t for t in range(tokens + 1)]
+    show(lines("steps back", range(tokens + 1), {f"forget bias {b:g}": y for b, y in curves.items()} | {"the forget gates alone": gates},
+               log="y"))
     expect("gradient kept", curves[forget_bias][-1], at_least=0.1)
+    expect("gradient kept, at most", curves[forget_bias][-1], at_most=100)   # paths through the gates add to the direct one
     expect("gradient kept at bias 0", curves[0.0][-1], at_most=1e-6)
 
 
@@ -166,6 +171,8 @@ ZH = {
     "gradient left": "剩下的梯度",
     "forget bias {}": "遗忘门偏置 {}",
     "gradient kept": "保留的梯度",
+    "the forget gates alone": "只算遗忘门",
+    "gradient kept, at most": "保留的梯度（上限）",
     "gradient kept at bias 0": "偏置为 0 时保留的梯度",
     "{} times the weights": "权重的 {} 倍",
     "gradient, over its size at the last step": "梯度与最后一步之比",
