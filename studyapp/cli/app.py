@@ -4,10 +4,12 @@ from studyapp.cli.terminal import need_terminal
 from studyapp.context import AppContext
 
 
-def open_app(context: AppContext, interview: tuple[int, tuple[str, ...], str] | None = None) -> None:
+def open_app(
+    context: AppContext, interview: tuple[int, tuple[str, ...], str] | None = None, only: list[str] | None = None
+) -> None:
     """Run the app; leaves with its return code, so that a crash is not a success.
 
-    `interview`: minutes, topics and level of a mock interview that it opens with.
+    `interview`: minutes, topics and level of a mock interview that it opens with; `only`: questions to study at once.
 
     Raises:
         CallError: where there is no terminal, before anything is opened.
@@ -18,7 +20,7 @@ def open_app(context: AppContext, interview: tuple[int, tuple[str, ...], str] | 
 
     context.in_background = True
     context.store  # noqa: B018  what is wrong with the database is said before the terminal is taken over
-    app = StudyApp(context, interview)
+    app = StudyApp(context, interview, only)
     try:
         app.run()
     finally:

@@ -38,6 +38,7 @@ topics = click.option(
 @output
 @topics
 @click.option("--id", "ids", multiple=True, shell_complete=complete.questions, help="Only this question; may be repeated.")
+@click.option("--find", "query", metavar="QUERY", help="Only what a search finds: words and operators, such as 'is:leech topic:moe'.")
 @click.option("--weak", is_flag=True, help="Only what you have forgotten and not yet made up for.")
 @click.option(
     "--lang",
@@ -66,6 +67,7 @@ def export(
     output: Path | None,
     topics: tuple[str, ...],
     ids: tuple[str, ...],
+    query: str | None,
     weak: bool,
     language: str | None,
     progress: bool,
@@ -89,6 +91,13 @@ def export(
         raise CallError(t("export.no_kinds", form=form), t("export.leave_out"))
     if output == STDOUT and form not in TEXT:
         raise CallError(t("export.no_text"), t("export.no_text_hint"))
+    if query is not None:
+        from studyapp.card_search import find
+
+        among = [question.id for question in find(context, query)]
+        ids = tuple(i for i in among if not ids or i in ids)
+        if not ids:
+            raise ExportError(t("errors.nothing_found", words=query), t("export.nothing_hint"))
     if weak:
         slipping = weak_questions(context.store.cards())
         ids = tuple(i for i in slipping if not ids or i in ids)

@@ -54,10 +54,10 @@ def due(context: AppContext, as_json: bool) -> None:
 @as_json
 @with_context
 def search(context: AppContext, words: tuple[str, ...], as_json: bool) -> None:
-    """Find questions that hold all the words, in either language."""
-    from studyapp.bank.search import Search
+    """Find questions that hold all the words, in either language, and operators such as is:due, topic:moe, prop:r<0.8."""
+    from studyapp.card_search import find
 
-    found = Search(context.bank)(" ".join(words))
+    found = find(context, " ".join(words))
     if as_json:
         say_json(
             [{"id": q.id, "topic": q.topic, "level": q.level, "ask": {"en": q.ask.en, "zh": q.ask.zh}} for q in found]

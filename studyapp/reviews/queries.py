@@ -41,6 +41,14 @@ class Change:
     was: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """The study day of a review, and its rating."""
+
+    day: int
+    rating: int
+
+
 class Queries:
     """A connection to a database of reviews, and what is counted in it.
 
@@ -133,6 +141,15 @@ class Queries:
             WHERE kind = 'review' AND json_array_length(data, '$.ticked') > 0 AND {NOT_UNDONE} ORDER BY seq"""
         with guard(self.path):
             return [(card, json.loads(ticked)) for card, ticked in self._connection.execute(sql)]
+
+    def rated(self) -> dict[str, list[Rated]]:
+        """The reviews of each card that stand, oldest first."""
+        sql = f"SELECT card, day, rating FROM events WHERE kind = 'review' AND {NOT_UNDONE} ORDER BY at, uid"
+        found: dict[str, list[Rated]] = {}
+        with guard(self.path):
+            for card, day, rating in self._connection.execute(sql):
+                found.setdefault(card, []).append(Rated(day, rating))
+        return found
 
     def since(self, seq: int) -> list[Change]:
         """What came into the log after an event, by this process or another."""

@@ -45,10 +45,15 @@ class StudyApp(App[None]):
     BINDINGS: ClassVar = bindings("app")
     COMMANDS = App.COMMANDS | {palette.Questions}
 
-    def __init__(self, context: AppContext, interview: tuple[int, tuple[str, ...], str] | None = None) -> None:
-        """Opens at Home or, with minutes, topics and level of one, at a mock interview."""
+    def __init__(
+        self,
+        context: AppContext,
+        interview: tuple[int, tuple[str, ...], str] | None = None,
+        only: list[str] | None = None,
+    ) -> None:
+        """Opens at Home or, with minutes, topics and level of one, at a mock interview; with `only` at these questions."""
         super().__init__()
-        self._interview = interview
+        self._interview, self._only = interview, only
         gc.disable()  # until the first frame stands: all that is made for it stays
         wrap.install()
         self.context = context
@@ -68,6 +73,10 @@ class StudyApp(App[None]):
             start = InterviewStart(self.context, *self._interview)
             await self.push_screen(start)
             start.action_begin()
+        if self._only:
+            from studyapp.tui.screens.study import Study
+
+            await self.push_screen(Study(self.context, only=self._only))
         self.call_after_refresh(self._start_lab)
         self.call_after_refresh(self._load_screens)
         if self.context.in_background:

@@ -163,6 +163,8 @@ COMMANDS = (
     Command("browse", "note", "w", "-"),
     Command("browse", "write", "F", "write"),
     Command("browse", "suspend", "s"),
+    Command("browse", "suspend_all", "S", "-"),
+    Command("browse", "export", "x", "-"),
     Command("browse", "reset", "n", "-"),
     Command("browse", "undo", "u", "changed"),
     Command("browse", "tex", "m", "-"),

@@ -240,3 +240,19 @@ def test_stats_say_what_they_count(run) -> None:
     assert said.startswith("1 review ") and "in all)" in said and re.search(r"due from \d{4}-\d\d-\d\d to \d{4}", said)
     run("answer", QUESTION, "good", "--at", "2026-03-01T12:00")
     assert "retention 100%: 1 of 1 recalled, counting reviews of cards in review" in run("stats").stdout
+
+
+def test_what_a_search_finds_is_put_away_and_exported(run):
+    """`suspend` names each question, `--off` brings them back, `export --find` holds just what is found."""
+    given = run("suspend", "topic:compression level:core")
+    names = given.output.split("\n")
+    assert given.exit_code == 0 and "mixed-precision-training" in names
+    assert "mixed-precision-training" in run("search", "is:suspended").output
+    assert run("export", "json", "-o", "-", "--find", "is:suspended").output.count('"id": "mixed-precision-training"') == 1
+    assert run("suspend", "--off", "is:suspended").exit_code == 0
+    nothing = run("search", "is:suspended")
+    assert nothing.exit_code == 1 and "mixed" not in nothing.output
+    refused = run("suspend", "is:suspended")
+    assert refused.exit_code and "is:suspended" in refused.output
+    refused = run("export", "json", "-o", "-", "--find", "is:suspended")
+    assert refused.exit_code == 1

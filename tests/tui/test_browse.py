@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -243,3 +244,56 @@ async def test_a_letter_costs_as_little_in_a_long_list_as_in_a_short_one() -> No
         assert len(rows._drawn) < 100
 
 
+
+
+async def test_operators_are_searched_by_and_a_slip_is_told_in_place(make_app: Any, store: Any, clock: Any) -> None:
+    """As letters come; what is no query yet says how it may be, and the list comes back once it is one."""
+    store.append("review", "second#recall", clock() - timedelta(days=30), rating=4)
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("slash", *"is:due")
+        await pilot.pause()
+        assert [q.id for q in app.screen.found] == ["second"]
+        await pilot.press(*"x")
+        await pilot.pause(0.3)
+        assert not app.screen.found and "is: cannot be 'duex'" in str(app.screen.query_one("#ask", Static).content)
+        await pilot.press("backspace")
+        await pilot.pause(0.3)
+        assert [q.id for q in app.screen.found] == ["second"]
+        assert "is: cannot" not in str(app.screen.query_one("#ask", Static).content)
+
+
+async def test_all_that_is_listed_is_put_away_and_brought_back(make_app: Any, store: Any) -> None:
+    """S puts away what is listed, all of it again brings it back, and u takes each back as one."""
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("b", "slash", *"topic:attention", "enter", "S")
+        await pilot.pause()
+        away = lambda: {name for name in ("first", "second", "third", "trivia") if store.card(f"{name}#recall").suspended}  # noqa: E731
+        assert away() == {"first", "second", "trivia"}
+        await pilot.press("u")
+        await pilot.pause()
+        assert away() == set()
+        await pilot.press("s", "S")
+        await pilot.pause()
+        assert away() == {"first", "second", "trivia"}
+        await pilot.press("S")
+        await pilot.pause()
+        assert away() == set()
+        await pilot.press("u", "u")
+        await pilot.pause()
+        assert len(away()) == 1
+        await pilot.press("u")
+        await pilot.pause()
+        assert away() == set()
+
+
+async def test_the_command_that_exports_what_is_listed_is_copied(make_app: Any) -> None:
+    """x copies it, with the words, the topic, the level and the stars chosen."""
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("b", "x")
+        assert app.clipboard == "studyapp export anki"
+        await pilot.press("slash", *"grows", "enter", "t", "v", "f", "x")
+        await pilot.pause()
+        assert app.clipboard == "studyapp export anki --find 'grows topic:attention level:core is:starred'"

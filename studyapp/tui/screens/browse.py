@@ -1,5 +1,6 @@
 """Browse: search, filter, read, study, suspend."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -9,7 +10,9 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from studyapp.bank.model import LEVELS, Question
+from studyapp.card_search import Facts, found, parse, read_facts
 from studyapp.context import AppContext
+from studyapp.errors import CallError
 from studyapp.render.acts import describe
 from studyapp.reviews.annotations import Annotation
 from studyapp.reviews.cards import CardState
@@ -50,6 +53,9 @@ class Browse(Annotating, Writing):
         self._annotations: dict[str, Annotation] = {}
         self._shown: tuple[Any, ...] = ()
         self._settling: Timer | None = None
+        self._facts: dict[frozenset[str], Facts] = {}
+        self.slip = ""
+        self._acted: list[int] = []
         self.acts = context.acts()
 
     def compose(self) -> ComposeResult:
@@ -78,6 +84,7 @@ class Browse(Annotating, Writing):
     async def show(self) -> None:
         """Read the cards, then list and draw in the language of now."""
         self.query_one("#search", Input).placeholder = self.t("browse.search")
+        self._facts.clear()
         self._cards = dict(self.context.cards())
         self._annotations = self.context.annotations()
         language, today = self.context.language, self.context.today()
@@ -90,7 +97,7 @@ class Browse(Annotating, Writing):
 
     def _list(self) -> None:
         """Search, filter, list; nothing that takes long."""
-        among = self.context.search(self.query_one("#search", Input).value)
+        among = self._among(self.query_one("#search", Input).value)
         self.found = [
             q for q in among if self.topic in (None, q.topic) and self.level in ("", q.level) and self._is_marked(q)
         ]
@@ -101,6 +108,19 @@ class Browse(Annotating, Writing):
         self.query_one("#title", Static).update(line, layout=False)
         listing = self.query_one("#list", RowList)
         listing.fill([self._rows[q.id] for q in self.found], listing.current or self.reading)
+
+    def _among(self, typed: str) -> list[Question]:
+        """What is searched for; where that is no query yet, what is wrong with it stands in the place of the answer."""
+        self.slip = ""
+        try:
+            query = parse(typed, [topic.id for topic in self.context.bank.topics])
+            asked = frozenset(term.name for term in query.terms)
+            if asked and asked not in self._facts:
+                self._facts[asked] = read_facts(self.context, query)
+            return found(self.context, query, self._facts.get(asked))
+        except CallError as error:
+            self.slip = "\n".join(self.context.t.message(text) for text in (error.message, error.hint) if text)
+            return []
 
     def _is_marked(self, question: Question) -> bool:
         annotation = self._annotations.get(question.id, Annotation())
@@ -133,12 +153,12 @@ class Browse(Annotating, Writing):
     def _read(self) -> None:
         question, answer = self.question, self.query_one(Answer)
         noted = self._annotations.get(question.id) if question else None
-        shown = (question and question.id, self.context.language, self.context.as_tex, noted)
+        shown = (question and question.id, self.context.language, self.context.as_tex, noted, self.slip)
         if shown == self._shown:
             return
         moved = shown[0] != self._shown[0] if self._shown else True
         self._shown = shown
-        self.put("#ask", inline(question.ask[self.context.language]) if question else self.t("browse.none"))
+        self.put("#ask", inline(question.ask[self.context.language]) if question else self.slip or self.t("browse.none"))
         if question:
             answer.fill(self.context, self.context.document(question))
         answer.display = question is not None
@@ -158,6 +178,8 @@ class Browse(Annotating, Writing):
     @on(Input.Changed, "#search")
     def _typed(self) -> None:
         self._list()
+        if self.slip:
+            self._read_soon()
 
     @on(Input.Submitted, "#search")
     def _submitted(self) -> None:
@@ -208,7 +230,9 @@ class Browse(Annotating, Writing):
 
     def annotate(self, question: Question, *, starred: bool | None = None, note: str | None = None) -> None:
         """Among the changes of this screen."""
+        known = len(self.acts.done)
         self.acts.annotate(question.card_id, self.context.clock(), starred=starred, note=note)
+        self._acted += [1] * (len(self.acts.done) - known)
         self.changed = True
 
     def exercises(self) -> Sequence[str]:
@@ -240,6 +264,31 @@ class Browse(Annotating, Writing):
             act = self.acts.unsuspend if away else self.acts.suspend
             await self._change(lambda: act(question.card_id, now), "browse.unsuspended" if away else "study.suspended")
 
+    async def action_suspend_all(self) -> None:
+        """Put away all that are listed, or bring them back where all of them are; u takes it back as one."""
+        with self.telling():
+            now, cards = self.context.clock(), [q.card_id for q in self.found]
+            away = [card for card in cards if self.context.store.card(card).suspended]
+            among = away if len(away) == len(cards) else [card for card in cards if card not in away]
+            act = self.acts.unsuspend if among is away else self.acts.suspend
+            for card in among:
+                act(card, now)
+            if among:
+                self._acted.append(len(among))
+                self.changed = True
+                self.tell(self.count("browse.unsuspended_all" if among is away else "browse.suspended_all", len(among)))
+                await self.show()
+
+    def action_export(self) -> None:
+        """Copy the command that exports what is listed."""
+        words = self.query_one("#search", Input).value.strip()
+        parts = [words, f"topic:{self.topic}" if self.topic else "", f"level:{self.level}" if self.level else ""]
+        parts.append({"starred": "is:starred", "noted": "is:noted"}.get(self.marked, ""))
+        query = " ".join(part for part in parts if part)
+        command = f"studyapp export anki --find {shlex.quote(query)}" if query else "studyapp export anki"
+        self.app.copy_to_clipboard(command)
+        self.tell(self.t("browse.export_copied", command=command))
+
     async def action_reset(self) -> None:
         """Make the card new again; what was reviewed stays in the log."""
         if question := self.question:
@@ -249,6 +298,7 @@ class Browse(Annotating, Writing):
     async def _change(self, act: Callable[[], object], done: str) -> None:
         with self.telling():
             act()
+            self._acted.append(1)
             self.tell(self.t(done))
             self.changed = True
             await self.show()
@@ -256,8 +306,10 @@ class Browse(Annotating, Writing):
     async def action_undo(self) -> None:
         """Take the last change back."""
         with self.telling():
-            act = self.acts.undo(self.context.clock())
-            self.tell(self.t("study.undone", what=describe(self.context.t, act)) if act else self.t("study.nothing_to_undo"))
+            many = self._acted.pop() if self._acted else 1
+            done = [act for _ in range(many) if (act := self.acts.undo(self.context.clock()))]
+            said = self.count("browse.undone_all", len(done)) if many > 1 else self.t("study.nothing_to_undo")
+            self.tell(self.t("study.undone", what=describe(self.context.t, done[0])) if done and many == 1 else said)
             await self.show()
 
     async def action_tex(self) -> None:
