@@ -112,10 +112,10 @@ def claim_a_gated_linear_recurrence_runs_in_log_rounds(tokens=100, width=8, gate
 @breaks(steps=1000, en="Over 1,000 steps the product of the gates has fallen below 1/n.", zh="到 1,000 步时，门的乘积已低于 1/n。")
 @breaks(bias=1.0, en="At forget bias 1 the gates keep 0.73 per step.", zh="遗忘门偏置为 1 时，每步只剩 0.73。")
 def claim_a_gated_path_can_carry_more_than_attention(steps=100, bias=4.0):
-    """Over 100 steps a cell with forget bias 4 passes on 16 % of the gradient, uniform attention 1 %: attention won by
-    the short path, not by the larger gradient.
+    """Over 100 steps a path through forget gates at σ(4) passes on 16 % of the gradient, uniform attention 1 %: a larger
+    gradient is not what sets attention apart.
 
-    相隔 100 步时，遗忘门偏置为 4 的细胞状态传回 16% 的梯度，均匀注意力只有 1%：注意力赢在路径短，而不是梯度大。"""
+    相隔 100 步时，遗忘门都为 σ(4) 的通路传回 16% 的梯度，均匀注意力只有 1%：梯度更大并不是注意力的特别之处。"""
     open_gate = torch.full((steps, 1), bias).double().sigmoid()
     x = torch.zeros(steps + 1, 1).double().requires_grad_()
     (cell,) = torch.autograd.grad(loop(torch.cat((open_gate[:1], open_gate)), x)[-1].sum(), x)
