@@ -16,7 +16,7 @@ from studyapp.evidence import bars, breaks, exercise, expect, main, one_of, show
 def value_of(text: str) -> Fraction | str:
     """The number that a text writes, as a fraction; else the text in lower case without spaces at its ends."""
     plain = re.sub(r"\\d?frac\{([^{}]+)\}\{([^{}]+)\}", r"\1/\2", text).replace("−", "-").replace("\\%", "%")
-    plain = plain.strip().strip("$.").strip().replace(" ", "")
+    plain = plain.strip().rstrip(".").strip("$").rstrip(".").replace(" ", "")
     plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", plain)                    # 1,000
     found = re.fullmatch(r"(-?\d*\.?\d+)(?:/(\d*\.?\d+))?(%?)", plain)
     if not found or (found[2] and Fraction(found[2]) == 0):
@@ -53,8 +53,9 @@ def key_in_the_text(answer: str, key: str) -> bool:
 
 WAYS = {"values": is_right, "equal strings": equal_strings, "key in the text": key_in_the_text}
 SAME = [(r"so \boxed{0.5}", "1/2"), (r"\boxed{\frac{3}{4}}", "0.75"), (r"\boxed{1,000}", "1000"), (r"\boxed{−2}", "-2"),
-        (r"\boxed{50\%}", "0.5"), (r"\boxed{Paris}", "paris"), (r"first \boxed{3}, no: \boxed{4}", "4"), (r"\boxed{7.0}", "7")]
-OTHER = [(r"\boxed{0.33}", "1/3"), (r"\boxed{12}", "2"), (r"it is 5", "5"), (r"\boxed{4} or \boxed{5}", "4"),
+        (r"\boxed{50\%}", "0.5"), (r"\boxed{Paris}", "paris"), (r"\boxed{.5}", "1/2"), (r"first \boxed{3}, no: \boxed{4}", "4"),
+        (r"\boxed{7.0}", "7")]
+OTHER = [(r"\boxed{0.33}", "1/3"), (r"\boxed{12}", "2"), (r"it is 5", "5"), (r"\boxed{.5}", "5"), (r"\boxed{4} or \boxed{5}", "4"),
          (r"\boxed{1, 2, 3, 4}", "3"), (r"\boxed{\frac{3}{4}", "3/4"), (r"\boxed{1/0}", "1")]
 RANGES = {"way": one_of("values", "equal strings", "key in the text")}
 
@@ -65,7 +66,7 @@ def claim_other_forms_of_the_value_are_accepted(way="values"):
     corrected.
 
     读值的检查器接受 0.5 当 1/2、1,000 当 1000、50% 当 0.5；回答中途改正时，以最后一个框为准。"""
-    show(bars(WAYS, {"right answers accepted, of 8": [sum(check(*pair) for pair in SAME) for check in WAYS.values()]}))
+    show(bars(WAYS, {"right answers accepted, of 9": [sum(check(*pair) for pair in SAME) for check in WAYS.values()]}))
     expect("right answers that are accepted", sum(WAYS[way](*pair) for pair in SAME), equals=len(SAME))
 
 
@@ -76,14 +77,14 @@ def claim_a_list_of_guesses_is_rejected(way="values"):
     no box at all.
 
     检查器拒绝模棱两可或只是含有 key 的回答：两个框而最后一个错、框里列一串、用 12 充当 2、根本没有框。"""
-    show(bars(WAYS, {"wrong answers accepted, of 7": [sum(check(*pair) for pair in OTHER) for check in WAYS.values()]}))
+    show(bars(WAYS, {"wrong answers accepted, of 8": [sum(check(*pair) for pair in OTHER) for check in WAYS.values()]}))
     expect("wrong answers that are accepted", sum(WAYS[way](*pair) for pair in OTHER), equals=0)
 
 
 ZH = {
     "values": "比较值", "equal strings": "字符串相等", "key in the text": "文本含 key",
-    "right answers accepted, of 8": "被接受的正确回答（共 8）",
-    "wrong answers accepted, of 7": "被接受的错误回答（共 7）", "right answers that are accepted": "被接受的正确回答",
+    "right answers accepted, of 9": "被接受的正确回答（共 9）",
+    "wrong answers accepted, of 8": "被接受的错误回答（共 8）", "right answers that are accepted": "被接受的正确回答",
     "wrong answers that are accepted": "被接受的错误回答",
 }
 

@@ -46,7 +46,7 @@ def pool(size: int, kinds: int, outliers: float, width: int = 8) -> tuple[Tensor
 
 def sparsest(points: Tensor, share: float, neighbour: int = 5) -> Tensor:
     """True for the share of points whose fifth nearest neighbour is farthest away."""
-    distance = torch.cdist(points, points).kthvalue(neighbour + 1).values
+    distance = torch.cdist(points, points).topk(neighbour + 1, largest=False).values[:, -1]      # itself is the nearest
     return distance > distance.quantile(1 - share)
 
 

@@ -85,9 +85,9 @@ def claim_the_threshold_does_not_carry_over(length=8, second="reversed"):
 @breaks(candidates="copies", en="With one word exchanged a prompt is over the threshold, and dropped.",
         zh="只换一个词的提示超过阈值，被丢掉。")
 def claim_other_wordings_pass(candidates="other wordings"):
-    """On four real prompts the filter drops each copy with one word exchanged, and keeps each other wording of the same request.
+    """On four example prompts the filter drops each copy with one word exchanged, and keeps each other wording of the same request.
 
-    在四条真实提示上，只换一个词的抄写全被过滤掉，而同一请求换一种说法都被留下。"""
+    在四条示例提示上，只换一个词的抄写全被过滤掉，而同一请求换一种说法都被留下。"""
     firsts, wordings = map(list, zip(*MEANINGS, strict=True))
     added = wordings if candidates == "other wordings" else COPIES
     scores = [[rouge_l(a.lower().split(), b.lower().split()) for a, b in zip(firsts, other, strict=True)] for other in (wordings, COPIES)]
