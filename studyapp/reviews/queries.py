@@ -171,7 +171,7 @@ class Queries:
     def queued(self, day: int) -> list[Queued]:
         """Every card that has events, as it stands on a study day."""
         with guard(self.path):
-            sql = f"SELECT card, state, due_at, due_day, last_day, {HIDDEN} FROM cards"
+            sql = f"SELECT card, state, due_at, due_day, last_day, {HIDDEN}, stability FROM cards"
             return list(map(Queued._make, self._connection.execute(sql, {"day": day})))
 
     def hidden(self, day: int) -> set[str]:

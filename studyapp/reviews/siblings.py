@@ -20,6 +20,13 @@ class Queued(NamedTuple):
     due_day: int | None
     last_day: int | None
     hidden: bool
+    stability: float | None = None
+
+    def lost(self, day: int) -> float:
+        """How far it is forgotten on a study day, in stabilities: the longer, the lower the chance of recall."""
+        if self.stability is None or self.last_day is None:
+            return 0.0
+        return max(0, day - self.last_day) / self.stability
 
     @property
     def learning(self) -> bool:

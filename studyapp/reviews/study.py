@@ -4,6 +4,7 @@ The queues are kept in memory and brought up to date from the newest events befo
 another process count here too and no answer ever reads all the cards.
 """
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -26,7 +27,8 @@ Slot = tuple[list[Any], Any]
 class StudySession:
     """Study of the cards in `order`: new ones come in it, and of those due on one day the first in it.
 
-    Of the cards of one question a day asks one, see `siblings`.
+    Of the cards of one question a day asks one, see `siblings`. Where more is due than the day's limit, as after a break, the least
+    lost come first: what is nearly forgotten waits without losing much more, what is still known is kept by a short look.
     """
 
     def __init__(self, store: Store, order: Sequence[str], now: datetime) -> None:
@@ -57,7 +59,7 @@ class StudySession:
         """The cards that are left now, within the day's limits: as many as `counts` says."""
         self._sync(now)
         learning = [place for _, place in self._learning[: self._ahead(now)]]
-        due = [place for _, place in self._due[: self._due_left()]]
+        due = [place for *_, place in self._due[: self._due_left()]]
         return [self._order[place] for place in (*learning, *due, *self._new[: self._new_left()])]
 
     def waiting(self, now: datetime) -> datetime | None:
@@ -128,7 +130,7 @@ class StudySession:
         self._day = day
         self._new: list[int] = []
         self._learning: list[tuple[str, int]] = []
-        self._due: list[tuple[int, int]] = []
+        self._due: list[tuple[int, float, int]] = []
         self._slots: dict[str, Slot | None] = {}
         self._rows: dict[str, Queued] = {}  # of cards that have siblings
         rows: dict[str, Queued] = {}
@@ -137,6 +139,8 @@ class StudySession:
             rows = {row.card: row for row in self._store.queued(day) if row.card in self._place}
             self._done = self._store.done_on(day)
         self._rows = {card: row for card, row in rows.items() if card in self._families}
+        waiting = sum(row.due_day is not None and row.due_day <= day and not row.hidden for row in rows.values())
+        self._backlog = waiting > max(0, self._store.settings.reviews_per_day - self._done.due)
         for card in self._order:
             self._slots[card] = slot = self._slot(card, rows.get(card))
             if slot is not None:
@@ -155,7 +159,9 @@ class StudySession:
         if (family := self._families.get(card)) and chosen(family, self._rows, self._day) != card:
             return None
         if row is not None and row.due_day is not None:
-            return self._due, (row.due_day, place)
+            if self._backlog and row.due_day <= self._day:
+                return self._due, (self._day, row.lost(self._day), place)
+            return self._due, (row.due_day, 0.0, place)
         return self._new, place
 
     def _sync(self, now: datetime) -> None:
@@ -182,7 +188,8 @@ class StudySession:
     def _move(self, card: str, state: CardState) -> None:
         """Put a card where it stands now, and its siblings."""
         due_at = to_text(state.due_at) if state.due_at is not None else None
-        row = Queued(card, state.state, due_at, state.due_day, state.last_day, state.hidden(self._day))
+        hidden = state.hidden(self._day)
+        row = Queued(card, state.state, due_at, state.due_day, state.last_day, hidden, state.stability)
         family = self._families.get(card)
         if family is None:
             self._put(card, row)
@@ -203,7 +210,7 @@ class StudySession:
         if self._learning and self._learning[0][0] <= to_text(now):
             return self._learning[0][1]
         if self._due_left():
-            return self._due[0][1]
+            return self._due[0][-1]
         if self._new_left():
             return self._new[0]
         ahead = [place for _, place in self._learning[: self._ahead(now)]]
@@ -214,7 +221,7 @@ class StudySession:
         return max(0, min(len(self._new), self._store.settings.new_per_day - self._done.new))
 
     def _due_left(self) -> int:
-        due = bisect_right(self._due, (self._day, len(self._order)))
+        due = bisect_right(self._due, (self._day, math.inf, 0))
         return max(0, min(due, self._store.settings.reviews_per_day - self._done.due))
 
     def _ahead(self, now: datetime) -> int:
@@ -240,7 +247,7 @@ class PlannedSession(StudySession):
             return None
         if row is None or row.due_day is None:
             return self._new, self._place[card]
-        return None if row.last_day == self._day else (self._due, (self._day, self._place[card]))
+        return None if row.last_day == self._day else (self._due, (self._day, 0.0, self._place[card]))
 
     def _new_left(self) -> int:
         return len(self._new)

@@ -17,6 +17,8 @@ KEY_SIGNS = {
     "plus": "+",
     "minus": "-",
     "asterisk": "*",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
 }
 
 
@@ -190,6 +192,8 @@ COMMANDS = (
     Command("models", "leave", "escape,q"),
     Command("new_cards", "more(1)", "plus"),
     Command("new_cards", "more(-1)", "minus"),
+    Command("new_cards", "reviews(-1)", "less_than_sign", "-"),
+    Command("new_cards", "reviews(1)", "greater_than_sign", "-"),
     Command("new_cards", "order", "o"),
     Command("new_cards", "kind('choice')", "c"),
     Command("new_cards", "kind('drill')", "d"),

@@ -210,3 +210,26 @@ async def test_files_that_could_not_be_read_are_counted_and_their_command_can_be
     async with app.run_test(size=(140, 45)) as pilot:
         await pilot.pause()
         assert app.context.t("home.findings", n=2, command="studyapp --bank '/data/my bank' check") in text(app, "#hint")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_backlog_says_its_order_and_its_end(make_app: Any, store: Any, clock: Any, language: str) -> None:
+    """Where more is due than the day's limit Home names both and the day on which it will be done; raising the limit ends it."""
+    for name in ("first", "second", "third"):
+        store.append("review", f"{name}#recall", clock(), rating=4)
+    clock.forward(days=60)
+    app, kept = make_app(language=language, reviews_per_day=1), []
+    app.context.save = kept.append
+    store.configure(app.context.settings)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        line = text(app, "#backlog")
+        assert line.startswith(app.context.t("home.backlog", n=3, limit=1)) and "2027-01-2" in line
+        await pilot.press("n", "greater_than_sign", "greater_than_sign", "less_than_sign")
+        await pilot.pause()
+        assert [each["reviews_per_day"] for each in kept] == [11, 21, 11]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not app.screen.query_one("#backlog").display

@@ -1,5 +1,6 @@
 """Home: what is due, and why it is worth starting."""
 
+import asyncio
 import shlex
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,6 +15,7 @@ from textual.widgets.option_list import Option
 from studyapp import planning
 from studyapp.errors import StudyError
 from studyapp.render import plan as plan_text
+from studyapp.reviews.backlog import days_to_finish
 from studyapp.reviews.overview import DeckCounts, Overview
 from studyapp.reviews.stats import date_of
 from studyapp.tui.commands import bindings
@@ -58,6 +60,7 @@ class Home(BaseScreen):
             yield Static(id="interview", markup=False)
             yield Static(id="columns", markup=False)
             yield OptionList(id="topics", markup=False)
+            yield Static(id="backlog", markup=False)
             yield Static(id="hint", markup=False)
             yield Static(id="days", markup=False)
             yield Static(id="scope", markup=False)
@@ -109,6 +112,23 @@ class Home(BaseScreen):
         self.query_one("#hint", Static).update("\n".join(hints))
         self.query_one("#hint").display = bool(hints)
         self._interview()
+        self.query_one("#backlog").display = False
+        due = sum(counts.due for counts in overview.decks.values())
+        if due > today.due:
+            self._backlog(due)
+
+    @work(exclusive=True, group="backlog", exit_on_error=False)
+    async def _backlog(self, due: int) -> None:
+        """More is due than the day's limit: in which order it comes, and when it will be done."""
+        settings, store, day = self.context.settings, self.context.store, self.context.today()
+        states = list(self.context.cards().values())
+        days = await asyncio.to_thread(
+            days_to_finish, states, store.scheduler.parameters, settings.desired_retention, settings.reviews_per_day, day
+        )
+        said = self.t("home.backlog", n=due, limit=settings.reviews_per_day)
+        end = self.t("home.backlog_never") if days is None else self.t("home.backlog_done", date=date_of(day + days))
+        self.put("#backlog", f"{said} {end}")
+        self.query_one("#backlog").display = True
 
     def _interview(self) -> None:
         """The line of the interview that is planned for; made beside the screen, where it is not known."""

@@ -70,6 +70,9 @@ class NewCards(BaseScreen):
                 pad(self.t("new_cards.per_day"), 26), Content.styled(f"− {settings.new_per_day} +", "bold $accent")
             ),
             Content.assemble(
+                pad(self.t("new_cards.reviews"), 26), Content.styled(f"< {settings.reviews_per_day} >", "bold $accent")
+            ),
+            Content.assemble(
                 pad(self.t("new_cards.order"), 26),
                 Content.styled(self.t(f"new_cards.order_{settings.new_order}"), "bold $accent"),
             ),
@@ -125,6 +128,12 @@ class NewCards(BaseScreen):
         step = 1 if now + min(by, 0) < 10 else 5
         low, high = map(int, RANGES["new_per_day"])
         await self._change(new_per_day=max(low, min(high, now + by * step)))
+
+    async def action_reviews(self, by: int) -> None:
+        """More or fewer reviews a day: in tens."""
+        low, high = map(int, RANGES["reviews_per_day"])
+        now = self.context.settings.reviews_per_day
+        await self._change(reviews_per_day=max(low, min(high, now + by * 10)))
 
     async def action_order(self) -> None:
         """The other order."""
