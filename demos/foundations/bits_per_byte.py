@@ -15,12 +15,8 @@ TEXT = "the cat sat on the mat; the rat sat on the cat; the mat is flat. "
 CHINESE = "猫坐在垫子上"
 
 
-@exercise(claims=("bits_per_byte_is_the_same_for_every_token_size", "a_han_character_has_three_bytes"),
-          wrong=("per_character", "in_nats", "per_token_of_four"))
 def bits_per_byte(nats: float, text: str) -> float:
-    """Bits per byte of UTF-8 for a text on which a model's summed loss, −Σ ln p over its tokens, is `nats`.
-
-    文本的 bits per byte（按 UTF-8 字节计）；`nats` 为模型在整段文本上的损失之和，即各 token 的 −ln p 之和。"""
+    """Bits per byte of UTF-8 for a text on which a model's summed loss, −Σ ln p over its tokens, is `nats`."""
     return nats / math.log(2) / len(text.encode())
 
 
@@ -113,22 +109,6 @@ def claim_a_han_character_has_three_bytes(per="byte"):
     show(bars(["per character", "per byte"], {"bits": [per_character, got]}, title=CHINESE))
     expect(f"bits per {per}", got if per == "byte" else per_character, equals=4, within=1e-9)
     expect("bytes of the six characters", len(CHINESE.encode()), equals=18)
-
-
-def drill_bpb(rng) -> Drill:
-    """Bits per byte from a loss per token."""
-    bits, length = rng.choice([(3, 4), (3, 4.5), (2.5, 5), (4, 4), (2, 4), (3.6, 4.5)])
-    nats = round(bits * math.log(2), 2)
-    got = bits_per_byte(nats * 1000, "x" * int(length * 1000))
-    return Drill(
-        en=f"A language model’s loss is {nats:g} nats per token, and a token has {length:g} bytes on average. Bits per byte? "
-           "(ln 2 ≈ 0.693)",
-        zh=f"语言模型的损失是每 token {nats:g} nats，一个 token 平均 {length:g} 字节。bits per byte 是多少？（ln 2 ≈ 0.693）",
-        answer=got, within=0.01,
-        steps=[(f"{nats:g} / 0.693 = {nats / math.log(2):.2f} bits per token", f"{nats:g} / 0.693 = {nats / math.log(2):.2f} 比特每 token"),
-               (f"{nats / math.log(2):.2f} / {length:g} = {got:.3f}",) * 2],
-        proved_by="bits_per_byte_is_the_same_for_every_token_size",
-    )
 
 
 def drill_perplexity(rng) -> Drill:

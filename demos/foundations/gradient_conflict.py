@@ -1,4 +1,4 @@
-r"""Where two tasks pull against each other, projecting gradients spares both a step backwards, and no more.
+r"""Where two tasks pull against each other, projecting gradients keeps either from going backwards, and no more.
 
 两个任务的梯度相互冲突时，投影能使谁都不倒退，但也仅此而已。
 
@@ -64,7 +64,7 @@ def claim_no_task_is_pushed_back(width=8, larger=10.0, combined="projected"):
 @breaks(parameters="one each", en="With a parameter for each task both reach their optimum.", zh="每个任务各有一个参数，两者都到达最优。")
 def claim_between_two_optima_it_stands_still(starts=(-0.8, -0.2, 0.5, 0.9), method="projected", parameters="shared"):
     """One shared parameter, one task wanting +1 and one −1: anywhere between, the projected step is zero.
-    PCGrad finds no compromise; parameters of their own end the conflict.
+    PCGrad finds no compromise; separate parameters end the conflict.
 
     只有一个共享参数，一个任务要 +1，一个要 −1：在两者之间的任何位置，投影后的步长都是零。PCGrad 不会找折中；各有参数才能消除冲突。"""
     ends, worst = [], []

@@ -2,7 +2,7 @@ r"""Before training a classifier costs ln V, and half the variance of its logits
 
 训练之前，分类器的损失是 ln V，再加 logits 方差的一半。
 
-Turn `expected` to "ln V": with a tied head of GPT-2's size it is 0.15 nats too low.
+Turn `expected` to "ln V": with logits as of a tied head of GPT-2's size it is 0.15 nats too low.
 把 `expected` 改为 "ln V"：对 GPT-2 大小、共享词嵌入的输出头，低了 0.15 nats。
 """
 
@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from studyapp.evidence import Drill, between, breaks, each, exercise, expect, lines, main, one_of, show
+from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show
 
 
 @exercise(claims=("scattered_logits_cost_half_their_variance",), wrong=("knows_nothing", "whole_variance"))
@@ -26,7 +26,7 @@ EXPECTED = {"ln V + σ²/2": expected_start, "ln V": lambda classes, deviation: 
 
 RANGES = {
     "classes": between(20000, 200000), "deviations": each(between(0.0, 1.0), at_least=2, at_most=5, rising=True),
-    "expected": one_of("ln V + σ²/2", "ln V"), "width": between(512, 1024), "spread": between(0.015, 0.03),
+    "expected": one_of("ln V + σ²/2", "ln V"), "tokens": between(10000, 100000), "bias": one_of("log shares", "zero"),
 }  # fmt: skip
 
 PLAIN = breaks(expected="ln V", en="ln V is the loss of equal logits only.", zh="ln V 只是 logits 全等时的损失。")
@@ -47,21 +47,21 @@ def claim_scattered_logits_cost_half_their_variance(classes=50257, deviations=(0
            at=("σ", deviations))
 
 
-@PLAIN
-def claim_a_tied_head_starts_above_ln_v(width=768, spread=0.02, classes=20000, expected="ln V + σ²/2"):
-    """An output layer of N(0, 0.02²) weights on states of unit mean square and width 768 gives logits
-    of variance 0.307, so the loss starts 0.15 nats above ln V.
+@breaks(bias="zero", en="With bias 0 the loss starts at ln V, though the shares were known.",
+        zh="偏置为 0 时损失从 ln V 开始，尽管各类比例早已知道。")
+def claim_a_bias_of_log_shares_starts_at_their_entropy(tokens=20000, bias="log shares"):
+    """If the output bias starts at the log of each token's share, the loss starts at the entropy of the
+    shares: 3 nats below ln V for shares that fall as 1/rank over 20,000 tokens.
 
-    输出层权重取 N(0, 0.02²)，状态宽 768、均方为 1，logits 的方差就是 0.307，损失的起点比 ln V 高 0.15 nats。"""
-    head = spread * torch.randn(classes, width)                          # (classes, width)
-    h = torch.randn(16, width)
-    h = h / h.square().mean(1, keepdim=True).sqrt()                      # as after RMSNorm
-    z = h @ head.T                                                       # (16, classes)
-    start = (z.logsumexp(1) - z.mean(1)).mean()
-    want = EXPECTED[expected](classes, spread * width**0.5)
-    show(lines("row", range(16), {"loss": z.logsumexp(1) - z.mean(1), "ln V": [math.log(classes)] * 16}))
-    # σ ≤ 0.96: one row scatters by sqrt((e^0.92 − 1)/20000) = 0.009, the mean of 16 less; five of these
-    expect("mean loss less the expected one", start - want, equals=0, within=0.03)
+    若输出偏置初始化为各 token 比例的对数，损失就从这些比例的熵开始：20,000 个 token、比例按 1/名次 下降时，比 ln V 低约 3 nats。"""
+    shares = 1 / torch.arange(1, tokens + 1, dtype=torch.float64)
+    shares = shares / shares.sum()
+    z = shares.log() if bias == "log shares" else torch.zeros_like(shares)
+    start = z.logsumexp(0) - (shares * z).sum()                          # the mean loss of labels with these shares
+    entropy = torch.distributions.Categorical(shares).entropy()
+    show(bars(["bias 0", "bias = log share"], {"first loss": [math.log(tokens), entropy]}, y_label="nats"))
+    expect("first loss less the entropy of the shares", start - entropy, equals=0, within=1e-9)
+    expect("ln V less the first loss", math.log(tokens) - start, at_least=2.5)
 
 
 def drill_start(rng) -> Drill:
@@ -77,12 +77,14 @@ def drill_start(rng) -> Drill:
         answer=got, within=0.02,
         steps=[(f"variance of a logit: {spread:g}² · {width} = {square:g}", f"logit 的方差：{spread:g}² · {width} = {square:g}"),
                (f"{ln} + {square:g}/2 = {got:.2f}",) * 2],
-        proved_by="a_tied_head_starts_above_ln_v",
+        proved_by="scattered_logits_cost_half_their_variance",
     )
 
 
 ZH = {
-    "σ": "σ", "loss": "损失", "ln V + σ²/2": "ln V + σ²/2", "ln V": "ln V", "row": "行",
+    "σ": "σ", "loss": "损失", "ln V + σ²/2": "ln V + σ²/2", "bias 0": "偏置 0", "bias = log share": "偏置 = 比例的对数",
+    "first loss": "初始损失", "nats": "nats", "first loss less the entropy of the shares": "初始损失减比例的熵",
+    "ln V less the first loss": "ln V 减初始损失",
     "mean loss less the expected one": "平均损失减预期值",
 }  # fmt: skip
 

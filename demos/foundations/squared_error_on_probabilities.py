@@ -1,6 +1,6 @@
 r"""Squared error on probabilities is a fair score, but its gradient dies where the model is surely wrong.
 
-对概率做平方误差是正当的评分，但在「自信地错」的地方，梯度消失。
+对概率做平方误差是适当的评分规则，但在「自信地错」的地方，梯度消失。
 
 Turn `output` to "raw": squared error on the raw output pulls the harder, the farther it is off.
 把 `output` 改为 "raw"：直接对原始输出做平方误差，错得越远，拉力越大。
