@@ -43,9 +43,9 @@ def mlp_backward(x: Tensor, target: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, 
 
 
 RANGES = {
-    "n": between(2, 16), "width": between(2, 16), "hidden": between(2, 24), "classes": between(2, 8), "layers": between(2, 6),
+    "n": between(2, 16), "width": between(2, 16), "hidden": between(2, 24), "classes": between(2, 8),
     "depths": each(between(1, 8), at_least=2, rising=True),
-    "over_samples": one_of("sum", "mean"), "mask": one_of("of z", "none"), "softmax": one_of("at the loss", "inside"),
+    "over_samples": one_of("sum", "mean"), "mask": one_of("of z", "none"),
     "inputs": one_of("data", "wanted too"), "uses": one_of("both", "last only"),
 }  # fmt: skip
 
@@ -100,32 +100,6 @@ def claim_a_two_layer_network_is_autograds(n=6, width=5, hidden=8, classes=3, ma
     moved = finite_difference(lambda v: loss(v, b1, w2, b2), w1)
     # a step of 1e-6 may cross a kink of a ReLU: it bends one term of the mean by at most 1e-6 of a slope near 1
     expect("gradient by W₁ less finite differences", mine[0] - moved, equals=0, within=1e-5)
-
-
-@breaks(softmax="inside", en="Behind an inner softmax no cross-entropy cancels its slope: p − y is not the gradient there.",
-        zh="内部的 softmax 后面没有交叉熵来约掉它的斜率：那里的梯度不是 p − y。")
-def claim_at_the_loss_logits_get_p_minus_y(n=6, width=8, layers=4, classes=5, softmax="at the loss"):
-    """However deep the network before it, softmax with cross-entropy hands (p − y)/n to the logits. A softmax inside,
-    as in attention, hands on p·(g − Σ p·g).
-
-    前面的网络再深，softmax 加交叉熵传给 logits 的都是 (p − y)/n。内部的 softmax（如注意力）传的是 p·(g − Σ p·g)。"""
-    h, target = torch.randn(n, width, dtype=F64), torch.randint(classes, (n,))
-    for _ in range(layers):
-        h = h + F.linear(h, torch.randn(width, width, dtype=F64) / width**0.5).relu()
-    logits = F.linear(h, torch.randn(classes, width, dtype=F64)).requires_grad_()
-    inner = torch.randn(n, classes, dtype=F64, requires_grad=True)
-    head = torch.randn(classes, classes, dtype=F64)
-    powers = logits.detach().exp()
-    y = torch.eye(classes, dtype=F64)[target]                           # (n, classes), one-hot
-    residual = (powers / powers.sum(1, keepdim=True) - y) / n
-    (at_loss,) = torch.autograd.grad(F.cross_entropy(logits, target), logits)
-    (at_inner,) = torch.autograd.grad(F.cross_entropy(inner.softmax(-1) @ head, target), inner)
-    p = inner.detach().softmax(-1)
-    g = ((p @ head).softmax(-1) - y) / n @ head.T                       # what reaches the inner softmax
-    show(heatmap(at_loss * n, x_label="class", y_label="sample", title="n · gradient at the logits"))
-    gap = at_loss - residual if softmax == "at the loss" else at_inner - (p - y) / n
-    expect("gradient there less (p − y)/n", gap, equals=0, within=1e-12)
-    expect("inner gradient less p·(g − Σ p·g)", at_inner - p * (g - (p * g).sum(1, keepdim=True)), equals=0, within=1e-12)
 
 
 @breaks(inputs="wanted too", en="Where the input's gradient is wanted, the first layer needs its second product.",
@@ -207,9 +181,7 @@ def drill_flops(rng) -> Drill:
 ZH = {
     "input": "输入", "output": "输出", "dW": "dW", "dW less the loop over samples": "dW 与逐样本循环之差",
     "gradient by {} less autograd's": "对 {} 的梯度与 autograd 之差", "size of the gradient": "梯度大小",
-    "gradient by W₁ less finite differences": "对 W₁ 的梯度与有限差分之差", "class": "类别", "sample": "样本",
-    "n · gradient at the logits": "n · logits 处的梯度", "gradient there less (p − y)/n": "该处梯度与 (p − y)/n 之差",
-    "inner gradient less p·(g − Σ p·g)": "内部梯度与 p·(g − Σ p·g) 之差", "layers": "层数",
+    "gradient by W₁ less finite differences": "对 W₁ 的梯度与有限差分之差", "layers": "层数",
     "products forward": "前向乘法次数", "products backward": "反向乘法次数", "first use": "第一次使用",
     "second use": "第二次使用", "both": "两次",
     "gradient of the shared weight less autograd's": "共享权重的梯度与 autograd 之差",
