@@ -43,7 +43,7 @@ CURVATURES, PEAK, NOISE = torch.logspace(-1, 0, 8, dtype=torch.float64), 0.25, 0
 def expected_losses(rates: list, noise: float) -> Tensor:
     """Expected loss ½ Σ h·w² after 0, 1, … steps of SGD from w = 1, gradients h·w plus noise of that deviation: by E[w²], exactly.
     One schedule, or several at once: (steps + 1,) or (steps + 1, schedules)."""
-    steps = torch.tensor(rates, dtype=torch.float64).T[..., None]        # (steps, 1) or (steps, schedules, 1)
+    steps = torch.tensor(rates, dtype=torch.float64).transpose(0, -1)[..., None]  # (steps, 1) or (steps, schedules, 1)
     square, squares = torch.ones_like(CURVATURES), []
     for keep, add in zip((1 - steps * CURVATURES) ** 2, (steps * noise) ** 2, strict=True):
         square = keep * square + add
