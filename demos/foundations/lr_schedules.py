@@ -107,7 +107,8 @@ def claim_a_decay_at_the_end_removes_the_noise(total=1000, decay=0.2):
     expect("constant rate: loss over Σ η·σ²/(2(2 − η·h))", constant[-1] / floor, equals=1, within=0.01)
     expect("loss with the decay over that without", decayed[-1] / constant[-1], at_most=0.5)
     # 2,000 runs of 8 directions: the mean loss scatters by a per cent or two
-    expect("expected loss over the mean of runs", constant[300] / tried_loss(rates("wsd", total, 0.0)[:300], NOISE, 2000), equals=1, within=0.1)
+    tried = tried_loss(rates("wsd", total, 0.0)[:300], NOISE, 2000)
+    expect("expected loss over the mean of runs", constant[300] / tried, equals=1, within=0.1)
 
 
 @breaks(matched="peak", en="At the same peak cosine travels little more than half as far.", zh="峰值相同时，余弦走的路只比一半多一点。")
