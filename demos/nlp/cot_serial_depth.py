@@ -70,10 +70,10 @@ FILLER = breaks(written="filler", en="A constant token carries nothing on: each 
 
 @FILLER
 def claim_written_steps_turn_chance_into_a_rule(bits=12, examples=300, written="steps"):
-    """From 300 strings of 12 bits a network that answers at once stays near chance on new ones; one that writes the
-    running parity is always right.
+    """From 300 strings of 12 bits a network that answers at once is right on under 70 % of new ones, and one that
+    writes the running parity on all.
 
-    用 300 个 12 位的串训练：一次作答的网络在新串上接近瞎猜；把逐位的奇偶写下来的网络全对。"""
+    用 300 个 12 位的串训练：一次作答的网络在新串上正确率不到 70%；把逐位的奇偶写下来的网络全对。"""
     seen, new = strings(examples, bits), strings(1000, bits)
     direct = network(seen, seen.sum(1) % 2)
     step = learn_step(seen, written)
@@ -82,8 +82,8 @@ def claim_written_steps_turn_chance_into_a_rule(bits=12, examples=300, written="
     fitted = ((direct(seen) > 0).float() == seen.sum(1) % 2).float().mean().item()
     show(bars(["at once, seen", "at once, new", "in steps, new"], {"share right": [fitted, at_once, in_steps]}))
     expect("share right in steps", in_steps, at_least=0.99)
-    # 1,000 new strings: chance scatters by 0.016; of 11 bits and 300 examples one in seven was seen
-    expect("share right at once", at_once, at_most=0.75)
+    # chance, half of the new strings that were seen after all, five standard errors of 1,000 strings, and what neighbours tell
+    expect("share right at once", at_once, at_most=0.5 + examples / 2**bits / 2 + 0.16)
 
 
 @FILLER
