@@ -42,6 +42,7 @@ def judged(people: Tensor, sensitivity: float, specificity: float) -> Tensor:
 RANGES = {
     "rate": between(0.5, 0.7), "sensitivity": between(0.9, 0.98), "specificity": between(0.7, 0.8), "few": between(100, 300),
     "many": between(2000, 4000), "way": one_of("corrected", "judge alone"), "judge": one_of("good", "coin"),
+    "weight": one_of("best", "one"),
     "rates": each(between(0.05, 0.95), at_least=3, at_most=9, rising=True), "known": one_of("both", "sensitivity"),
     "passed": between(0.8, 0.95), "says": one_of("always yes", "what people say"),
 }
@@ -87,6 +88,29 @@ def claim_a_good_judge_narrows_the_interval(rate=0.6, sensitivity=0.95, specific
     expect("variance over that of the labels alone", known[judge], at_most=0.95)
     expect("the same for one that agrees in 81.5%", known["agrees in 81.5%"], at_least=1.9)
     expect("the same for a coin", known["coin"], at_least=1.9)
+
+
+@breaks(weight="one", en="At full weight a judge that knows little adds more noise than it takes away.",
+        zh="权重取一时，所知不多的裁判带来的噪声多于它消去的。")
+def claim_weighted_verdicts_never_widen(few=200, many=3000, weight="best"):
+    """With verdicts weighted by Cov(people, judge)/V(judge)/(1 + few/many) the variance is 1 − ρ²/(1 + few/many) times that of
+    the labels alone, ρ the correlation of people and judge.
+
+    判决乘以 Cov(人, 裁判)/V(裁判)/(1 + few/many) 时，方差是只用标签的 1 − ρ²/(1 + few/many) 倍，ρ 为人与裁判的相关系数。"""
+    judges = {"good": (0.6, 0.95, 0.7), "agrees in 81.5%": (0.9, 0.85, 0.5), "coin": (0.6, 0.5, 0.5)}
+    trials, seen, known = 2000, [], []
+    for p, s, t in judges.values():
+        people = (torch.rand(trials, few) < p).float()
+        said = p * s + (1 - p) * (1 - t)
+        alone = torch.distributions.Binomial(many, torch.tensor(said)).sample((trials, 1)) / many
+        covariance = p * s - p * said
+        w = covariance / (said * (1 - said)) / (1 + few / many) if weight == "best" else 1.0
+        seen.append(corrected_rate(w * alone, w * judged(people, s, t), people).var() / (p * (1 - p) / few))
+        known.append(1 - covariance**2 / (p * (1 - p) * said * (1 - said)) / (1 + few / many))
+    show(bars(judges, {"variance over that of the labels alone": seen, "1 − ρ²/(1 + few/many)": known}))
+    # a variance of 2000 trials has a relative error of √(2/2000) = 3.2%
+    expect("variance over the formula", [a / b for a, b in zip(seen, known, strict=True)], equals=1, within=0.15)
+    expect("variance over that of the labels alone", known, at_most=1)
 
 
 @breaks(known="sensitivity", en="Divided by the sensitivity alone, the bad answers that pass are still in the count.",
@@ -161,9 +185,11 @@ ZH = {
     "formula": "公式", "variance over the formula": "方差与公式之比",
     "variance over that of the labels alone": "方差与只用标签的方差之比", "good": "好裁判", "coin": "抛硬币的裁判",
     "agrees in 81.5%": "一致率 81.5%", "the same for one that agrees in 81.5%": "同上，一致率 81.5% 的裁判",
-    "the same for a coin": "同上，抛硬币的裁判", "true rate": "真实通过率", "reported": "报告值",
+    "1 − ρ²/(1 + few/many)": "1 − ρ²/(1 + few/many)", "the same for a coin": "同上，抛硬币的裁判", "true rate": "真实通过率",
+    "reported": "报告值",
     "undone": "还原值",
-    "undone less true": "还原值减真值", "agreement": "一致率", "κ": "κ", "always yes": "一律说是", "what people say": "照抄人",
+    "undone less true": "还原值减真值", "agreement": "一致率", "κ": "κ", "always yes": "一律说是",
+    "what people say": "照抄人",
     "a coin": "抛硬币", "κ of a coin": "抛硬币的 κ",
     "agreement less the share that people pass": "一致率减人的通过率",
 }
