@@ -140,8 +140,8 @@ def claim_a_typo_multiplies_tokens(merges=80):
 @breaks(encoder="longest", en="Longest match looks a token up as it is and needs no path to it.",
         zh="最长匹配直接查整个 token，不需要中间步骤。")
 def claim_stepping_stones_fill_the_vocabulary(encoder="replay"):
-    """Of the first ten merges on low, lower, newest, widest five make tokens that no training word
-    ends up with, yet without any one of them the words take more tokens.
+    """Of ten merges on low, lower, newest, widest five make tokens that no training word ends up
+    with, yet without any one of them the words take more tokens.
 
     在 low、lower、newest、widest 上的前十个合并里，有五个生成的 token 最终不出现在任何训练词中；但少了其中任一个，
     词就要更多 token。"""

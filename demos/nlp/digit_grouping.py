@@ -100,8 +100,8 @@ def claim_groups_from_the_right_add_by_columns(trials=200, direction="right"):
 @breaks(written="last group first", en="Written from the end, each digit needs only what is written already.",
         zh="从末位写起，每一位只需要已经写出的部分。")
 def claim_the_first_digits_wait_for_the_carry(digits=(1, 2, 3), written="first group first"):
-    """An answer written from the left needs, before its first group, the carry out of all lower digits: it is 1 in
-    (1 − 10^−k)/2 of the sums of two random k-digit tails, nearly half.
+    """A sum written from the left needs, before its first group, the carry from below: for random k-digit tails it is 1
+    in (1 − 10^−k)/2 of the sums, nearly half.
 
     答案从左写起，写第一组之前就要知道所有低位的进位：对两个随机的 k 位尾数，进位为 1 的占 (1 − 10^−k)/2，接近一半。"""
     share = []
@@ -134,8 +134,8 @@ def claim_fixed_cuts_make_length_tell_the_tokens(merges=40, cut="three"):
 @breaks(units="BPE", en="A token that was not in the lesson has no count of its own yet.",
         zh="没教过的 token，还不知道它含几个 r。")
 def claim_counting_letters_must_be_learnt_per_token(merges=40, units="characters"):
-    """A linear reader that was taught the number of r in half of the words counts them exactly in the other half from
-    characters, and not from BPE tokens: each token's number must be learnt by itself.
+    """Taught the number of r in half of the words, a linear reader counts the other half exactly from characters, not
+    from BPE tokens: each token's number is learnt by itself.
 
     用一半的词教线性模型数 r：读字符，另一半的词也数得全对；读 BPE token 就不行，每个 token 含几个 r 要逐个学。"""
     words = sorted(set(WORDS.split()))

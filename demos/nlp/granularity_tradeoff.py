@@ -106,10 +106,10 @@ def claim_merges_shorten_a_new_text(merges=(0, 30, 60, 120), joined="most freque
 @breaks(vocabulary="all words", en="Only a vocabulary that holds the words of the other text has no unknown ones.",
         zh="只有把另一段文本的词也收进词表，才没有未知词。")
 def claim_word_vocabularies_meet_unknown_words(learnt=60, vocabulary="training words"):
-    """A quarter or more of the words of the second half do not occur in the first: a word vocabulary replaces them by one
-    unknown symbol; characters and BPE spell all of them.
+    """A quarter or more of the second half's words do not occur in the first: a word vocabulary makes them one unknown
+    symbol; characters and BPE spell all.
 
-    后半段的词有四分之一以上没在前半段出现过：词级词表只能把它们换成同一个未知符号；字符与 BPE 都拼得出来。"""
+    后半段的词有四分之一以上没在前半段出现过：词级词表把它们变成同一个未知符号；字符与 BPE 都拼得出来。"""
     known = set((TRAIN if vocabulary == "training words" else TRAIN + " " + HELD_OUT).split())
     words = HELD_OUT.split()
     merges, letters = train(TRAIN, learnt), set("abcdefghijklmnopqrstuvwxyz ")
@@ -125,10 +125,10 @@ def claim_word_vocabularies_meet_unknown_words(learnt=60, vocabulary="training w
 @breaks(believed="r squared", en="At width 4096 and 2,048 characters the layer is 4.2 times cheaper, not 16.",
         zh="宽 4096、2048 个字符时，一层的 FLOPs 降为约 1/4.2，而不是 1/16。")
 def claim_a_layer_is_less_than_r_squared_cheaper(tokens=2048, width=4096, ratio=4, believed="formula"):
-    """With r times fewer tokens a layer of width d costs r·(6d + n)/(6d + n/r) times less, counted with full attention:
-    near r as long as n is far below 6d; r² holds for the scores alone.
+    """With r times fewer tokens a layer costs r·(6d + n)/(6d + n/r) times less (full attention): near r while n is far
+    below 6d; r² holds for the scores alone.
 
-    token 少到 1/r，宽 d 的一层（按全注意力计）FLOPs 降为 (6d + n/r) / [r·(6d + n)]：n 远小于 6d 时接近 1/r；
+    token 少到 1/r，一层（按全注意力计）FLOPs 降为 (6d + n/r) / [r·(6d + n)]：n 远小于 6d 时接近 1/r；
     1/r² 只对注意力分数成立。"""
     shorter = tokens // ratio
     counted = flops(layer, tokens, width) / flops(layer, shorter, width)

@@ -116,10 +116,10 @@ def claim_a_word_is_another_token_after_a_space(merges=40, prefix="none"):
 @breaks(second="inside words", en="Inside words the further merges find only rare pairs.",
         zh="在词内继续合并，只能找到少见的相邻对。")
 def claim_merging_across_spaces_shortens(merges=40, more=20, second="across spaces"):
-    """Once frequent words are whole, further merges save more across spaces than inside words: phrases become
-    tokens, and on this text a vocabulary of the same size needs at least a tenth fewer tokens.
+    """Once words are whole, merging across spaces saves more than merging on inside words: on this text a vocabulary of
+    the same size needs at least a tenth fewer tokens.
 
-    常见词都成整词之后，跨空格继续合并比在词内合并省得多：短语成为 token；在这段文本上，词表同样大，token 至少少一成。"""
+    词都成整词之后，跨空格继续合并比在词内合并省得多：在这段文本上，词表同样大，token 至少少一成。"""
     pieces = pretokens(TEXT)
     words = train(pieces, merges)
     sentences = re.findall(r" ?[^.!?]+[.!?]", TEXT)                  # the second stage may join all in one sentence

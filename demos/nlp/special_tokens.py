@@ -121,10 +121,10 @@ def claim_each_row_keeps_its_end(rows=32, pad="EOS", masked="by length"):
 
 @BY_ID
 def claim_a_model_stops_only_if_its_end_was_trained(rows=32, steps=80, limit=60, pad="EOS", masked="by length"):
-    """Trained on labels hidden by length a small model ends after its full stop and stays short; with PAD = EOS hidden by
-    id, EOS is never a label, its probability falls, and the model writes on.
+    """With labels hidden by length a small model learns when to end; with PAD = EOS hidden by id, EOS is never a label,
+    its probability falls, and the model writes on.
 
-    在按长度掩的标签上训练，小模型在句号后结束，输出很短；PAD = EOS 且按 id 掩时，EOS 从不作标签，概率不断下降，模型一直写下去。"""
+    标签按长度掩，小模型学会何时结束；PAD = EOS 且按 id 掩时，EOS 从不作标签，概率不断下降，模型一直写下去。"""
     ids, sizes = answers(rows, EOS if pad == "EOS" else PAD)
     by_id = labels_by_id(ids, EOS if pad == "EOS" else PAD)
     good, p = end_after_dot(labels(ids, sizes) if masked == "by length" else by_id, ids, steps)

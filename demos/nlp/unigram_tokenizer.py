@@ -157,11 +157,11 @@ def claim_em_raises_the_likelihood(steps=8, counted="all splits"):
 @breaks(pruned="rarest", en="The rarest piece is not the one that the likelihood misses least.",
         zh="最少见的片段，并不是似然最不需要的那个。")
 def claim_pruning_goes_by_likelihood(pruned="least loss"):
-    """Pruning drops the piece that the likelihood misses least, not the rarest: from all substrings of the five words
-    the first to go is ug, the most frequent of two letters or more, while the rare bun costs 7.4 nats.
+    """Pruning drops the piece that the likelihood misses least, not the rarest: of all substrings of five words the
+    frequent ug goes first; the rare bun would cost 7.4 nats.
 
-    剪枝去掉似然最不需要的片段，而不是最少见的：从五个词的全部子串开始，最先去掉的是两个字母以上里最常见的 ug；
-    少见的 bun 若去掉，要损失 7.4 nat。"""
+    剪枝去掉似然最不需要的片段，而不是最少见的：从五个词的全部子串开始，最先去掉的是常见的 ug；少见的 bun 若去掉，
+    要损失 7.4 nat。"""
     p = seed_pieces(WORDS)
     before, long, loss = likelihood_of(WORDS, p), [piece for piece in p if len(piece) > 1], {}
     for piece in long:                                           # single characters are never dropped

@@ -106,11 +106,11 @@ RANGES = {
 @breaks(divided="not", en="Undivided, the score is the count, and BPE's pair is first.",
         zh="不除以任何东西，得分就是频次，最先的是 BPE 的那一对。")
 def claim_score_and_count_choose_differently(divided="by both"):
-    """On hug ×10, pug ×5, pun ×12, bun ×4, hugs ×5 BPE joins u+g, seen 20 times; the WordPiece score joins g+s, seen 5
-    times: 5/(20·5) = 0.05 against 20/(36·20) = 0.028.
+    """On hug ×10, pug ×5, pun ×12, bun ×4, hugs ×5 BPE joins u+g, seen 20 times; the WordPiece score joins g+s:
+    5/(20·5) = 0.05 against 20/(36·20) = 0.028.
 
-    在 hug ×10、pug ×5、pun ×12、bun ×4、hugs ×5 上，BPE 合并出现 20 次的 u+g；WordPiece 得分选的是只出现 5 次的
-    g+s：5/(20·5) = 0.05，而 u+g 是 20/(36·20) = 0.028。"""
+    在 hug ×10、pug ×5、pun ×12、bun ×4、hugs ×5 上，BPE 合并出现 20 次的 u+g；WordPiece 得分选的是 g+s：
+    5/(20·5) = 0.05，而 u+g 是 20/(36·20) = 0.028。"""
     counts = pair_counts(WORDS)
     ranked = scores(WORDS) if divided == "by both" else dict(counts)
     names = [f"{a}+{b}".replace("##", "") for a, b in counts]
