@@ -3,7 +3,7 @@ r"""Larger tokens make a text shorter and the vocabulary larger; subwords stand 
 token 越大，序列越短，词表越大；子词介于字符与词之间。
 
 One text, cut in two: tokenizers are trained on the first half and used on the second. Turn `believed` to "r squared":
-r times fewer tokens do not make a layer r² times cheaper, only its attention scores.
+with 1/r of the tokens a layer does not cost 1/r², only its attention scores do.
 把 `believed` 改为 "r squared"：token 少到 1/r，一层的开销并不会降为 1/r²，只有注意力分数那部分才会。
 """
 
@@ -12,9 +12,9 @@ import math
 from collections import Counter
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show
-from studyapp.evidence.tools import flops
 
 TRAIN = ("a reader of a long text does not see letters he sees words and parts of words that he has seen before when a word "
          "is new to him he takes it apart and looks for a part that he knows a model that reads a text does the same the "
@@ -69,13 +69,26 @@ def bits_per_byte(nats_per_token: float, tokens: int, size: int) -> float:
     return nats / math.log(2) / size
 
 
-def layer(tokens: int, width: int) -> None:
-    """One Transformer layer, FFN 4 times as wide, on tensors without memory: only its products are counted."""
-    x = torch.empty(tokens, width, device="meta")
+class Products(TorchFunctionMode):
+    """Counts the FLOPs of the matrix products that run: 2·m·k·n for (m, k) times (k, n)."""
+
+    flops = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if func.__name__.strip("_") == "matmul":
+            self.flops += 2 * args[0].numel() * args[1].shape[-1]
+        return func(*args, **(kwargs or {}))
+
+
+def layer(tokens: int, width: int) -> int:
+    """FLOPs of one Transformer layer, FFN 4 times as wide, full attention; the tensors hold no memory."""
+    x, up = torch.empty(tokens, width, device="meta"), torch.empty(width, 4 * width, device="meta")
     weight = torch.empty(width, width, device="meta")
-    q, k, v = x @ weight, x @ weight, x @ weight
-    out = ((q @ k.T).softmax(-1) @ v) @ weight                    # full attention: n² scores
-    (out @ torch.empty(width, 4 * width, device="meta")) @ torch.empty(4 * width, width, device="meta")
+    with Products() as counter:
+        q, k, v = x @ weight, x @ weight, x @ weight
+        out = ((q @ k.mT).softmax(-1) @ v) @ weight               # n² scores
+        (out @ up) @ up.mT
+    return counter.flops
 
 
 RANGES = {
@@ -122,21 +135,21 @@ def claim_word_vocabularies_meet_unknown_words(learnt=60, vocabulary="training w
     expect("unknown tokens of BPE and characters", [share["BPE"], share["characters"]], equals=0)
 
 
-@breaks(believed="r squared", en="At width 4096 and 2,048 characters the layer is 4.2 times cheaper, not 16.",
-        zh="宽 4096、2048 个字符时，一层的 FLOPs 降为约 1/4.2，而不是 1/16。")
-def claim_a_layer_is_less_than_r_squared_cheaper(tokens=2048, width=4096, ratio=4, believed="formula"):
-    """With r times fewer tokens a layer costs r·(6d + n)/(6d + n/r) times less (full attention): near r while n is far
-    below 6d; r² holds for the scores alone.
+@breaks(believed="r squared", en="At width 4096 and 2,048 characters the layer still costs 0.236 of it, not 1/16.",
+        zh="宽 4096、2048 个字符时，一层仍要原来的 0.236，而不是 1/16。")
+def claim_a_layer_saves_less_than_r_squared(tokens=2048, width=4096, ratio=4, believed="formula"):
+    """With n/r tokens for n a layer needs (6d + n/r)/(r·(6d + n)) of the FLOPs (full attention): near 1/r while n is
+    far below 6d; 1/r² holds for the scores alone.
 
-    token 少到 1/r，一层（按全注意力计）FLOPs 降为 (6d + n/r) / [r·(6d + n)]：n 远小于 6d 时接近 1/r；
-    1/r² 只对注意力分数成立。"""
+    token 从 n 减到 n/r，一层（全注意力）只需原来 FLOPs 的 (6d + n/r)/(r·(6d + n))：n 远小于 6d 时接近 1/r；1/r² 只对注意力
+    分数成立。"""
     shorter = tokens // ratio
-    counted = flops(layer, tokens, width) / flops(layer, shorter, width)
-    formula = ratio * (6 * width + tokens) / (6 * width + shorter) if believed == "formula" else ratio**2
+    counted = layer(shorter, width) / layer(tokens, width)
+    formula = (6 * width + shorter) / (ratio * (6 * width + tokens)) if believed == "formula" else ratio**-2
     lengths = [2**k for k in range(8, 19)]
-    show(lines("characters", lengths, {"times cheaper": [ratio * (6 * width + n) / (6 * width + n / ratio) for n in lengths],
-                                       "r": [ratio] * 11, "r²": [ratio**2] * 11}, log="x"))
-    expect("FLOPs over those of the shorter text", counted, equals=formula, within=1e-9 * formula)
+    share = [(6 * width + n / ratio) / (ratio * (6 * width + n)) for n in lengths]
+    show(lines("characters", lengths, {"share of the FLOPs": share, "1/r": [1 / ratio] * 11, "1/r²": [ratio**-2] * 11}, log="x"))
+    expect("share of the FLOPs", counted, equals=formula, within=1e-9 * formula)
 
 
 @breaks(compared="nats per token", en="Per token the loss of longer tokens is larger, though the model is the same.",
@@ -167,17 +180,17 @@ def claim_bits_per_byte_do_not_depend_on_the_tokens(learnt=60, compared="bits pe
 
 
 def drill_layer_cost(rng) -> Drill:
-    """How much cheaper is a layer with r times fewer tokens?"""
+    """What does a layer cost with r times fewer tokens?"""
     width, tokens, r = rng.choice([1024, 2048, 4096]), rng.choice([2048, 4096, 8192, 16384]), rng.choice([2, 4])
-    times = r * (6 * width + tokens) / (6 * width + tokens / r)
+    share = (6 * width + tokens // r) / (r * (6 * width + tokens))
+    terms = f"({6 * width} + {tokens // r}) / ({r} · ({6 * width} + {tokens})) = {share:.3g}"
     return Drill(
         en=f"A layer of width {width} (FFN 4 times as wide) costs 24nd² + 4n²d FLOPs for n tokens, full attention. A text of "
-           f"{tokens} characters becomes {tokens // r} tokens. How many times cheaper is the layer?",
+           f"{tokens} characters becomes {tokens // r} tokens. Which share of the FLOPs remains?",
         zh=f"宽 {width} 的一层（FFN 宽 4 倍）对 n 个 token 需 24nd² + 4n²d FLOPs（全注意力）。{tokens} 个字符的文本变成 "
-           f"{tokens // r} 个 token，一层的 FLOPs 降为几分之一（填分母）？",
-        answer=times, within=0.02 * times, proved_by="a_layer_is_less_than_r_squared_cheaper",
-        steps=[(f"r·(6d + n)/(6d + n/r) = {r} · {6 * width + tokens} / {6 * width + tokens // r} = {times:.3g}",
-                f"r·(6d + n)/(6d + n/r) = {r} · {6 * width + tokens} / {6 * width + tokens // r} = {times:.3g}")])
+           f"{tokens // r} 个 token，FLOPs 还剩原来的几分之几（小数）？",
+        answer=share, within=0.02 * share, proved_by="a_layer_saves_less_than_r_squared",
+        steps=[(f"(6d + n/r) / (r·(6d + n)) = {terms}", f"(6d + n/r) / (r·(6d + n)) = {terms}")])
 
 
 def drill_bits_per_byte(rng) -> Drill:
@@ -195,9 +208,9 @@ def drill_bits_per_byte(rng) -> Drill:
 ZH = {
     "merges": "合并次数", "words": "词", "tokens more than before": "比之前多的 token 数", "characters": "字符",
     "tokens over words, from 1 on": "token 数与词数之比，不小于 1", "tokens over characters": "token 数与字符数之比",
-    "share unknown": "未知占比", "unknown words": "未知词占比", "times cheaper": "开销之比",
+    "share unknown": "未知占比", "unknown words": "未知词占比", "share of the FLOPs": "FLOPs 占比",
     "unknown tokens of BPE and characters": "BPE 与字符的未知 token 占比",
-    "FLOPs over those of the shorter text": "FLOPs 与较短文本之比", "nats per token": "每 token 的 nat 数",
+    "nats per token": "每 token 的 nat 数",
     "bits per byte": "每字节比特数",
 }
 
