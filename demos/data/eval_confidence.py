@@ -65,6 +65,7 @@ RANGES = {
     "error": one_of("by group", "as if independent"), "effect": one_of("of the group", "none"), "way": one_of("Wilson", "Wald"),
     "n": between(21, 30), "shown": between(40, 80), "accuracies": each(one_of(0.8, 0.85, 0.9, 0.95), at_least=4, at_most=4, rising=True),
     "alike": each(between(0.0, 0.9), at_least=2, at_most=4, rising=True), "asked": one_of("the same items", "other items"),
+    "strata": between(10, 40), "heavy": between(0.3, 0.7), "worth": one_of("1/Σw²", "every item"),
 }
 
 
@@ -149,6 +150,25 @@ def claim_pairing_gains_by_the_correlation(alike=(0.0, 0.5, 0.9), shown=50, aske
            within=0.15, at=("shared difficulty", alike))
 
 
+@breaks(worth="every item", en="Counted as if all weighed alike, the score looks more precise than it is.",
+        zh="若当作权重都相同，分数看起来就比实际更精确。")
+def claim_weights_cost_items(strata=20, heavy=0.5, worth="1/Σw²"):
+    """If items scatter alike, a score with weights w that sum to one varies like a plain mean of 1/Σw² items: of 20, one of
+    which carries half, 3.8.
+
+    各题方差相同时，权重 w 之和为一的加权分数，波动与 1/Σw² 道题的普通平均相同：20 道里一道占一半，只抵 3.8 道。"""
+    def worth_of(share: float) -> float:
+        return 1 / (share**2 + (1 - share) ** 2 / (strata - 1))
+
+    w = torch.cat((torch.tensor([heavy]), torch.full((strata - 1,), (1 - heavy) / (strata - 1))))
+    variance = ((torch.rand(6000, strata) < 0.7) * w).sum(1).var()
+    shares = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7]
+    show(lines("weight of one item", shares, {"worth": [worth_of(s) for s in shares]}, y_label="items"))
+    count = 1 / w.square().sum() if worth == "1/Σw²" else strata
+    # a variance of 6000 scores has a relative error of at most √(2/6000) = 1.8%
+    expect("variance over that of so many items", variance / (0.7 * 0.3 / count), equals=1, within=0.09)
+
+
 def drill_effective_items(rng) -> Drill:
     """How many independent items a clustered test set is worth."""
     groups, m, rho = rng.choice([(40, 10, 0.2), (50, 5, 0.25), (100, 5, 0.5), (30, 21, 0.1), (60, 11, 0.1)])
@@ -184,6 +204,8 @@ ZH = {
     "coverage of the Wald interval at the highest accuracy": "Wald 区间在最高准确率处的覆盖率",
     "upper end with one item wrong": "错一题时的上端",
     "score less the lower end, in its own errors": "分数减下端，以下端自身的标准误计",
+    "weight of one item": "一道题的权重", "worth": "所抵题数", "items": "题",
+    "variance over that of so many items": "方差与这么多道题的方差之比",
     "shared difficulty": "共同难度", "paired over unpaired variance": "成对与不成对方差之比", "1 − r": "1 − r",
     "paired over unpaired variance, less 1 − r": "成对与不成对方差之比减 (1 − r)",
 }
