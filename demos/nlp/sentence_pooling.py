@@ -109,6 +109,10 @@ def claim_the_last_index_wants_left_padding(lengths=(3, 7, 12), width=8, side="l
     gaps = (states[:, -1] - right).abs().amax(1)
     show(bars([f"{one} tokens" for one in lengths], {"index −1 less the last real token": gaps}))
     expect("index −1 less the last real token", gaps, equals=0)
+    right_side, kept = batch(lengths, width, "right")
+    last = pool(right_side, kept, "last")
+    expect("the same with padding on the right, all but the longest", (right_side[:, -1] - last).abs().amax(1)[:-1],
+           at_least=1e-3, at=("real tokens", lengths[:-1]))
 
 
 ZH = {
@@ -118,6 +122,7 @@ ZH = {
     "cosine of the longest text, which has no padding": "最长文本（没有补齐）的余弦",
     "cosine of the texts with padding": "有补齐的文本的余弦", "{} tokens": "{} 个 token",
     "index −1 less the last real token": "下标 −1 与最后一个真实 token 之差",
+    "the same with padding on the right, all but the longest": "补在右边时的同一差（最长文本除外）",
 }
 
 if __name__ == "__main__":

@@ -105,6 +105,8 @@ def claim_each_word_counts_once(tags=5, given_to="first piece"):
             pull[word] += (aligned[i] != IGNORE).double()
     show(bars(WORDS, {"positions with a label": pull}))
     expect("loss less the mean over words", loss - by_word, equals=0, within=1e-12)
+    shortcut = [w for w, label in zip(words, everywhere(words, labels), strict=True) if label != IGNORE]
+    expect("labels of the word in five pieces, if every piece has one", shortcut.count(2), equals=5)
     expect("positions with a gradient", (slope.abs().sum(1) > 0).sum(), equals=len(WORDS))
 
 
@@ -131,6 +133,7 @@ ZH = {                                                                   # piece
     "first pieces left out, or later ones labelled": "漏掉的第一片，或有标签的后续片",
     "positions with a label": "有标签的位置数", "loss less the mean over words": "损失与按词平均之差",
     "positions with a gradient": "有梯度的位置数",
+    "labels of the word in five pieces, if every piece has one": "每片都标时，切成五片的词的标签数",
 }
 
 if __name__ == "__main__":
