@@ -8,8 +8,20 @@ from datetime import date
 from studyapp.context import AppContext
 from studyapp.errors import CallError
 from studyapp.reviews.cards import EPOCH_ORDINAL, CardState
-from studyapp.reviews.course import ByDueDate
-from studyapp.reviews.plan import MOST_DAYS, Goal, Learner, Outlook, Plan, Wanted, first_ratings, make_plan, pace
+from studyapp.reviews.course import ByDueDate, simulate
+from studyapp.reviews.memory import Memory
+from studyapp.reviews.plan import (
+    MOST_DAYS,
+    Goal,
+    Learner,
+    Outlook,
+    Plan,
+    Wanted,
+    cards_of,
+    first_ratings,
+    make_plan,
+    pace,
+)
 from studyapp.reviews.sessions import Session
 from studyapp.reviews.stats import date_of
 
@@ -155,3 +167,49 @@ def as_dict(context: AppContext, goal: Interview, plan: Plan) -> dict[str, objec
 def _rounded(outlook: Outlook) -> dict[str, float]:
     """An outlook for JSON, its shares to three places."""
     return {name: round(value, 3) for name, value in asdict(outlook).items()}
+
+
+@dataclass(frozen=True)
+class RetentionCost:
+    """What a desired retention costs over a half-year: minutes a day, and how many cards are known at its end.
+
+    `known` is the sum of the chances of recall, `recall` their mean over the cards learnt.
+    """
+
+    retention: float
+    minutes: float
+    known: float
+    recall: float
+
+
+RETENTIONS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
+SIMULATED_DAYS, SIMULATED_LEARNERS = 180, 8
+UNLIMITED = 1e9
+
+
+def retention_costs(context: AppContext) -> list[RetentionCost]:
+    """For each of some retentions what it costs the learner, from their cards, pace, weights and limits.
+
+    Raises:
+        CallError: where there is no card.
+    """
+    settings, store, today = context.settings, context.store, context.today()
+    states = context.cards()
+    cards = [
+        Wanted(states.get(card, CardState(card)), question.topic, question.level == "core", 1.0)
+        for question in context.in_new_order()
+        for card in context.cards_of(question)
+        if not states.get(card, CardState(card)).suspended
+    ]
+    if not cards:
+        raise CallError(context.t("plan.no_cards"), context.t("plan.no_cards_hint"))
+    memory, costs, ratings = Memory(store.scheduler.parameters), pace(*store.pace()), first_ratings(store.first_ratings())
+    found = []
+    for kept in RETENTIONS:
+        course = simulate(
+            cards_of(cards), memory, memory, ByDueDate(kept, settings.new_per_day, settings.reviews_per_day),
+            days=SIMULATED_DAYS, minutes=UNLIMITED, costs=costs, first_ratings=ratings, learners=SIMULATED_LEARNERS, today=today,
+        )  # fmt: skip
+        known = float(course.recall.sum(1).mean())
+        found.append(RetentionCost(kept, float(course.minutes.mean()), known, known / max(1.0, float(course.met.sum(1).mean()))))
+    return found

@@ -61,6 +61,7 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
     interview,
     models,
     notes,
+    optimise,
     plan,
     quiz,
     read,
@@ -70,5 +71,6 @@ from studyapp.cli import (  # noqa: E402  the commands add themselves to the gro
 )
 
 __all__ = [
-    "act", "check", "cli", "demos", "editor", "export", "interview", "models", "notes", "plan", "quiz", "read", "reviews", "show", "write",
+    "act", "check", "cli", "demos", "editor", "export", "interview", "models", "notes", "optimise", "plan", "quiz", "read", "reviews",
+    "show", "write",
 ]  # fmt: skip

@@ -15,12 +15,12 @@ from typing import Any
 
 from studyapp.errors import StoreError
 
-ACTIONS = ("review", "suspend", "unsuspend", "bury", "reset")
+ACTIONS = ("review", "suspend", "unsuspend", "bury", "reset", "reschedule")
 """What makes a card what it is."""
 ANNOTATIONS = ("star", "unstar", "note")
 """What is noted about a card and changes nothing of it: see `annotations`."""
-OBSERVATIONS = ("guess", "interview")
-"""What was seen of a learner and changes no card: a number guessed before its evidence, an answer in a mock interview."""
+OBSERVATIONS = ("guess", "interview", "parameters")
+"""What changes no card: a number guessed before its evidence, an answer in a mock interview, other weights of FSRS."""
 REVERSALS = ("undo", "redo")
 TAIL = 74
 """Bits of a UUIDv7 below its time, version and variant left out."""

@@ -81,6 +81,9 @@ class Scheduler:
                 return replace(state, suspended=False, buried_day=None)
             case "bury":
                 return replace(state, buried_day=event.day)
+            case "reschedule" if state.state == "review":
+                moved = {name: event.data[name] for name in ("stability", "difficulty", "due_day")}
+                return replace(state, **moved)
             case "reset":
                 return CardState(state.card, suspended=state.suspended)
             case _:

@@ -12,6 +12,9 @@ from click.testing import CliRunner
 from studyapp import interviews
 from studyapp.cli import cli
 from studyapp.context import AppContext
+from studyapp.reviews.store import Store
+from studyapp.settings import Settings
+from tests.reviews.test_optimise import studied
 
 FORMS = dict(
     re.findall(
@@ -35,9 +38,11 @@ CALLS = {
     "stats": ("stats",),
     "models": ("models", "deepseek-v3"),
     "plan": ("plan", "--date", (datetime.now(UTC).date() + timedelta(days=20)).isoformat(), "--topics", "moe"),
+    "optimise": ("optimise", "--dry-run"),
     "interview": ("interview", "--sheet", "last"),
     "doctor": ("doctor",),
 }
+START = datetime(2026, 1, 1, tzinfo=UTC)
 WRITTEN = "def absorbed(q, q_r, c, k_r, w_uk, w_uv):\n    return q\n"  # wrong, and judged
 BEFORE = {"notes": ("star", "mla")}  # else there is nothing to print
 OPEN = {"parameters", "ranges", "recorded", "today", "topics_wanted"}  # their keys are the demo's own, or the question need not have it
@@ -68,6 +73,10 @@ def test_a_command_prints_the_form_that_is_documented(command: str, tmp_path: Pa
         assert CliRunner().invoke(cli, BEFORE[command]).exit_code == 0
     if command == "interview":
         hold_one(tmp_path)
+    if command == "optimise":
+        pytest.importorskip("fsrs_rs_python")
+        with Store.open(tmp_path / "reviews.db", Settings(timezone="UTC"), START) as store:
+            studied(store, cards=70, days=120, start=START)
     said = CliRunner().invoke(cli, [*CALLS[command], "--json"], input=WRITTEN if command == "write" else None)
     assert said.exit_code == (1 if command == "write" else 0), said.output
     assert keys(json.loads(said.stdout)) == keys(json.loads(FORMS[command]))
