@@ -68,6 +68,7 @@ def claim_it_is_the_smallest_alphabet_that_covers(coverage=0.98, order="frequenc
     show(lines("pieces", range(len(counts) + 1), {"share of the text": [t / len(text) for t in itertools.accumulate([0, *counts])]}))
     expect("share of the text covered", sum(c in kept for c in text) / len(text), at_least=coverage)
     expect("characters with a piece", len(kept), equals=best)
+    expect("characters of 'aaab' with a piece at 0.75", len(alphabet("aaab", 0.75)), equals=1)          # reached exactly: enough
 
 
 @breaks(coverage=1.0, en="At coverage 1 nothing is left over: no byte occurs.",
@@ -109,6 +110,7 @@ ZH = {
     "share of the text": "占文本的比例",
     "share of the text covered": "覆盖的文本比例",
     "characters with a piece": "有片段的字符数",
+    "characters of 'aaab' with a piece at 0.75": "'aaab' 在 0.75 时有片段的字符数",
     "coverage": "覆盖率",
     "byte pieces that occur": "出现过的字节片段",
     "byte pieces that occur at coverage 1": "覆盖率为 1 时出现的字节片段",

@@ -120,9 +120,11 @@ def claim_a_gated_path_can_carry_more_than_attention(steps=100, bias=4.0):
     x = torch.zeros(steps + 1, 1).double().requires_grad_()
     (cell,) = torch.autograd.grad(loop(torch.cat((open_gate[:1], open_gate)), x)[-1].sum(), x)
     (even,) = torch.autograd.grad(attend(x)[-1].sum(), x)                # equal tokens: equal weights
+    (first,) = torch.autograd.grad(attend(x)[0].sum(), x)
     back = range(steps + 1)
     show(lines("steps back", back, {"cell with a forget gate": cell.flip(0)[:, 0], "uniform attention": even.flip(0)[:, 0]}, log="y"))
     expect("gradient through attention", even[0], equals=1 / (steps + 1), within=1e-12)
+    expect("gradient of the first output through later tokens", first[1:], equals=0)
     expect("gradient through the cell", cell[0], equals=(1 / (1 + math.exp(-bias))) ** steps, within=1e-9)
     expect("through the cell over through attention", cell[0] / even[0], at_least=5)
 
@@ -174,6 +176,7 @@ ZH = {
     "cell with a forget gate": "带遗忘门的细胞状态",
     "uniform attention": "均匀注意力",
     "gradient through attention": "经注意力的梯度",
+    "gradient of the first output through later tokens": "第一个输出对后面 token 的梯度",
     "gradient through the cell": "经细胞状态的梯度",
     "through the cell over through attention": "细胞状态与注意力的梯度之比",
 }
