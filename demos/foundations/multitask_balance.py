@@ -70,6 +70,10 @@ def claim_the_plain_sum_serves_the_large_loss(weighting="plain sum"):
     runs = {name: train(name) for name in ("plain sum", "1/L₀")}
     left = {name: [own_share(one, i) for i, one in enumerate(run["losses"])] for name, run in runs.items()}
     show(bars(["small task", "large task"], left, y_label="share of the task not learnt"))
+    u, a = [0.6, -0.5], [0.3, 0.2]                                       # the slopes, against differences
+    moved = [sum(losses([u[0] + d, u[1]], a, (0, 0))) for d in (1e-5, -1e-5)]
+    expect("slope of the sum in the trunk less the measured one",
+           sum(one[0] for one in slopes(u, a, (1, 1))[0]) - (moved[0] - moved[1]) / 2e-5, equals=0, within=1e-4)
     # the best trunk for the sum lies along the large task: sin² 60° of the small one is left
     expect("left of the small task", left[weighting][0], equals=0.75, within=0.02)
     expect("left of the large task", left[weighting][1], at_most=0.01)
@@ -87,6 +91,9 @@ def claim_learned_weights_minimise_a_sum_of_logs(scale=100.0, best="s = ln L"):
     show(lines("s", s[200:1101:50], {"e⁻ˢ·L + s": [min(c, 200.0) for c in curve[200:1101:50]]}))
     expect("best s", at, equals=math.log(scale) if best == "s = ln L" else 0.0, within=0.006)
     expect("least value less 1 + ln L", min(curve) - 1 - math.log(scale), equals=0, within=2e-5)   # ½·0.005²
+    run = train("learned", noise=(1.0, 1.0), rate_of_s=1.0, steps=2000)  # in training it ends there, too
+    expect("weighted losses after training", [w * one for w, one in zip(run["weights"], run["losses"], strict=True)], equals=1,
+           within=0.06)                                                  # still on its way by a few per cent
 
 
 @breaks(noise=1.0, en="With noise in both tasks ln L has a floor, and both are served alike.",
@@ -137,6 +144,8 @@ ZH = {
     "plain sum": "直接求和", "1/L₀": "1/L₀", "small task": "小任务", "large task": "大任务",
     "share of the task not learnt": "没学到的份额",
     "left of the small task": "小任务没学到的份额", "left of the large task": "大任务没学到的份额", "s": "s", "e⁻ˢ·L + s": "e⁻ˢ·L + s",
+    "weighted losses after training": "训练后的加权损失",
+    "slope of the sum in the trunk less the measured one": "损失和对主干的斜率减测得的",
     "best s": "最优的 s", "least value less 1 + ln L": "最小值减 (1 + ln L)", "task": "任务", "small": "小", "large": "大",
     "loss": "损失",
     "weight": "权重", "not learnt": "没学到", "weight of the small task": "小任务的权重", "ln of its loss": "损失的对数",

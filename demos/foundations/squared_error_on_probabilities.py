@@ -135,6 +135,7 @@ def claim_squared_error_is_a_proper_score(share=0.3, score="squared"):
     expected = {name: share * f(q - 1) + (1 - share) * f(q) for name, f in (("squared", torch.square), ("absolute", torch.abs))}
     show(lines("q", q[::20], {name: one[::20] for name, one in expected.items()}, y_label="expected score"))
     expect("best q", q[expected[score].argmin()], equals=share, within=5.1e-4)   # half a step of the grid
+    expect("best q of absolute error", q[expected["absolute"].argmin()], equals=0)
 
 
 def drill_pulls(rng) -> Drill:
@@ -164,7 +165,7 @@ ZH = {
     "softmax's": "softmax 的公式", "the sigmoid's": "sigmoid 的公式", "gradient in the logit": "对 logit 的梯度",
     "formula less the measured gradient": "公式减测得的梯度",
     "entries where the two formulas differ in sign": "两个公式符号不同的项数", "q": "q", "squared": "平方", "absolute": "绝对值",
-    "expected score": "期望得分", "best q": "最优的 q",
+    "expected score": "期望得分", "best q": "最优的 q", "best q of absolute error": "绝对误差的最优 q",
 }  # fmt: skip
 
 if __name__ == "__main__":
