@@ -10,10 +10,12 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from studyapp.evidence import Drill, between, breaks, each, exercise, expect, lines, main, one_of, show, table
 from studyapp.evidence.tools import Adam, named_model
+
+F64 = torch.float64
 
 
 @exercise(claims=("the_tied_gradient_is_the_sum_of_both",), wrong=("input_side_only", "head_side_only", "overwrites_repeats"))
@@ -58,17 +60,20 @@ def claim_the_tied_gradient_is_the_sum_of_both(tokens=12, count="both"):
     绑定矩阵的梯度是它作为嵌入表和作为输出头所得梯度之和：前者只在出现过的行，后者在所有行。"""
     vocabulary, width = 20, 16
     ids, labels = torch.randint(vocabulary, (2, tokens))
-    e = torch.randn(vocabulary, width, dtype=torch.float64).requires_grad_()
-    hidden = F.embedding(ids, e).tanh()
-    F.cross_entropy(hidden @ e.T, labels, reduction="sum").backward()           # torch's own, used twice
+    table_, head = nn.Embedding(vocabulary, width, dtype=F64), nn.Linear(width, vocabulary, bias=False, dtype=F64)
+    stored = list(head.weight.shape)
+    head.weight = table_.weight                                                 # one tensor, no transpose
+    hidden, e = table_(ids).tanh(), table_.weight.detach()
+    F.cross_entropy(head(hidden), labels, reduction="sum").backward()           # torch's own, used twice
     h = hidden.detach()
-    slope_out = (h @ e.detach().T).softmax(1) - F.one_hot(labels, vocabulary)   # p − y
-    slope_in = (slope_out @ e.detach()) * (1 - h**2)
+    slope_out = (h @ e.T).softmax(1) - F.one_hot(labels, vocabulary)            # p − y
+    slope_in = (slope_out @ e) * (1 - h**2)
     ours = tied_gradient(ids, slope_in, h, slope_out if count == "both" else 0 * slope_out, vocabulary)
     show(table({"part": ["as table", "as head"],
                 "rows that get it": [len(ids.unique()), int((slope_out.T @ h != 0).any(1).sum())]}))
     # float64: sums of at most 32 · 24 products of size 10
-    expect("our gradient less autograd's", ours - e.grad, equals=0, within=1e-10)
+    expect("our gradient less autograd's", ours - table_.weight.grad, equals=0, within=1e-10)
+    expect("shape of the weight of nn.Linear(width, vocabulary)", stored, equals=[vocabulary, width])
 
 
 @breaks(between="nothing", en="Without a matrix between, logits E Eᵀ are symmetric: b follows a as a follows b.",
@@ -149,6 +154,7 @@ def drill_saved(rng) -> Drill:
 
 
 ZH = {
+    "shape of the weight of nn.Linear(width, vocabulary)": "nn.Linear(width, vocabulary) 的权重形状",
     "ln 3": "ln 3", "llama-3.1-405b": "llama-3.1-405b",
     "part": "部分", "as table": "作为嵌入表", "as head": "作为输出头", "rows that get it": "得到梯度的行",
     "our gradient less autograd's": "我们的梯度减 autograd 的梯度", "step": "步", "matrix": "绑定，有矩阵", "nothing": "绑定，没有",

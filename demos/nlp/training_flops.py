@@ -130,7 +130,7 @@ def drill_gpu_hours(rng) -> Drill:
            f"(6 per weight and token, attention left out)?",
         zh=f"激活参数 {billions}B，{trillions} 万亿 token，每张 GPU 持续 {sustained} TFLOP/s："
            f"要多少千 GPU 小时（每权重每 token 6 FLOPs，不计注意力）？",
-        answer=hours, unit="kh", within=0.03 * hours,
+        answer=hours, within=0.03 * hours,
         steps=[(f"6 · {billions}e9 · {trillions}e12 = {6 * billions * trillions * 1e21:.3g} FLOPs",
                 f"6 · {billions}e9 · {trillions}e12 = {6 * billions * trillions * 1e21:.3g} FLOPs"),
                (f"over {sustained}e12 · 3,600 = {sustained * 3.6e15:.3g} per hour: {hours:.3g} thousand hours",
