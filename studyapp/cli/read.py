@@ -69,6 +69,41 @@ def search(context: AppContext, words: tuple[str, ...], as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
+def _habits(context: AppContext, today: int, forecast: list[int]) -> dict[str, object]:
+    """What the page of numbers in the app draws beside the rest."""
+    from studyapp.reviews import habits
+    from studyapp.reviews import stats as numbers
+    from studyapp.reviews.log import Rating
+
+    reviews, store = context.store.graded(), context.store
+    by_topic = habits.retention_by(reviews, lambda each: q.topic if (q := context.question_of(each.card)) else None)
+    points = {q.card_id: len(q.points) for q in context.scheduled()}
+    recalled = habits.by_hour(reviews, context.local)
+    return {
+        "forecast_dates": {numbers.date_of(today + n).isoformat(): due for n, due in enumerate(forecast)},
+        "retention_by_topic": {topic: {"recalled": kept.recalled, "reviews": kept.reviews} for topic, kept in by_topic.items()},
+        "hours": [
+            {"answers": answers, "recalled": kept.recalled, "reviews": kept.reviews}
+            for answers, kept in zip(habits.answers_by_hour(reviews, context.local), recalled, strict=True)
+        ],
+        "suggested": {
+            Rating(rating).name.lower(): {
+                "reviews": each.reviews,
+                "taken": each.taken,
+                "lower": each.lower,
+                "higher": each.higher,
+                "next_recalled": each.next.recalled,
+                "next_reviews": each.next.reviews,
+            }
+            for rating, each in habits.suggestions(reviews).items()
+        },
+        "missed": [
+            {"question": each.card.partition("#")[0], "point": each.point, "missed": each.missed, "reviews": each.reviews}
+            for each in numbers.missed_points(store.ticks(), points)
+        ],
+    }
+
+
 @cli.command()
 @as_json
 @with_context
@@ -82,7 +117,7 @@ def stats(context: AppContext, as_json: bool) -> None:
     if as_json:
         by_kind = {kind: numbers.retention({0: day}).share for kind, day in context.store.days_by_kind().items()}
         said = {"reviews": reviews, "streak": streak, "retention": retention.share, "retention_by_kind": by_kind}
-        say_json({**said, "forecast": forecast})
+        say_json({**said, "forecast": forecast, **_habits(context, today, forecast)})
         return
     t, first = context.t, date(1970, 1, 1) + timedelta(days=today)
     click.echo(f"{t.count('cli.reviews', reviews)}   {t.count('cli.streak', streak)}")

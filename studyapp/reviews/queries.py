@@ -5,10 +5,12 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from studyapp.errors import StoreError
 from studyapp.reviews.cards import HIDDEN
+from studyapp.reviews.habits import Graded
 from studyapp.reviews.log import RowError
 from studyapp.reviews.siblings import Queued
 from studyapp.reviews.sqlite_errors import guard
@@ -150,6 +152,14 @@ class Queries:
             for card, day, rating in self._connection.execute(sql):
                 found.setdefault(card, []).append(Rated(day, rating))
         return found
+
+    def graded(self) -> list[Graded]:
+        """Every review that stands, in the order of a replay."""
+        sql = f"""SELECT card, at, was, rating, json_extract(data, '$.suggested') FROM events
+            WHERE kind = 'review' AND {NOT_UNDONE} ORDER BY at, uid"""
+        with guard(self.path):
+            rows = self._connection.execute(sql).fetchall()
+        return [Graded(card, datetime.fromisoformat(at), was or "", rating, suggested) for card, at, was, rating, suggested in rows]
 
     def since(self, seq: int) -> list[Change]:
         """What came into the log after an event, by this process or another."""

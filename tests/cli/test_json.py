@@ -45,7 +45,8 @@ CALLS = {
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WRITTEN = "def absorbed(q, q_r, c, k_r, w_uk, w_uv):\n    return q\n"  # wrong, and judged
 BEFORE = {"notes": ("star", "mla")}  # else there is nothing to print
-OPEN = {"parameters", "ranges", "recorded", "today", "topics_wanted"}  # their keys are the demo's own, or the question need not have it
+OPEN = {"parameters", "ranges", "recorded", "today", "topics_wanted", "forecast_dates"}
+"""Their keys are the demo's own, or the question need not have it."""
 
 
 def keys(value: Any) -> Any:
@@ -73,6 +74,11 @@ def test_a_command_prints_the_form_that_is_documented(command: str, tmp_path: Pa
         assert CliRunner().invoke(cli, BEFORE[command]).exit_code == 0
     if command == "interview":
         hold_one(tmp_path)
+    if command == "stats":
+        with Store.open(tmp_path / "reviews.db", Settings(timezone="UTC"), START) as store:
+            for days in (0, 20, 30):
+                data = {"ticked": [0], "suggested": 3}
+                store.append("review", "mixtral-parameter-count#recall", START + timedelta(days=days), rating=4, data=data)
     if command == "optimise":
         pytest.importorskip("fsrs_rs_python")
         with Store.open(tmp_path / "reviews.db", Settings(timezone="UTC"), START) as store:

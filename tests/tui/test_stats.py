@@ -138,3 +138,29 @@ async def test_what_maintenance_finds_stands_on_home(make_app: Any, store: Any, 
         await app.workers.wait_for_complete()
         await pilot.pause(0.1)
         assert isinstance(app.screen, Home) and "[the disk] is full" in text(app, "#hint")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 45)])
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_topics_hours_and_suggestions_are_told_with_their_numbers(
+    make_app: Any, store: Any, clock: Any, language: str, size: Any
+) -> None:
+    """The least recalled topic first, the bars of the hours, and what became of each suggested rating."""
+    for n in range(25):
+        for card, rating in (("first#recall", {0: 4, 5: 1, 15: 1}.get(n, 3)), ("third#recall", 4)):
+            store.append("review", card, clock(), rating=rating, data={"suggested": 3, "ticked": [0]})
+            clock.forward(hours=1)
+        clock.forward(days=40, hours=-2)
+    app = make_app(language=language)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await pilot.pause()
+        numbers, words = text(app, "#numbers"), app.context.t
+        part = numbers[numbers.index(words("stats.by_topic")) :]
+        names = [app.context.title(topic, short=True) for topic in ("attention", "position")]
+        assert part.index(names[0]) < part.index(names[1]), "attention, which was forgotten twice, first"
+        assert words("stats.best_hour", hour="13:00", low="12:00", best="100%", worst="91%") in numbers
+        assert words("stats.answers_most", n=25) in numbers
+        row = words("stats.suggested_row", n=50, taken=22, lower=2, higher=26)
+        assert row in " ".join(numbers.split()) and "96%" in numbers
+        assert all(len(line) <= size[0] for line in numbers.split("\n"))

@@ -12,8 +12,9 @@ from studyapp.bank.refs import RECALL
 from studyapp.context import AppContext
 from studyapp.quiz.guess import Guessed
 from studyapp.quiz.registry import KINDS
-from studyapp.reviews import stats
+from studyapp.reviews import habits, stats
 from studyapp.reviews.cards import CardState
+from studyapp.reviews.log import Rating
 from studyapp.reviews.overview import Overview
 from studyapp.tui.commands import bindings
 from studyapp.tui.screens.base import BaseScreen
@@ -24,6 +25,8 @@ from studyapp.tui.widgets.layout import Static, VerticalScroll
 SHADES = " ░▒▓█"
 MOST = 8
 INDENT = 12
+LEAST_OF_HOUR = 20
+"""Reviews of an hour below which its share says nothing."""
 
 
 class Stats(BaseScreen):
@@ -37,6 +40,7 @@ class Stats(BaseScreen):
     def __init__(self, context: AppContext) -> None:
         super().__init__(context)
         self.days: dict[int, stats.Day] = {}
+        self.reviews: list[habits.Graded] = []
         self.drawn_at = 0
 
     def compose(self) -> ComposeResult:
@@ -55,6 +59,7 @@ class Stats(BaseScreen):
         """Count and draw."""
         self.query_one("#title", Static).update(self.title_line(self.t("stats.title")))
         self.days, self.overview, self.cards = self.context.store.days(), self.context.overview(), self.context.cards()
+        self.reviews = self.context.store.graded()
         self._draw()
         self.footer()
 
@@ -62,7 +67,7 @@ class Stats(BaseScreen):
         self.drawn_at = self.size.width
         parts = [
             self._retention(), self._forecast(), self._heatmap(), self._topics(),
-            self._kinds(), self._guesses(), self._slipping(), self._missed(),
+            self._by_topic(), self._kinds(), self._hours(), self._suggested(), self._guesses(), self._slipping(), self._missed(),
         ]  # fmt: skip
         self.query_one("#numbers", Static).update(Content("\n\n").join([p for p in parts if p]))
 
@@ -137,11 +142,54 @@ class Stats(BaseScreen):
             return None
         lines: list[Content | str] = []
         for name in [kind for kind in KINDS if kind in by_kind]:
-            kept = stats.retention({0: by_kind[name]})
-            of = self.count("stats.reviews", kept.reviews, recalled=kept.recalled)
-            share = Content.assemble(gauge(kept.share, 20), f" {kept.share:4.0%}  {of}") if kept.share is not None else "–"
-            lines.append(Content.assemble(pad(self.t(f"kinds.{name}"), 16), share))
+            lines.append(Content.assemble(pad(self.t(f"kinds.{name}"), 16), self._share(stats.retention({0: by_kind[name]}))))
         return self._part(self.t("stats.kinds"), lines)
+
+    def _share(self, kept: stats.Retention) -> Content | str:
+        """A bar with its numbers."""
+        if kept.share is None:
+            return "–"
+        of = self.count("stats.reviews", kept.reviews, recalled=kept.recalled)
+        return Content.assemble(gauge(kept.share, 20), f" {kept.share:4.0%}  {of}")
+
+    def _by_topic(self) -> Content | None:
+        """Of each topic how much was recalled, the least first."""
+        found = habits.retention_by(self.reviews, lambda each: q.topic if (q := self.context.question_of(each.card)) else None)
+        rows = sorted(found.items(), key=lambda item: item[1].share or 0.0)
+        lines: list[Content | str] = [
+            Content.assemble(f"{pad(self.context.title(topic, short=True), 28)} ", self._share(kept)) for topic, kept in rows
+        ]
+        return self._part(self.t("stats.by_topic"), lines) if lines else None
+
+    def _hours(self) -> Content | None:
+        """When answers are given, and the hour at which most is recalled of those with enough to tell."""
+        answers, recalled = habits.answers_by_hour(self.reviews, self.context.local), habits.by_hour(self.reviews, self.context.local)
+        if not any(answers):
+            return None
+        axis = "".join(f"{hour:<6}" for hour in range(0, 24, 6))
+        lines: list[Content | str] = [
+            Content.assemble(Content.styled(sparkline(answers), "$accent"), f"  {self.count('stats.answers_most', max(answers))}"),
+            Content.styled(axis, "$foreground-muted"),
+        ]
+        told = {hour: kept for hour, kept in enumerate(recalled) if kept.reviews >= LEAST_OF_HOUR and kept.share is not None}
+        if len(told) > 1:
+            best, worst = max(told, key=lambda h: told[h].share or 0.0), min(told, key=lambda h: told[h].share or 0.0)
+            shares = {"best": f"{told[best].share:.0%}", "worst": f"{told[worst].share:.0%}"}
+            lines.append(self.t("stats.best_hour", hour=f"{best:02d}:00", low=f"{worst:02d}:00", **shares))
+        return self._part(self.t("stats.hours"), lines)
+
+    def _suggested(self) -> Content | None:
+        """Of each rating that was suggested: how often it was taken, and what was recalled at the next review."""
+        found = habits.suggestions(self.reviews)
+        if not found:
+            return None
+        lines: list[Content | str] = []
+        for rating, each in found.items():
+            name = self.t(f"study.{Rating(rating).name.lower()}")
+            said = self.t("stats.suggested_row", n=each.reviews, taken=each.taken, lower=each.lower, higher=each.higher)
+            after = f"{each.next.share:.0%}" if each.next.share is not None else "–"
+            lines.append(self._row(name, f"{said}; {self.t('stats.suggested_next', share=after, n=each.next.reviews)}"))
+        return self._part(self.t("stats.suggested"), lines)
 
     def _guesses(self) -> Content | None:
         """How far off the numbers were that were guessed before their evidence."""
