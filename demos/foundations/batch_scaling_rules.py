@@ -55,7 +55,7 @@ def claim_one_large_step_is_k_small_ones_to_first_order(k=4, lr=0.002, rule="lin
     batch, width = 16, 8
     x, y = torch.randn(k, batch, width, dtype=torch.float64), torch.randn(k, batch, dtype=torch.float64)
     start = torch.ones(width, dtype=torch.float64)
-    gaps = []
+    gaps, roots = [], []
     for rate in (lr, lr / 2, lr / 4):
         w = start
         for i in range(k):
@@ -63,9 +63,11 @@ def claim_one_large_step_is_k_small_ones_to_first_order(k=4, lr=0.002, rule="lin
         new = {"linear": scaled_rate(rate, batch, k * batch, "SGD"), "square root": rate * k**0.5, "unchanged": rate}[rule]
         large = start - new * gradients(start, x.flatten(0, 1), y.flatten())
         gaps.append((large - w).norm().item())
+        roots.append((start - rate * k**0.5 * gradients(start, x.flatten(0, 1), y.flatten()) - w).norm().item())
     show(lines("learning rate", (lr, lr / 2, lr / 4), {"gap between one large and k small steps": gaps}, log="xy"))
     # second order in the rate; what is of third order shifts the ratio by lr · k · λ, λ some units
     expect("gap over that at half the rate", [gaps[0] / gaps[1], gaps[1] / gaps[2]], equals=4, within=0.25)
+    expect("square root: gap over that at half the rate", [roots[0] / roots[1], roots[1] / roots[2]], equals=2, within=0.25)
 
 
 @breaks(noise=0.01, en="Where the signal rules, every step is about the learning rate, whatever the batch.",
@@ -83,6 +85,8 @@ def claim_adams_mean_step_grows_as_the_root_of_the_batch(factor=16, signal=1.0, 
     expect("mean step less G/√(G² + σ²/B)", torch.tensor(steps) - torch.tensor(law), equals=0, within=0.02)
     growth, root = steps[1] / steps[0], factor**0.5
     expect("growth of the mean step over √factor", growth / root, equals=1, within=0.3)
+    quiet = [adam_mean_step(signal, 0.01 / b**0.5, numbers=200) for b in batches]
+    expect("where the gradient rules: growth of the mean step", quiet[1] / quiet[0], equals=1, within=0.01)
     per_sample = [scaled_rate(1.0, 1, b, "Adam") * step / b for b, step in zip(batches, steps, strict=True)]
     expect("progress per sample with the rate by the root, over that at batch 1", per_sample[1] / per_sample[0], equals=1, within=0.3)
 
@@ -107,6 +111,8 @@ def drill_rate(rng) -> Drill:
 ZH = {
     "learning rate": "学习率", "gap between one large and k small steps": "一大步与 k 小步的差距",
     "gap over that at half the rate": "差距与学习率减半时之比",
+    "square root: gap over that at half the rate": "平方根：差距与学习率减半时之比",
+    "where the gradient rules: growth of the mean step": "信号占优时平均步长的增长",
     "batch": "batch", "mean step over the learning rate": "平均步长与学习率之比", "G/√(G² + σ²/B)": "G/√(G² + σ²/B)",
     "mean step less G/√(G² + σ²/B)": "平均步长减 G/√(G² + σ²/B)", "growth of the mean step over √factor": "平均步长的增长与 √倍数 之比",
     "progress per sample with the rate by the root, over that at batch 1": "学习率按平方根时每个样本的进展，与 batch 1 之比",

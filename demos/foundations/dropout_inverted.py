@@ -92,15 +92,14 @@ def claim_eval_mode_is_the_identity(numbers=10000, p=0.5, mode="eval"):
     调用 eval() 之后，nn.Dropout 逐位原样传出；训练时比例为 p 的数是 0，其余为 x/(1 − p)。"""
     layer, x = torch.nn.Dropout(p), torch.linspace(1, 2, numbers)
     trained = layer(x)
-    if mode == "eval":
-        evaluated = layer.eval()(x)
-    else:
-        with torch.no_grad():
-            evaluated = layer(x)
+    with torch.no_grad():
+        ungraphed = layer(x)
+    evaluated = layer.eval()(x) if mode == "eval" else ungraphed
     show(table({"": ["training", mode], "share of zeros": [(y == 0).double().mean() for y in (trained, evaluated)]}))
     expect("numbers changed in evaluation", (evaluated != x).sum(), equals=0)
     # a share of n draws scatters by √(p(1 − p)/n): five sigmas
     expect("share of zeros in training", (trained == 0).double().mean(), equals=p, within=5 * (p * (1 - p) / numbers) ** 0.5)
+    expect("share of zeros under no_grad alone", (ungraphed == 0).double().mean(), equals=p, within=5 * (p * (1 - p) / numbers) ** 0.5)
     kept = trained[trained != 0] / x[trained != 0]
     expect("kept numbers over the input", kept, equals=1 / (1 - p), within=1e-5 / (1 - p))
 
@@ -148,6 +147,7 @@ ZH = {
     "mean over all masks less evaluation, at least": "全部掩码的平均减评估输出，最小",
     "size of the difference over the evaluation output": "差的大小与评估输出之比", "training": "训练", "eval": "eval", "no_grad": "no_grad",
     "": "", "share of zeros": "零的比例", "numbers changed in evaluation": "评估时改变的数", "share of zeros in training": "训练时零的比例",
+    "share of zeros under no_grad alone": "只用 no_grad 时零的比例",
     "kept numbers over the input": "保留的数与输入之比", "number": "数", "forward": "前向", "gradient": "梯度", "run again": "重跑",
     "by hand with torch's mask, less torch's": "手写（用 torch 的掩码）减 torch", "gradient less output over input": "梯度减「输出/输入」",
 }

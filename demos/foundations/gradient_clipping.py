@@ -66,6 +66,9 @@ def claim_the_global_norm_keeps_the_direction(limit=1.0, by="norm"):
     names = range(1, 13)
     show(bars(names, {"gradient": flat[[*range(6), *range(24, 30)]], f"clipped by {by}": clipped[[*range(6), *range(24, 30)]]}))
     expect("cosine between clipped and original", torch.cosine_similarity(clipped, flat, 0), equals=1, within=1e-9)
+    for way in ("value", "tensor"):
+        other = torch.cat([g.flatten() for g in WAYS[way](gradients, limit)])
+        expect(f"by {way}: cosine", torch.cosine_similarity(other, flat, 0), at_most=0.999)
     expect("clipped less torch's", clipped - theirs, equals=0, within=1e-6 * limit)      # torch adds 1e-6 to the norm
     expect("largest change of a short gradient", kept, equals=0)
 
@@ -78,13 +81,15 @@ def claim_under_adam_a_constant_clip_cancels(limits=(0.001, 0.01, 0.1), optimize
 
     若每个梯度都超过上限，上限是多少对 Adam 没有影响，因为公共因子会约掉；SGD 的步长则与它成正比。"""
     gradients = torch.randn(60, 8).double() + 0.5
-    paths = []
+    paths, steps_of_sgd = [], []
     for limit in limits:
         clipped = torch.stack([clip_by_norm([g], limit)[0] for g in gradients])
         steps = adam_updates(clipped[:, 0], 0.99) if optimizer == "Adam" else clipped[:, 0]
+        steps_of_sgd.append(clipped.norm(dim=1).mean().item() / limit)
         paths.append(steps.cumsum(0))
     by = {f"limit {limit:g}": path for limit, path in zip(limits, paths, strict=True)}
     show(lines("step", range(1, 61), by, y_label="distance moved"))
+    expect("SGD: mean step over the limit", steps_of_sgd, equals=1, within=1e-9)
     for limit, path in zip(limits[1:], paths[1:], strict=True):
         expect(f"path at limit {limit:g} less that at the first limit", path - paths[0], equals=0, within=1e-9)
 
@@ -145,6 +150,8 @@ ZH = {
     "gradient": "梯度", "clipped by {}": "按 {} 裁剪", "cosine between clipped and original": "裁剪前后的余弦",
     "clipped less torch's": "裁剪结果减 torch", "largest change of a short gradient": "短梯度的最大改变",
     "step": "步", "limit {}": "上限 {}",
+    "by {}: cosine": "按 {}：余弦", "by value: cosine": "按值：余弦", "by tensor: cosine": "按张量：余弦",
+    "SGD: mean step over the limit": "SGD：平均步长与上限之比",
     "distance moved": "走过的距离", "path at limit {} less that at the first limit": "上限 {} 的轨迹减第一个上限的轨迹",
     "without clipping": "不裁剪", "clipped at 1": "裁剪到 1", "update over the learning rate": "更新与学习率之比",
     "update at every step": "每一步的更新", "without clipping: update at the spike": "不裁剪：尖峰处的更新",

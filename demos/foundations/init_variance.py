@@ -107,6 +107,10 @@ def claim_relu_layers_keep_the_mean_square_with_two_over_fan_in(depth=30, width=
     room = 5 * (5 / width / depth) ** 0.5 + 2.5 / width
     for name, y, want in ((rule, chosen, 1.0), ("1/N", by["1/N"], 0.5), ("for the variance", by["for the variance"], 1.467)):
         expect(f"factor per layer, Var(w) = {name}", (y[-1] / y[0]) ** (1 / depth), equals=want, within=want * room)
+    first = through(x, 1, RULES["sqrt(2/N)"](width), "relu")
+    # one layer scatters by √(5/width), and by the batch; five sigmas
+    expect("factor of one layer with √(2/N) as its variance, over √(N/2)", first[1] / first[0] / math.sqrt(width / 2), equals=1,
+           within=5 * (5 / width + 2 / 64 / width) ** 0.5)
 
 
 @breaks(activation="relu", en="ReLU halves at every size of its input: 1/N leaves 2^−20.", zh="ReLU 不论输入大小都减半：1/N 下只剩 2^−20。")
@@ -184,6 +188,7 @@ ZH = {
     "factor per layer, Var(w) = {}": "每层的倍数，Var(w) = {}", "Var(w) = {}": "Var(w) = {}",
     "for the variance": "按方差补偿", "Var(w) = for the variance": "Var(w) 按方差补偿",
     "factor per layer, Var(w) = for the variance": "每层的倍数，Var(w) 按方差补偿",
+    "factor of one layer with √(2/N) as its variance, over √(N/2)": "以 √(2/N) 为方差的一层的倍数与 √(N/2) 之比",
     "relu": "ReLU", "tanh": "tanh", "E[tanh²(√q·z)] repeated": "反复用 E[tanh²(√q·z)]",
     "mean square left over the predicted": "剩下的均方值与预言之比", "mean square left": "剩下的均方值",
     "weights": "权重", "mean square": "均方值", "formula": "公式", "by hand": "手写", "nn.Linear, {}": "nn.Linear，{}", "default": "默认",

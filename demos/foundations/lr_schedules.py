@@ -143,6 +143,8 @@ def claim_a_cosine_must_know_its_length(total=1000, stopped=0.5):
     expect("cut cosine over the planned one", cut[-1] / planned[-1], at_least=2)
     pairs = zip(rates("wsd", end)[:trunk], rates("wsd", total)[:trunk], strict=True)
     expect("largest difference of two WSD runs before the decay", max(abs(a - b) for a, b in pairs), equals=0)
+    pairs = zip(rates("cosine", end)[:trunk], rates("cosine", total)[:trunk], strict=True)
+    expect("largest difference of the two cosines, over the peak", max(abs(a - b) for a, b in pairs) / PEAK, at_least=0.1)
 
 
 @breaks(noise=0.0, en="Without noise a rate that goes to 0 only wastes steps.", zh="没有噪声时，降到 0 的学习率只是浪费步数。")
@@ -157,6 +159,8 @@ def claim_decaying_to_zero_pays_where_noise_rules(total=1000, noise=0.3):
     show(lines("last rate over the peak", ends, {"loss at the end": final}, log="y"))
     expect("cosine to 0 over cosine to a tenth", losses[0.0] / losses[0.1], at_most=0.95)
     expect("cosine to a tenth over constant", losses[0.1] / losses[1.0], at_most=1)
+    exact = expected_losses([rates("cosine", total, final=f) for f in (0.0, 0.1)], 0.0)[-1]
+    expect("without noise: cosine to 0 over cosine to a tenth", exact[0] / exact[1], at_least=1)
 
 
 def drill_cosine(rng) -> Drill:
@@ -207,6 +211,8 @@ ZH = {
     "cosine, higher peak": "余弦，峰值更高",
     "distance left": "剩余距离", "logarithm of the distance left, over WSD's": "剩余距离的对数与 WSD 之比",
     "peak of cosine over that of WSD": "余弦与 WSD 的峰值之比", "loss at the end": "最终损失",
+    "largest difference of the two cosines, over the peak": "两条余弦的最大差与峰值之比",
+    "without noise: cosine to 0 over cosine to a tenth": "无噪声：降到 0 与降到十分之一的余弦之比",
     "cosine to 0 over cosine to a tenth": "降到 0 与降到十分之一的余弦之比",
     "cosine to a tenth over constant": "降到十分之一的余弦与恒定之比",
 }

@@ -109,6 +109,8 @@ def claim_the_step_turns_with_the_axes(rows=8, columns=12, update="orthogonal"):
         ((p.T @ h(p @ g @ q) @ q.T - h(g)).norm() / h(g).norm()).item()
         for h in (lambda x: newton_schulz(x, *COEFFICIENTS["quintic"], 5), UPDATES["sign"])]}))
     expect("turned back less straight", turned - straight, equals=0, within=1e-9)
+    by_sign = (p.T @ (p @ g @ q).sign() @ q.T - g.sign()).norm() / g.sign().norm()
+    expect("sign: turned back less straight, over its size", by_sign, at_least=0.1)
     wide, tall = newton_schulz(g, *COEFFICIENTS["quintic"], 5), newton_schulz(g.T, *COEFFICIENTS["quintic"], 5)
     expect("transposed gradient: step less the transposed step", tall - wide.T, equals=0, within=1e-9)
 
@@ -128,6 +130,9 @@ def claim_rare_associations_move_as_far(frequencies=(0.5, 0.2, 0.1, 0.02), updat
     moves = {name: (targets.T @ f(g) @ keys).diagonal() for name, f in UPDATES.items()}   # of each value along its key
     show(lines("association", range(1, n + 1), {k: m / m[0] for k, m in moves.items()}, y_label="move over that of the first"))
     expect("move of each association over that of the first", moves[update] / moves[update][0], equals=1, within=1e-9)
+    share = torch.tensor(frequencies, dtype=torch.float64) / frequencies[0]
+    expect("gradient: move over that of the first, less the frequencies' ratio", moves["gradient"] / moves["gradient"][0] - share, equals=0,
+           within=1e-9)
 
 
 @breaks(scale="none", en="Unscaled, the step's root mean square falls with the longer side.", zh="不缩放时，更新的均方根随长边减小。")
@@ -182,6 +187,8 @@ ZH = {
     "cubic: 0.01 after five steps": "三次：0.01 五步之后", "step": "步", "Muon": "Muon", "difference over its size": "差与自身大小之比",
     "turned back less straight": "转回来减未转", "transposed gradient: step less the transposed step": "转置的梯度：其步减原步的转置",
     "association": "关联", "move over that of the first": "移动与第一个之比",
+    "sign: turned back less straight, over its size": "符号：转回来减未转，与自身大小之比",
+    "gradient: move over that of the first, less the frequencies' ratio": "梯度：移动与第一个之比，减频率之比",
     "move of each association over that of the first": "各关联的移动与第一个之比", "shape": "形状", "RMS of UVᵀ": "UVᵀ 的均方根",
     "1/√max": "1/√max",
     "RMS of UVᵀ times √max(rows, columns)": "UVᵀ 的均方根乘 √max(行, 列)", "RMS of the scaled step": "缩放后一步的均方根",

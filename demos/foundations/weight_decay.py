@@ -61,6 +61,8 @@ def claim_under_sgd_l2_is_decay(steps=100, lr=0.01, decay=0.1, optimizer="SGD"):
     l2, decoupled = (run(w, noise, lr, decay, style, optimizer) for style in ("L2", "decoupled"))
     show(lines("step", range(steps + 1), {"L2": l2[:, 0], "decoupled": decoupled[:, 0]}, y_label="w"))
     expect("L2 less decoupled", l2 - decoupled, equals=0, within=1e-10)  # float64, some hundred steps of order 1
+    apart = run(w, noise, lr, decay, "L2", "Adam") - run(w, noise, lr, decay, "decoupled", "Adam")
+    expect("Adam: largest difference between L2 and decoupled", apart.abs().max(), at_least=1e-4)
 
 
 @breaks(style="L2", en="With L2 under Adam the pull is divided by √v: a hundredfold gradient shrinks the weight a hundredth as much.",
@@ -98,6 +100,7 @@ def claim_l1_makes_zeros(strength=0.5, penalty="L1"):
     show(lines("without penalty", pull, {f"with {k}": w for k, w in by.items()}, y_label="fitted w"))
     for k in costs:
         expect(f"{k}: formula less search on a grid", by[k] - searched[k], equals=0, within=2.5e-4)   # the grid's step
+    expect("L2: numbers that are exactly 0", (by["L2"] == 0).sum(), equals=0)
     expect("numbers that are exactly 0", (by[penalty] == 0).sum(), equals=(pull.abs() < strength).sum())
 
 
@@ -174,7 +177,9 @@ ZH = {
     "weight lost over 1 − (1 − lr·λ)^t": "权重的减少量与 1 − (1 − lr·λ)^t 之比",
     "L2: weight lost at the largest gradients over that at the smallest": "L2：最大梯度处与最小梯度处权重减少量之比",
     "without penalty": "无惩罚", "with {}": "加 {}", "fitted w": "拟合的 w", "{}: formula less search on a grid": "{}：公式减网格搜索",
-    "numbers that are exactly 0": "恰好为 0 的个数", "from 0": "从 0 开始", "from a large start": "从较大的初值开始",
+    "Adam: largest difference between L2 and decoupled": "Adam：L2 与解耦的最大差",
+    "L2: numbers that are exactly 0": "L2：恰好为 0 的个数", "numbers that are exactly 0": "恰好为 0 的个数",
+    "from 0": "从 0 开始", "from a large start": "从较大的初值开始",
     "RMS of the weights": "权重的均方根", "size over √(lr/2λ)": "大小与 √(lr/2λ) 之比", "by hand": "手写", "torch": "torch",
     "by hand less torch's": "手写减 torch",
 }
