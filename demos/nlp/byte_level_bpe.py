@@ -114,6 +114,7 @@ def claim_every_string_survives(trials=100, base="all bytes", normaliser="none")
         same.append(b"".join(known) == text.encode())
     show(bars(NAMES, {"tokens": [len(encode(t, merges)) for t in TEN]}))
     expect("unknown tokens", unknown, equals=0)
+    expect("tokens of “the” and of 书 after 60 merges", [len(encode(t, merges)) for t in ("the", "书")], equals=1)
     expect("decoded as it was", same, equals=True)
 
 
@@ -197,6 +198,7 @@ def drill_bytes(rng) -> Drill:
 
 ZH = {
     "e + accent": "e + 重音符", "red heart": "红心", "flag of China": "中国国旗", "family of four": "四口之家",
+    "tokens of “the” and of 书 after 60 merges": "60 次合并后 “the” 与 书 的 token 数",
     "unknown tokens": "未知 token 数", "decoded as it was": "解码后与原文相同", "bytes": "字节数", "text": "文本",
     "bytes by hand are those of Python's encoder": "手写编码与 Python 编码器的字节相同",
     "never used": "从不使用", "bytes that never occur": "从不出现的字节", "bytes held back": "扣住的字节数",

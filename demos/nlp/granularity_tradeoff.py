@@ -110,6 +110,7 @@ def claim_merges_shorten_a_new_text(merges=(0, 30, 60, 120), joined="most freque
     counts = [len(encode(HELD_OUT, learnt[:k])) for k in merges]
     words = len(HELD_OUT.split())
     show(lines("merges", merges, {"tokens": counts, "words": [words] * len(merges)}))
+    expect("new tokens in the vocabulary", len({a + b for a, b in learnt}), equals=merges[-1])
     expect("tokens more than before", [b - a for a, b in itertools.pairwise(counts)], at_most=0)
     expect("tokens over words, from 1 on", [c / words for c in counts], at_least=1)
     # of 4.9 characters a word each merge saves a share that falls; 120 leave less than half
@@ -206,7 +207,8 @@ def drill_bits_per_byte(rng) -> Drill:
 
 
 ZH = {
-    "merges": "合并次数", "words": "词", "tokens more than before": "比之前多的 token 数", "characters": "字符",
+    "merges": "合并次数", "words": "词", "tokens more than before": "比之前多的 token 数",
+    "new tokens in the vocabulary": "词表里的新 token 数", "characters": "字符",
     "tokens over words, from 1 on": "token 数与词数之比，不小于 1", "tokens over characters": "token 数与字符数之比",
     "share unknown": "未知占比", "unknown words": "未知词占比", "share of the FLOPs": "FLOPs 占比",
     "unknown tokens of BPE and characters": "BPE 与字符的未知 token 占比",
