@@ -4,9 +4,10 @@ import asyncio
 import os
 import random
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from studyapp import interviews
 from studyapp.bank.load import load_bank
 from studyapp.context import AppContext
 from studyapp.lab.attempts import AttemptStore
@@ -18,6 +19,7 @@ from studyapp.reviews.store import Store
 from studyapp.reviews.study import StudySession
 from studyapp.settings import Settings
 from studyapp.tui.app import StudyApp
+from studyapp.tui.screens.interview import InterviewScreen
 from studyapp.tui.screens.quiz import QuizScreen
 from studyapp.tui.screens.study import Study
 from studyapp.tui.screens.write import WriteScreen
@@ -42,6 +44,22 @@ def study(store: Store, order: list[str]) -> None:
     store.configure(SETTINGS)
 
 
+async def interview(asked: StudyApp) -> None:
+    """The score sheet of a mock interview: of each question the points said."""
+    session = interviews.begin(asked.context, 30, ["attention", "inference", "moe"], seed=5)
+    moments = iter(NOW + timedelta(seconds=95 * n) for n in range(99))
+    for said in (5, 4, 1, 4, 3):
+        now = next(moments)
+        if card := session.next(now):
+            rating = Rating.GOOD if said > 2 else Rating.AGAIN
+            session.answer(card, rating, now, seconds=70.0 + 9 * said, data={"ticked": list(range(said))})
+    session.turn, session.minutes = None, 0.0
+    async with asked.run_test(size=(110, 34)) as pilot:
+        await asked.push_screen(InterviewScreen(asked.context, session))
+        await pilot.pause(0.5)
+        asked.save_screenshot("interview.svg", str(DOCS))
+
+
 async def pictures() -> None:
     """Home, Study, a quiz and Write."""
     bank, catalog = load_bank(questions_dir()), Catalog.load(demos_dir())
@@ -60,6 +78,23 @@ async def pictures() -> None:
         async with home.run_test(size=(100, 26)) as pilot:
             await pilot.pause()
             home.save_screenshot("home.svg", str(DOCS))
+        planned = StudyApp(
+            AppContext(
+                home=Path(folder),
+                bank=bank,
+                catalog=catalog,
+                store=store,
+                clock=lambda: NOW,
+                settings=Settings(timezone="UTC", interview_date=date(2026, 12, 20)),
+            )
+        )
+        async with planned.run_test(size=(110, 34)) as pilot:
+            await pilot.press("d")
+            await pilot.pause()
+            await pilot.app.workers.wait_for_complete()
+            await pilot.pause(0.5)
+            planned.save_screenshot("plan.svg", str(DOCS))
+        await interview(app(untouched))
         lesson = app(untouched)
         async with lesson.run_test(size=(132, 44)) as pilot:
             lesson.screen.post_message(type(lesson.screen).Go("browse"))  # type: ignore[attr-defined]

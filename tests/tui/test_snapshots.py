@@ -17,6 +17,10 @@ PHASES = {
     "quiz_told": ["z", "2"],
     "quiz_end": ["z", "1", "space", "1", "space", "1", "space", "1"],
     "models": ["m"],
+    "plan": ["d", *"2026-12-03", "enter"],
+    "interview": ["i"],
+    "interview_asked": ["i", "enter", "space", "x"],
+    "interview_end": ["i", "enter", "space", "x", "space", "space", "space", "space", "space"],
     "stats": ["enter", "space", "4", "escape", "s"],
     "help": ["question_mark"],
 }
@@ -34,12 +38,14 @@ def test_screen(snap_compare: Any, make_app: Any, monkeypatch: pytest.MonkeyPatc
     _, size, language = name.split("-")
     width, height = map(int, size.split("x"))
     monkeypatch.setattr("studyapp.tui.screens.quiz.randbelow", lambda most: 8)
+    monkeypatch.setattr("studyapp.interviews.randbelow", lambda most: 8)
     monkeypatch.setattr("studyapp.context.random.sample", lambda cards, count: cards)  # practice goes in another order each time
 
     async def go_there(pilot: Any) -> None:
         await pilot.press(*SCREENS[name])
         await pilot.pause(SETTLED_SECONDS if name.startswith("browse") else 0)
         await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
 
     app = make_app(language=language)
     assert snap_compare(app, terminal_size=(width, height), run_before=go_there)
