@@ -102,21 +102,6 @@ def drill_chunk_count(rng) -> Drill:
         proved_by="the_count_takes_the_overlap_off")
 
 
-def drill_index_size(rng) -> Drill:
-    """Vectors of an index in GB."""
-    millions, dims, bits = rng.choice([(10, 1024, 32), (100, 1024, 8), (100, 768, 16), (50, 1024, 1)])
-    gigabytes = millions * 1e6 * dims * bits / 8 / 1e9
-    return Drill(
-        en=f"{millions} million chunks, one vector of {dims} dimensions each, {bits} bits per dimension. "
-           "Vectors alone, in GB (10^9 bytes)?",
-        zh=f"{millions} 百万个块，每块一个 {dims} 维向量，每维 {bits} 位。仅向量要多少 GB（10^9 字节）？",
-        answer=gigabytes, within=0.01 * gigabytes,
-        steps=[(f"{dims} · {bits} / 8 = {dims * bits // 8:,} bytes per vector",
-                f"每个向量 {dims} · {bits} / 8 = {dims * bits // 8:,} 字节"),
-               (f"times {millions}·10^6 = {gigabytes:g} GB", f"乘 {millions}·10^6 = {gigabytes:g} GB")],
-        proved_by="the_count_takes_the_overlap_off")
-
-
 ZH = {
     "tokens of the text": "文本的 token 数",
     "chunks": "块数", "formula": "公式", "overlap of neighbours less what was set": "相邻块的重叠减设定值",

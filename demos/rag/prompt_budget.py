@@ -67,9 +67,10 @@ def claim_filling_by_density_is_near_the_best(passages=9, prompts=30, rule="per 
 @breaks(order="question first", en="Where the question stands first, the second prompt differs from its first token on.",
         zh="问题放在最前面，第二个提示从第一个 token 起就不同。")
 def claim_rules_first_are_reused(rules=300, evidence=2000, order="rules first"):
-    """With rules, then passages, then the question, a second question on the same passages reuses all but itself; question first, nothing.
+    """With rules, passages, then the question, a second question on the same passages reuses all before it; put first, one that
+    begins otherwise reuses nothing.
 
-    按规则、段落、问题的次序，对同样的段落再提一问，除问题外都能复用；问题放最前则什么也不能复用。"""
+    按规则、段落、问题的次序，对同样的段落再提一问，除问题外都能复用；放在最前的问题若开头不同，则什么也不能复用。"""
     parts = [{"rules": [("r", i) for i in range(rules)], "passages": [("p", i) for i in range(evidence)], "question": [(ask,
         i) for i in range(40)]}
              for ask in ("first", "second")]
@@ -80,6 +81,7 @@ def claim_rules_first_are_reused(rules=300, evidence=2000, order="rules first"):
         reused[name] = same.index(False)
     show(bars(list(reused), {"tokens reused": list(reused.values())}))
     expect("tokens reused", reused[order], equals=rules + evidence)
+    expect("tokens reused, question first", reused["question first"], equals=0)
 
 
 @breaks(fetched=0, en="Without passages the prompt is the question.", zh="没有段落，提示就是问题本身。")
@@ -124,7 +126,9 @@ ZH = {
     "prompt": "提示", "share of the best": "占最优的比例",
     "shortfall beyond one passage, or tokens over the budget": "超过一段的差额，或超出预算的 token",
     "mean share less that of filling by score": "平均比例减按得分来填的",
-    "filled by score": "按得分来填", "tokens reused": "复用的 token", "passages": "段落数", "prompt over question": "提示与问题之比",
+    "filled by score": "按得分来填", "tokens reused": "复用的 token",
+    "tokens reused, question first": "问题在前时复用的 token",
+    "passages": "段落数", "prompt over question": "提示与问题之比",
     "growth by all passages": "全部段落带来的增长", "rules first": "规则在前", "question first": "问题在前",
     "per token": "每 token 得分", "score": "得分",
 }
