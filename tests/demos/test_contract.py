@@ -18,7 +18,7 @@ from studyapp.paths import demos_dir
 
 CATALOG = Catalog.load(demos_dir())
 WRONG = Path(__file__).parent / "wrong"
-DRAWS = 4
+DRAWS = 2
 SEEDS = range(6)
 
 having = {

@@ -1,0 +1,96 @@
+"""Plans and interviews over real files: another window, another zone, a killed process."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from studyapp import interviews, planning
+from studyapp.context import AppContext
+from studyapp.errors import CallError
+from studyapp.reviews.log import Rating
+from studyapp.settings import Settings
+
+NOW = datetime(2026, 11, 24, 20, 30, tzinfo=UTC)
+ROOT = Path(__file__).parents[1]
+
+
+def window(home: Path, timezone: str = "UTC", **changes: object) -> AppContext:
+    """The app over a data folder, as a process of its own would have it."""
+    settings = Settings(timezone=timezone, interview_date=date(2026, 12, 1), interview_topics={"moe": 1.0}, **changes)  # type: ignore[arg-type]
+    return AppContext(home=home, settings=settings, clock=lambda: NOW, language="en")
+
+
+async def test_what_another_window_does_is_planned_for(tmp_path: Path) -> None:
+    """A plan that was made is made again once a card was answered elsewhere, and asks that card no more today."""
+    here, there = window(tmp_path), window(tmp_path)
+    goal = planning.interview(here)
+    first = await planning.made(here, goal)
+    assert await planning.made(here, goal) is first, "nothing changed: it is not made again"
+    card = first.new[0]
+    there.store.append("review", card, NOW, rating=Rating.EASY, seconds=300.0)
+    again = await planning.made(here, goal)
+    assert card not in (*again.new, *again.due) and len(again.new) < len(first.new), "the minutes are counted too"
+
+
+async def test_a_sitting_of_the_plan_sees_another_windows_answers(tmp_path: Path) -> None:
+    """What was answered there is not asked here."""
+    here, there = window(tmp_path), window(tmp_path)
+    plan = await planning.made(here, planning.interview(here))
+    session = planning.session(here, plan)
+    there.store.append("review", plan.new[0], NOW, rating=Rating.EASY)
+    shown = session.next(NOW)
+    assert shown is not None and shown.card == plan.new[1]
+
+
+@pytest.mark.parametrize(("zone", "left"), [("UTC", 7), ("Asia/Shanghai", 6), ("America/Los_Angeles", 7)])
+def test_days_are_those_of_the_learners_clock(tmp_path: Path, zone: str, left: int) -> None:
+    """At half past eight in London it is the next day in Shanghai, past the hour at which a day turns."""
+    context = window(tmp_path, zone)
+    made = planning.prepared(context, planning.interview(context)).plan()
+    assert made.days_left == left and len(made.days) == left
+
+
+def test_suspended_cards_are_not_planned(tmp_path: Path) -> None:
+    """Nor those of other topics; where nothing is left, that is said."""
+    context = window(tmp_path)
+    goal = planning.interview(context)
+    cards = [each.state.card for each in planning.wanted(context, goal)]
+    assert {context.question(card).topic for card in cards} == {"moe"}
+    for card in cards[1:]:
+        context.store.append("suspend", card, NOW)
+    assert [each.state.card for each in planning.wanted(context, goal)] == cards[:1]
+    context.store.append("suspend", cards[0], NOW)
+    with pytest.raises(CallError):
+        planning.prepared(context, goal)
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime, UTC
+from pathlib import Path
+from studyapp import interviews
+from studyapp.context import AppContext
+context = AppContext(home=Path(sys.argv[1]))
+session = interviews.begin(context, 20, ["moe"], seed=3)
+for ticked in ([0, 1, 2, 3, 4, 5], []):
+    session.answer(session.next(context.clock()), 2, context.clock(), seconds=30, data={"ticked": ticked})
+session.next(context.clock())
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_interview_that_was_killed_is_whole_up_to_its_last_answer(tmp_path: Path) -> None:
+    """Both answers stand in the log, the sheet can be printed in another zone, and no card was changed by it."""
+    environment = {**os.environ, "STUDYAPP_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], env=environment, cwd=ROOT, timeout=120, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    context = AppContext(home=tmp_path, settings=Settings(timezone="Asia/Shanghai"), language="en")
+    one = interviews.found(context, "last")
+    assert len(one.answers) == 2 and all(card.reps == 0 for card in context.cards().values())
+    began = one.began.astimezone(UTC) + timedelta(hours=8)
+    assert f"{began:%Y-%m-%d %H:%M}" in interviews.markdown(context, one) and not list(context.store.differences())
