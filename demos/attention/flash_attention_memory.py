@@ -83,7 +83,7 @@ def claim_backends_agree(n=512, heads=2, d_head=64, scale="1/√d"):
 
 
 @breaks(way="fused", en="The fused kernel holds no n × n matrix.", zh="融合 kernel 不存 n × n 矩阵。")
-def claim_unfused_memory_is_quadratic(lengths=(512, 1024, 2048), heads=2, d_head=64,
+def claim_unfused_memory_is_quadratic(lengths=(512, 1024, 2048), heads=1, d_head=64,
                                       way="written out"):
     """Unfused attention holds two to three n × n matrices per head at its peak, so doubling n takes
     about four times the memory.
@@ -101,7 +101,7 @@ def claim_unfused_memory_is_quadratic(lengths=(512, 1024, 2048), heads=2, d_head
 @breaks(way="math", en="SDPA's math path writes the n × n matrix out as well.",
         zh="SDPA 的 math 路径同样写出 n × n 矩阵。")
 def claim_fused_kernel_needs_a_bounded_workspace(
-    lengths=(512, 1024, 2048), heads=2, d_head=64, way="fused"
+    lengths=(512, 1024, 2048), heads=1, d_head=64, way="fused"
 ):
     """Beyond its output and one number per row the fused kernel needs under 1 MiB on one thread,
     whatever n is.
