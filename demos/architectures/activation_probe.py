@@ -70,9 +70,9 @@ def claim_scaling_tells_the_degree(width=8, hidden=32, scale=2.0, kind="ReLU"):
     # float64: sums of up to 128 terms
     expect("f(c·x) over c to the degree, less f(x)", gaps, equals=0, within=1e-12,
            at=("activation", list(degrees)))
-    smooth = [ffn(scale * x, up, down, "SwiGLU", gate) / scale**k - ffn(x, up, down, "SwiGLU", gate)
-              for k in (1, 2)]
-    expect("the same for SwiGLU, as degree 1 and as degree 2", [s.abs().max() for s in smooth], at_least=1e-3)
+    smooth = [ffn(scale * x, up, down, name, gate) / scale**k - ffn(x, up, down, name, gate)
+              for name in ("GELU", "SiLU", "SwiGLU") for k in (1, 2)]
+    expect("the same for GELU, SiLU, SwiGLU, as degree 1 and 2", [s.abs().max() for s in smooth], at_least=1e-3)
 
 
 @breaks(probe="positive", en="Far to the positive side both are the identity, and the probe tells nothing.",
@@ -129,7 +129,7 @@ ZH = {
     "largest difference": "最大差异",
     "bilinear": "双线性",
     "f(c·x) over c to the degree, less f(x)": "f(c·x) 除以 c 的相应次方，与 f(x) 之差",
-    "the same for SwiGLU, as degree 1 and as degree 2": "SwiGLU 按一次、按二次算的同一差",
+    "the same for GELU, SiLU, SwiGLU, as degree 1 and 2": "GELU、SiLU、SwiGLU 按一次、按二次算的同一差",
     "input": "输入",
     "SiLU and GELU there": "该处的 SiLU 与 GELU",
     "SiLU over GELU there": "该处 SiLU 与 GELU 之比",

@@ -132,10 +132,10 @@ def bisect(f, level: float, above: float, below: float) -> float:
 @breaks(loss="squared error", en="With squared error the sigmoid's slope stays in the gradient.",
         zh="用平方误差，梯度里会留下 sigmoid 的斜率。")
 def claim_with_its_likelihood_the_gradient_is_prediction_minus_target(classes=5, loss="its likelihood"):
-    """Identity with a Gaussian, sigmoid with a Bernoulli, softmax with a categorical likelihood: each time the
-    gradient at the output's input is prediction minus target.
+    """Identity with a Gaussian of variance 1, sigmoid with a Bernoulli, softmax with a categorical likelihood: each time
+    the gradient at the output's input is prediction minus target.
 
-    恒等配高斯、sigmoid 配伯努利、softmax 配类别分布：输出层输入处的梯度都是「预测减目标」。"""
+    恒等配方差为 1 的高斯、sigmoid 配伯努利、softmax 配类别分布：输出层输入处的梯度都是「预测减目标」。"""
     z, y = torch.randn(classes, dtype=F64), torch.rand(classes, dtype=F64).round()
     one_hot = F.one_hot(torch.tensor(1), classes).double()
     powers = [math.exp(v) for v in z.tolist()]

@@ -110,23 +110,28 @@ def claim_two_relu_units_make_xor(bias=-1):
 @breaks(mixing="fixed weights", en="With weights that do not depend on the input attention is linear, too.",
         zh="权重若不依赖输入，注意力也是线性的。")
 def claim_a_transformer_stays_nonlinear_without_it(width=8, inside="nothing", mixing="softmax"):
-    """Take the activation out of a Transformer and each FFN becomes one affine map, but attention stays nonlinear.
+    """Take the activation out of a Transformer: a plain FFN becomes one affine map, a gated one stays a product of two, and
+    attention stays nonlinear.
 
-    去掉 Transformer 里的激活函数，每个 FFN 退化成一个仿射映射，但注意力仍是非线性的。"""
+    去掉 Transformer 里的激活函数：普通 FFN 退化成一个仿射映射，带门的仍是两个线性映射之积，注意力仍是非线性的。"""
     x, y = torch.randn(2, 6, width, dtype=torch.float64)                # two sequences of 6 tokens
-    up_down = layers([width, 4 * width]), layers([4 * width, width])
+    up_down, gate = (layers([width, 4 * width]), layers([4 * width, width])), layers([width, 4 * width])
     fixed = torch.rand(6, 6, dtype=torch.float64)
 
     def ffn(x: Tensor) -> Tensor:
         return hidden(hidden(x, up_down[0], inside), up_down[1], "nothing")
 
+    def gated(x: Tensor) -> Tensor:
+        return hidden(hidden(x, gate, "nothing") * hidden(x, up_down[0], "nothing"), up_down[1], "nothing")
+
     def attention(x: Tensor) -> Tensor:
         scores = F.scaled_dot_product_attention(x[None], x[None], x[None], scale=1 / width)[0]
         return scores if mixing == "softmax" else fixed @ x
 
-    found = {"FFN": bend(ffn, x, y), "attention": bend(attention, x, y)}
+    found = {"FFN": bend(ffn, x, y), "gated FFN": bend(gated, x, y), "attention": bend(attention, x, y)}
     show(table({"part": list(found), "f(x + y) − f(x) − f(y) + f(0)": list(found.values())}))
     expect("what the FFN bends", found["FFN"], equals=0, within=1e-11)   # float64 sums of 4·64 terms of size 10
+    expect("what the gated FFN bends", found["gated FFN"], at_least=0.1)
     expect("what attention bends", found["attention"], at_least=0.1)
 
 
@@ -162,7 +167,8 @@ ZH = {
     "layers": "层数", "after the layer": "层后的激活", "activation": "激活", "leaky ReLU": "leaky ReLU",
     "nothing": "无", "first unit": "第一个单元", "second unit": "第二个单元", "xor": "异或",
     "the two units, 1 and −2 of them": "两个单元，系数 1 与 −2", "part": "部分",
-    "what the FFN bends": "FFN 偏离仿射的量", "what attention bends": "注意力偏离仿射的量",
+    "what the FFN bends": "FFN 偏离仿射的量", "gated FFN": "带门的 FFN",
+    "what the gated FFN bends": "带门的 FFN 偏离仿射的量", "what attention bends": "注意力偏离仿射的量",
     "singular value": "奇异值序号", "size": "大小", "rank of the map": "映射的秩",
 }  # fmt: skip
 

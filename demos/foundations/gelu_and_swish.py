@@ -141,9 +141,13 @@ def claim_their_slopes_and_minima(rule="product rule"):
         expect(f"{name} turns at", turn, equals=place, within=0.0011)
         expect(f"{name} is lowest there, with", f(at).min(), equals=value, within=1e-5)
     far = torch.tensor(-10.0, dtype=F64, requires_grad=True)
+    both = torch.stack([f(torch.tensor(-30.0, dtype=F64)) for f in (F.gelu, F.silu)])
+    expect("GELU and SiLU at −30", both, equals=0, within=1e-11)         # 30·σ(−30) is 3e-12
     expect("slope of GELU at −10", torch.autograd.grad(F.gelu(far), far)[0].abs(), at_most=1e-20)
     expect("slope of Swish at β = 2 less finite differences",
            swish_slope(at, 2.0) - (swish(at + 1e-6, 2.0) - swish(at - 1e-6, 2.0)) / 2e-6, equals=0, within=1e-8)
+    f, s = swish(at, 2.0), (2 * at).sigmoid()                            # at x = 3 the other formula is off by σ(6)·(3 − 1)
+    expect("distance of f + β·σ(βx)·(1 − f) from it", (f + 2 * s * (1 - f) - swish_slope(at, 2.0)).abs().max(), at_least=1.9)
 
 
 @breaks(rule="gate alone", en="σ(g) is not SiLU's slope: the gate changes with g, too.",
@@ -203,7 +207,8 @@ ZH = {
     "β times the largest distance from ReLU": "β 乘以与 ReLU 的最大距离",
     "Swish at β = 0 less x/2": "β = 0 的 Swish 与 x/2 之差", "slope of {}": "{} 的斜率",
     "slope of {} less autograd's": "{} 的斜率与 autograd 之差", "{} turns at": "{} 的转折点",
-    "{} is lowest there, with": "{} 在此处的最小值", "slope of GELU at −10": "GELU 在 −10 处的斜率",
+    "{} is lowest there, with": "{} 在此处的最小值", "GELU and SiLU at −30": "GELU 与 SiLU 在 −30 处",
+    "distance of f + β·σ(βx)·(1 − f) from it": "f + β·σ(βx)·(1 − f) 与它的距离", "slope of GELU at −10": "GELU 在 −10 处的斜率",
     "slope of Swish at β = 2 less finite differences": "β = 2 的 Swish 斜率与有限差分之差",
     "gradient by g less autograd's": "对 g 的梯度与 autograd 之差",
     "gradient by u less autograd's": "对 u 的梯度与 autograd 之差", "gradients at g = −30": "g = −30 处的梯度",

@@ -104,18 +104,25 @@ def claim_skips_turn_a_vanishing_product_into_a_growing_one(layers=50, chains=16
 
 @breaks(scaled="not", en="Unscaled, the energy grows exponentially with depth.", zh="不缩放，能量随深度指数增长。")
 def claim_branches_of_one_over_root_l_keep_it_below_e(depths=(8, 16, 32), chains=32, width=32, scaled="by 1/√L"):
-    """With branches of gain 1/√L the energy grows to (1 + 1/L)ᴸ, less than e, at any depth L.
+    """Branches of gain 1/√L at right angles to the skip let the energy grow to (1 + 1/L)ᴸ, less than e, at any depth L; random
+    branches do so on average.
 
-    分支增益取 1/√L 时，能量只增长到 (1 + 1/L)ᴸ，在任何深度 L 都小于 e。"""
-    kept, free = [], []
+    与跳连成直角、增益为 1/√L 的分支，使能量只增长到 (1 + 1/L)ᴸ，在任何深度 L 都小于 e；随机分支平均如此。"""
+    kept, free, square = [], [], []
+    quarter, one = torch.tensor([[0.0, -1.0], [1.0, 0.0]]), torch.tensor([[1.0, 0.0]])   # a turn of 90° and one chain of width 2
     for layers in depths:
         g, j = torch.randn(chains, width), jacobians(layers, chains, width, 1.0)
         for curve, gain in ((kept, layers**-0.5 if scaled == "by 1/√L" else 0.5), (free, 0.5)):
             curve.append(backward(g, gain * j, True).square().sum() / g.square().sum())
+        gain = layers**-0.5 if scaled == "by 1/√L" else 0.5
+        square.append(backward(one, gain * quarter.expand(layers, 1, 2, 2), True).square().sum())
     show(lines("layers", depths, {"gain 1/√L": kept, "gain ½": free}, log="y", y_label="energy of the gradient"))
+    law = [(1 + 1 / n) ** n for n in depths]
+    expect("energy, branches at right angles", square, equals=law, within=1e-4, at=("layers", depths))   # float32, 40 layers
+    expect("the largest of them", max(square), at_most=math.e)
     # each layer scatters the energy of a chain by 2/√(L·d): over L layers 2/√d, and less by √chains in the mean; six sigma
     slack = 6 * 2 / math.sqrt(width * chains) * math.e
-    expect("energy of the gradient", kept, equals=[(1 + 1 / n) ** n for n in depths], within=slack, at=("layers", depths))
+    expect("energy of the gradient", kept, equals=law, within=slack, at=("layers", depths))
     expect("energy at gain ½ and the largest depth over e", free[-1] / math.e, at_least=1.5)
 
 
@@ -175,6 +182,8 @@ ZH = {
     "distance from autograd's gradient, over its size": "与 autograd 梯度的距离，相对其大小",
     "log₁₀ of the energy with skips": "有跳连时能量的 log₁₀", "log₁₀ of the energy without": "没有跳连时能量的 log₁₀",
     "gain 1/√L": "增益 1/√L", "gain ½": "增益 1/2", "energy of the gradient": "梯度的能量",
+    "energy, branches at right angles": "能量，分支与跳连成直角",
+    "the largest of them": "其中最大的",
     "energy at gain ½ and the largest depth over e": "增益 1/2、最大深度处的能量与 e 之比",
     "share of the energy": "能量份额",
     "sum over all paths less the gradient, over its size": "各路径之和与梯度之差，相对其大小",

@@ -39,9 +39,10 @@ RANGES = {
 
 @breaks(needs="the first", en="Where y needs no gradient, x · y and x @ y keep y alone.", zh="y 不需要梯度时，x · y 与 x @ y 只保留 y。")
 def claim_each_operation_keeps_what_its_derivative_reads(size=16, needs="both"):
-    """A sum keeps nothing, a product both inputs, exp, tanh and ReLU one tensor of the output's size.
+    """A sum keeps nothing, a product of two inputs that need gradients keeps both, exp, tanh and ReLU one tensor of the
+    output's size.
 
-    加法与求和什么也不保留，乘法保留两个输入，exp、tanh、ReLU 保留一个与输出同样大小的张量。"""
+    加法与求和什么也不保留，两个输入都要梯度的乘法保留两者，exp、tanh、ReLU 保留一个与输出同样大小的张量。"""
     x, y = (torch.randn(size, size).requires_grad_(grad) for grad in (True, needs == "both"))
     found = [kept(work, x, y) for work, _ in OPERATIONS.values()]
     show(bars(list(OPERATIONS), {"tensors kept": found}))
