@@ -82,7 +82,8 @@ def claim_a_boundary_span_is_whole_once(tokens=1500, size=200, overlap=25, lengt
     重叠小于半块时，跨过某块末尾、不超过重叠 + 1 的片段，只完整落在一块里，而不是两块。"""
     pieces = chunks(tokens, size, overlap)
     n = max(length, 2)                                                          # one token crosses no end
-    crossing = [holders(start, n, pieces) for _, end in pieces[:-1] for start in range(max(end - n + 1, 0), end) if start + n <= tokens]
+    crossing = [holders(start, m, pieces) for m in (n, overlap + 1) for _, end in pieces[:-1]
+                for start in range(max(end - m + 1, 0), end) if start + m <= tokens]
     show(lines("start before the end of the first chunk", list(range(n - 1, 0, -1)), {"chunks that hold it": [
         holders(pieces[0][1] - back, n, pieces) for back in range(n - 1, 0, -1)]}))
     expect("chunks in which it is whole", crossing, equals=1)

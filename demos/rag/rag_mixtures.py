@@ -66,16 +66,20 @@ def claim_both_are_distributions(passages=3, length=3, vocabulary=3, prior="soft
 @breaks(length=1, en="With one token there is nothing to draw anew.", zh="只有一个 token，没有第二次混合。")
 @breaks(passages=1, en="With one passage both are its own probability.", zh="只有一段时，两者都是该段自己的概率。")
 def claim_they_differ_beyond_one_token(passages=3, length=3, vocabulary=3):
-    """RAG-Sequence and RAG-Token give different answers different probabilities as soon as there are two passages and two tokens.
+    """RAG-Sequence and RAG-Token agree for one passage or one token; with two of both they give the same answer different probabilities.
 
-    只要有两段、两个 token，RAG-Sequence 与 RAG-Token 给出的概率就不同。"""
+    只有一段或一个 token 时，RAG-Sequence 与 RAG-Token 相同；两段、两个 token 时，对同一答案给出的概率就不同。"""
     prior, answers = all_answers(passages, length, vocabulary)
     gap = torch.stack([rag_sequence(prior, tokens) - rag_token(prior, tokens) for tokens in answers])
     one_prior, one_token = all_answers(passages, 1, vocabulary)
     same = torch.stack([rag_sequence(one_prior, tokens) - rag_token(one_prior, tokens) for tokens in one_token])
-    show(bars(["several tokens", "one token"], {"largest difference": [gap.abs().max(), same.abs().max()]}))
+    sole_prior, sole = all_answers(1, length, vocabulary)
+    alone = torch.stack([rag_sequence(sole_prior, tokens) - rag_token(sole_prior, tokens) for tokens in sole])
+    show(bars(["several of both", "one token", "one passage"], {"largest difference": [gap.abs().max(), same.abs().max(),
+        alone.abs().max()]}))
     expect("largest difference", gap.abs().max(), at_least=1e-4)
     expect("difference for one token", same, equals=0, within=1e-14)
+    expect("difference for one passage", alone, equals=0, within=1e-14)
 
 
 @breaks(way="sequence", en="One passage for the whole answer cannot take a word from each.", zh="整个答案只用一段，不可能各取一个词。")
@@ -108,8 +112,10 @@ def drill_answer_probability(rng) -> Drill:
 
 
 ZH = {
-    "sum over all answers": "对所有答案求和", "several tokens": "多个 token", "one token": "一个 token", "largest difference": "最大差",
-    "difference for one token": "一个 token 时的差", "probability of the stitched answer": "拼接答案的概率",
+    "sum over all answers": "对所有答案求和", "several of both": "两者都多", "one token": "一个 token", "one passage": "一段",
+    "largest difference": "最大差",
+    "difference for one token": "一个 token 时的差",
+    "difference for one passage": "只有一段时的差", "probability of the stitched answer": "拼接答案的概率",
     "that of RAG-Sequence": "RAG-Sequence 的概率", "RAG-Sequence": "RAG-Sequence", "RAG-Token": "RAG-Token",
 }
 
