@@ -73,7 +73,9 @@ def claim_a_hit_is_not_recall(k=5, ranks=(2, 7), counted="share"):
     by_hand = [sum(r <= k for r in places) / len(places) for places in (ranks, (1, 50))]
     show(bars(["ranks " + ", ".join(map(str, ranks)), "ranks 1, 50"], {
         f"recall@{k}": by_hand, "hit": [float(min(ranks) <= k), 1.0], "reciprocal rank": [1 / min(ranks), 1.0]}))
+    single = at_ranks([[r] for r in (1, 4, 21, 50)], 50)        # one relevant document each: hit rate and recall are one
     expect("share of the relevant documents found", got, equals=by_hand, within=1e-12)
+    expect("recall less hit rate, one relevant document each", recall(single, k) - (single[:, :k].sum(1) > 0).double(), equals=0)
 
 
 @breaks(discounted="no", en="Without the discount every rank within the cut counts the same.", zh="没有折损，截断以内的名次都一样。")
@@ -179,7 +181,8 @@ def drill_mrr(rng) -> Drill:
 
 ZH = {
     "ranks {}": "名次 {}", "recall@{}": "recall@{}", "hit": "命中", "reciprocal rank": "倒数排名", "rank": "名次",
-    "share of the relevant documents found": "找到的相关文档比例", "nDCG@{}": "nDCG@{}", "nDCG of one document": "一篇文档的 nDCG",
+    "share of the relevant documents found": "找到的相关文档比例",
+    "recall less hit rate, one relevant document each": "各只有一篇相关文档时，召回率减命中率", "nDCG@{}": "nDCG@{}", "nDCG of one document": "一篇文档的 nDCG",
     "nDCG of a graded list": "分级列表的 nDCG", "nDCG@2 of a graded list": "分级列表的 nDCG@2",
     "first or lost": "第一或丢失", "always in ten": "总在前十", "MRR": "MRR",
     "MRR of the first less the second": "前者的 MRR 减后者", "recall of the second less the first": "后者的召回率减前者",
