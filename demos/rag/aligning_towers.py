@@ -3,7 +3,8 @@ r"""What has to be trained so that vectors of two modalities are comparable, and
 要让两种模态的向量可比，究竟要训练什么；每个条目一个向量，还会丢掉什么。
 
 Linear towers over two views of one latent; then pictures of two coloured shapes, whose twins have the colours swapped. Turn `trained` to
-"each by itself", or `encoder` to "linear". 线性双塔；再看两个带颜色的形状。可把 `trained` 改为 "each by itself"，或把 `encoder` 改为 "linear"。
+"each by itself", or `encoder` to "linear".
+线性双塔；再看两个带颜色的形状。可把 `trained` 改为 "each by itself"，或把 `encoder` 改为 "linear"。
 """
 
 import torch

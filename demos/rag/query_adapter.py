@@ -74,7 +74,8 @@ def claim_a_hypothetical_document_is_as_right_as_its_guess(wrong=0.3, guess="a w
 
 ZH = {
     "pairs": "配对数", "adapted": "适配后", "raw": "原样", "recall@1": "recall@1", "recall@1 raw": "原样的 recall@1",
-    "recall@1 adapted": "适配后的 recall@1", "recall@1 on 20 pairs": "20 对时的 recall@1", "generated answers": "生成的答案", "share of right guesses": "猜对的比例",
+    "recall@1 adapted": "适配后的 recall@1", "recall@1 on 20 pairs": "20 对时的 recall@1",
+    "generated answers": "生成的答案", "share of right guesses": "猜对的比例",
     "recall@1 less the share of right guesses": "recall@1 减去猜对的比例",
 }  # fmt: skip
 

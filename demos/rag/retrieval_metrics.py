@@ -182,7 +182,8 @@ def drill_mrr(rng) -> Drill:
 ZH = {
     "ranks {}": "名次 {}", "recall@{}": "recall@{}", "hit": "命中", "reciprocal rank": "倒数排名", "rank": "名次",
     "share of the relevant documents found": "找到的相关文档比例",
-    "recall less hit rate, one relevant document each": "各只有一篇相关文档时，召回率减命中率", "nDCG@{}": "nDCG@{}", "nDCG of one document": "一篇文档的 nDCG",
+    "recall less hit rate, one relevant document each": "各只有一篇相关文档时，召回率减命中率",
+    "nDCG@{}": "nDCG@{}", "nDCG of one document": "一篇文档的 nDCG",
     "nDCG of a graded list": "分级列表的 nDCG", "nDCG@2 of a graded list": "分级列表的 nDCG@2",
     "first or lost": "第一或丢失", "always in ten": "总在前十", "MRR": "MRR",
     "MRR of the first less the second": "前者的 MRR 减后者", "recall of the second less the first": "后者的召回率减前者",
