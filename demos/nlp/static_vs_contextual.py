@@ -128,6 +128,27 @@ def claim_attention_tells_the_senses_apart(width=16, length=7, neighbour="seen")
     expect("last losses on the embedding", torch.stack(curves["embedding"][-10:]).mean(), equals=math.log(2), within=0.05)
 
 
+@breaks(state="embedding", en="A static vector lies along its row, and is the same in every sentence.",
+        zh="静态向量就沿着它那一行，在每个句子里都相同。")
+def claim_a_fixed_output_row_leaves_the_state_free(state="after a layer"):
+    """Two states whose cosine is negative both give one word a probability over 0.99: that its output row is fixed does
+    not make the states alike.
+
+    余弦为负的两个状态，都能给同一个词 0.99 以上的概率：输出行固定，并不使状态变得相同。"""
+    rows = torch.randn(2000, 256)                                        # far more words than dimensions
+    own, side = rows[0], torch.randn(256)
+    side = side - (side @ own) / (own @ own) * own                       # at right angles to the word's row
+    side = side * own.norm() / side.norm() * (state == "after a layer")
+    sizes, cosines, sure = (0.0, 0.4, 0.8, 1.2, 1.5), [], []
+    for size in sizes:
+        pair = torch.stack((own + size * side, own - size * side))       # (2, width)
+        cosines.append(F.cosine_similarity(pair[0], pair[1], dim=0))
+        sure.append((pair @ rows.T).softmax(1)[:, 0].min())
+    show(lines("part beside the row over the part along it", sizes, {"cosine of the two": cosines, "probability of the word": sure}))
+    expect("probability of the word", sure, at_least=0.99, at=("part", sizes))
+    expect("cosine at the largest part", cosines[-1], at_most=-0.1)
+
+
 ZH = {
     "embedding": "嵌入", "as set": "按设定", "difference of the two states": "两处状态之差", "difference of the embeddings": "嵌入之差",
     "difference of the states": "状态之差", "the layer less torch's": "这一层与 torch 的实现之差",
@@ -135,6 +156,8 @@ ZH = {
     "difference at the word": "该词处之差", "difference at the last position": "最后位置之差", "after a layer": "一层之后", "step": "步",
     "ln 2": "ln 2", "nats": "纳特", "last losses after a layer": "一层之后，末尾的损失",
     "last losses on the embedding": "嵌入上，末尾的损失",
+    "part beside the row over the part along it": "垂直于该行的部分与沿该行的部分之比", "cosine of the two": "两者的余弦",
+    "probability of the word": "该词的概率", "part": "比值", "cosine at the largest part": "比值最大时的余弦",
 }
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 r"""Masks drawn once and copied ten times, or anew in every epoch: which tokens are ever asked.
 
-掩码只画一次、复制十份，还是每个 epoch 重新画：哪些 token 会被问到。
+掩码预先生成十种，还是每个 epoch 重新生成：哪些 token 会被问到。
 
 BERT's data were written with ten masks for each text; RoBERTa (§4.1) draws as it reads. Turn `epochs` to 10: up to the
 tenth pass both are the same.
-BERT 的数据为每条文本预先写好十种掩码；RoBERTa（§4.1）边读边画。把 `epochs` 改为 10：前十遍两者没有区别。
+BERT 的数据为每条文本预先写好十种掩码；RoBERTa（§4.1）在读取时生成。把 `epochs` 改为 10：前十遍两者没有区别。
 """
 
 import torch
@@ -19,7 +19,7 @@ def static_masks(tokens: int, epochs: int, copies: int, share: float) -> Tensor:
     """Which tokens are asked in each epoch, (epochs, tokens) of bool: `copies` masks are drawn beforehand, each token with
     probability `share`, and used in turn.
 
-    每个 epoch 问哪些 token，(epochs, tokens) 的布尔值：预先画好 `copies` 种掩码，每个 token 以概率 `share` 选中，轮流使用。"""
+    每个 epoch 问哪些 token，(epochs, tokens) 的布尔值：预先生成 `copies` 种掩码，每个 token 以概率 `share` 选中，轮流使用。"""
     drawn = torch.rand(copies, tokens) < share
     return torch.stack([drawn[epoch % copies] for epoch in range(epochs)])
 
@@ -46,12 +46,12 @@ def patterns(masks: Tensor) -> Tensor:
 
 
 @breaks(scheme="dynamic", en="Drawn anew, no mask of 512 tokens comes twice.",
-        zh="每次重画，512 个 token 的掩码不会出现第二次。")
+        zh="每次重新生成，512 个 token 的掩码不会出现第二次。")
 def claim_each_static_mask_is_seen_again(tokens=512, copies=10, scheme="static"):
     """With ten copies and forty epochs every static mask is seen four times; a mask drawn anew never comes
     again.
 
-    复制十份、训练四十个 epoch，每种静态掩码都见四次；重新画的掩码不会重复。"""
+    复制十份、训练四十个 epoch，每种静态掩码都见四次；重新生成的掩码不会重复。"""
     seen = patterns(SCHEMES[scheme](tokens, 4 * copies, copies, 0.15))
     fresh = patterns(dynamic_masks(tokens, 4 * copies, copies, 0.15))
     show(table({"masks": ["as set", "dynamic"], "distinct": [len(seen), len(fresh)], "seen at most": [seen[-1], fresh[-1]]}))
@@ -61,7 +61,7 @@ def claim_each_static_mask_is_seen_again(tokens=512, copies=10, scheme="static")
 
 
 @breaks(scheme="dynamic", en="Drawn anew, forty masks leave 0.15 % unasked.",
-        zh="每次重画，四十种掩码只漏掉 0.15%。")
+        zh="每次重新生成，四十种掩码只漏掉 0.15%。")
 def claim_ten_masks_leave_a_fifth_never_asked(tokens=4096, copies=10, scheme="static"):
     """Ten masks of 15 % ask 80 % of the tokens however many epochs follow: 1 − 0.85¹⁰; forty ask 99.85 %.
 
@@ -84,7 +84,7 @@ def claim_ten_masks_leave_a_fifth_never_asked(tokens=4096, copies=10, scheme="st
 def claim_up_to_the_copies_there_is_no_difference(tokens=4096, epochs=10, share=0.15):
     """As long as there are no more epochs than copies, static masks ask as many tokens as masks drawn anew.
 
-    只要 epoch 数不超过复制份数，静态掩码问到的 token 与重新画的一样多。"""
+    只要 epoch 数不超过复制份数，静态掩码问到的 token 与重新生成的一样多。"""
     ever = [m(tokens, epochs, 10, share).any(0).double().mean() for m in (static_masks, dynamic_masks)]
     show(table({"masks": ["static", "dynamic"], "ever asked": ever}))
     law = 1 - (1 - share) ** epochs
@@ -98,8 +98,8 @@ def drill_coverage(rng) -> Drill:
     share, copies, epochs = rng.choice((0.15, 0.2, 0.3)), rng.choice((2, 4, 5, 10)), rng.choice((20, 40))
     static = rng.random() < 0.7
     masks = copies if static else epochs
-    how, how_zh = ((f"written once, {copies} for each text", f"预先写好 {copies} 种掩码") if static
-                   else ("drawn anew in every epoch", "每个 epoch 重新画"))
+    how, how_zh = ((f"written once, {copies} for each text", f"预先生成 {copies} 种掩码") if static
+                   else ("drawn anew in every epoch", "每个 epoch 重新生成"))
     answer = 1 - (1 - share) ** masks
     return Drill(
         en=f"Masks of {share:.0%} are {how}; training takes {epochs} epochs. What share of a text's tokens is ever asked?",
@@ -112,8 +112,8 @@ def drill_coverage(rng) -> Drill:
 
 ZH = {
     "masks": "掩码", "as set": "按设定", "dynamic": "动态", "static": "静态", "distinct": "种数", "seen at most": "最多见几次",
-    "distinct masks": "不同的掩码数", "times each is seen": "每种见几次", "times a fresh mask is seen": "重画的掩码见几次",
-    "drawn anew": "重新画", "epochs": "epoch 数", "share of tokens ever asked": "曾被问到的 token 比例",
+    "distinct masks": "不同的掩码数", "times each is seen": "每种见几次", "times a fresh mask is seen": "重新生成的掩码见几次",
+    "drawn anew": "重新生成", "epochs": "epoch 数", "share of tokens ever asked": "曾被问到的 token 比例",
     "asked in the end, {}": "最终问到的比例，{}",
     "asked after the first round less asked in the end": "第一轮后与最终问到的比例之差", "ever asked": "曾被问到",
     "static less dynamic": "静态与动态之差",
