@@ -164,3 +164,22 @@ def test_undo_in_a_planned_sitting_asks_the_card_again(store: Store) -> None:
     assert today.next(NOW) is None
     today.undo(NOW)
     assert today.left(NOW) == ["a#recall"]
+
+
+def test_a_lapse_takes_a_second_answer() -> None:
+    """Of cards that are nearly forgotten fewer fit into the minutes than of cards that are known: their answers take longer."""
+    fits = []
+    for stability in (200.0, 0.5):
+        state = Cards(np.ones(40), np.full(40, stability), np.full(40, 5.0), np.full(40, -60.0))
+        course = simulate(state, MEMORY, MEMORY, ByDueDate(0.99, new=0, due=999), days=1, minutes=10.0, costs=Costs(60, 30))
+        fits.append(course.reviews[0])
+    assert fits[0] > 1.3 * fits[1] > 0
+
+
+def test_each_topic_is_told_its_own_cards() -> None:
+    """Where cards of other topics come first, each figure is still that of the cards it names."""
+    cards = [replace(each, topic="late" if each.core else "early") for each in unseen(40, 10)]
+    plan = made(cards, days=4, minutes=7.0)
+    assert plan.topics["late"].planned > 0.3 and plan.topics["late"].met == 1.0
+    assert plan.topics["early"].met < 0.5 and plan.topics["early"].planned < plan.topics["late"].planned
+    assert plan.core.planned == plan.topics["late"].planned
