@@ -59,6 +59,15 @@ def gain(values, labels, impurity) -> float:
     return impurity(labels) - sum(len(g) / len(labels) * impurity(g) for g in split(values, labels))
 
 
+def gain_of_two_groups(values, labels) -> float:
+    """The largest gain of a split of the values into two sets: for two labels one of those along their shares of "yes"."""
+    groups = defaultdict(list)
+    for value, label in zip(values, labels, strict=True):
+        groups[value].append(label)
+    order = sorted(groups, key=lambda value: groups[value].count("yes") / len(groups[value]))
+    return max((information_gain([v in order[:k] for v in values], labels) for k in range(len(order))), default=0.0)
+
+
 MEASURES = {"entropy": entropy, "Gini": gini, "error rate": error_rate}
 
 RANGES = {
@@ -94,24 +103,28 @@ def claim_the_gain_is_the_mutual_information(weighted="by size"):
         zh="减去打乱标签后的增益，随机属性就没有增益。")
 def claim_a_random_attribute_gains_with_its_values(values=(1, 2, 4, 8, 14), gain="as it stands"):
     """A random attribute says nothing of fourteen labels, yet its mean gain rises with the number of its
-    values, to over 0.4 bits at eight.
+    values, to over 0.4 bits at eight; so does that of its best split in two.
 
-    随机属性与十四个标签毫无关系，平均增益却随取值个数上升，八个取值时超过 0.4 比特。"""
-    rng, means = random.Random(0), []
+    随机属性与十四个标签毫无关系，平均增益却随取值个数上升，八个取值时超过 0.4 比特；它的最优二叉划分也是如此。"""
+    rng, means, in_two = random.Random(0), [], []
     for m in values:
-        total = 0.0
+        total = total_in_two = 0.0
         for _ in range(150):
             drawn = [rng.randrange(m) for _ in PLAY]
             total += information_gain(drawn, PLAY)
+            total_in_two += gain_of_two_groups(drawn, PLAY)
             if gain != "as it stands":
                 total -= information_gain(drawn, rng.sample(PLAY, len(PLAY)))
         means.append(total / 150)
-    show(lines("values", values, {"mean gain": means, "(m − 1) / (2·14·ln 2)": [(m - 1) / 28 / math.log(2) for m in values]},
-               y_label="bits"))
+        in_two.append(total_in_two / 150)
+    show(lines("values", values, {"mean gain": means, "split in two": in_two,
+                                  "(m − 1) / (2·14·ln 2)": [(m - 1) / 28 / math.log(2) for m in values]}, y_label="bits"))
+    expect("rise of the mean gain of the best split in two", [b - a for a, b in itertools.pairwise(in_two)], at_least=0.005)
     expect("rise of the mean gain to the next number of values", [b - a for a, b in itertools.pairwise(means)], at_least=0.01)
     if values[0] == 1:
         expect("gain of an attribute with one value", means[0], equals=0, within=1e-12)
     if 8 in values:
+        expect("mean gain of the best split in two at eight values", in_two[values.index(8)], equals=0.32, within=0.06)
         expect("mean gain at eight values", means[values.index(8)], at_least=0.4 if gain == "as it stands" else 0.0)
 
 
@@ -135,14 +148,16 @@ def claim_the_gain_ratio_still_prefers_the_row_number(leaf=1):
         zh="误差率使天气与湿度并列，风的增益为零。")
 def claim_gini_orders_alike(measure="Gini"):
     """Gini impurity orders the four attributes as entropy does, and gives the row number the most too; the
-    error rate cannot tell them apart.
+    error rate ties outlook with humidity and gives wind nothing.
 
-    Gini 不纯度给四个属性的排序与熵相同，也同样把行号排在第一；误差率则分不出高下。"""
+    Gini 不纯度给四个属性的排序与熵相同，也同样把行号排在第一；误差率使天气与湿度并列，风的增益为零。"""
     scores = {name: [gain(v, PLAY, f) for v in ATTRIBUTES.values()] for name, f in MEASURES.items()}
     show(table({"attribute": list(ATTRIBUTES), **scores}))
     order = sorted(range(5), key=lambda i: -scores["entropy"][i])
     ranked = [scores[measure][i] for i in order]
     expect("drop from each attribute to the next", [a - b for a, b in itertools.pairwise(ranked)], at_least=1e-6)
+    wrong = dict(zip(ATTRIBUTES, scores["error rate"], strict=True))
+    expect("error rate: outlook less humidity, and wind", [wrong["outlook"] - wrong["humidity"], wrong["wind"]], equals=0, within=1e-12)
     expect("impurity of the labels, Gini", gini(PLAY), equals=2 * 9 * 5 / 14**2, within=1e-12)
 
 
@@ -174,7 +189,10 @@ ZH = {
     "gain, as in the textbooks": "增益（与教科书一致）", "values": "取值个数", "mean gain": "平均增益",
     "(m − 1) / (2·14·ln 2)": "(m − 1) / (2·14·ln 2)",
     "rise of the mean gain to the next number of values": "取值个数增加时平均增益的上升",
+    "split in two": "二叉划分", "rise of the mean gain of the best split in two": "取值个数增加时最优二叉划分平均增益的上升",
+    "error rate: outlook less humidity, and wind": "误差率：天气减湿度，以及风",
     "gain of an attribute with one value": "只有一个取值的属性的增益", "mean gain at eight values": "八个取值时的平均增益",
+    "mean gain of the best split in two at eight values": "八个取值时最优二叉划分的平均增益",
     "gain ratio": "增益率", "largest gain ratio": "最大的增益率", "the row number is first": "行号排第一",
     "gain ratio of outlook": "天气的增益率", "attribute": "属性", "entropy": "熵", "Gini": "Gini", "error rate": "误差率",
     "drop from each attribute to the next": "相邻名次之间的下降", "impurity of the labels, Gini": "标签的 Gini 不纯度",

@@ -64,10 +64,10 @@ def claim_squared_error_learns_the_mean_absolute_the_median(power=2):
 @breaks(loss="squared", en="The slope of a square grows with the error: the mean follows the outlier.",
         zh="平方的斜率随误差增大：均值跟着离群点走。")
 def claim_an_outlier_moves_only_the_mean(far=(10.0, 30.0, 100.0, 300.0), loss="Huber"):
-    """However far the fifth target goes, Huber's optimum (δ = 1) stays at 3.75 and the median at 4:
+    """However far up the fifth target goes, Huber's optimum (δ = 1) stays at 3.75 and the median at 4:
     beyond δ the pull no longer grows.
 
-    第五个目标无论多远，Huber（δ = 1）的最优都停在 3.75，中位数停在 4：误差超过 δ，拉力不再增大。"""
+    第五个目标无论大到多少，Huber（δ = 1）的最优都停在 3.75，中位数停在 4：误差超过 δ，拉力不再增大。"""
     sets = [torch.tensor((*FIVE[:4], one), dtype=F64) for one in far]
     best = {name: [best_constant(f, y) for y in sets] for name, f in LOSSES.items()}
     show(lines("fifth target", far, best, log="x", y_label="best constant"))
@@ -105,11 +105,13 @@ def claim_cross_entropy_learns_the_frequencies(counts=(12, 6, 2), score="log"):
     shares = torch.tensor(counts, dtype=F64) / sum(counts)
     a, b = torch.meshgrid(*[torch.linspace(0, 1, 101, dtype=F64)] * 2, indexing="ij")
     grid = torch.stack((a, b, 1 - a - b), -1)[a + b <= 1 + 1e-9].clamp(min=0)   # (distributions, 3)
-    per_class = (-grid.clamp(min=1e-12).log() if score == "log"
-                 else (torch.eye(3, dtype=F64) - grid[:, None]).abs().sum(-1))
-    best = grid[(per_class @ shares).argmin()]
-    show(table({"class": range(3), "share": shares, "best probability": best}))
-    expect("best probability less the share", best - shares, equals=0, within=0.011)    # a step of the grid
+    scores = {"log": -grid.clamp(min=1e-12).log(),                       # (distributions, label)
+              "absolute error": (torch.eye(3, dtype=F64) - grid[:, None]).abs().sum(-1)}
+    best = {name: grid[(each_label @ shares).argmin()] for name, each_label in scores.items()}
+    show(table({"class": range(3), "share": shares, "best probability": best["log"], "by absolute error": best["absolute error"]}))
+    expect("best probability less the share", best[score] - shares, equals=0, within=0.011)    # a step of the grid
+    expect("absolute error: probability of the commonest", best["absolute error"][shares == shares.max()].sum(), equals=1,
+           within=1e-9)
 
 
 def drill_best_constant(rng) -> Drill:
@@ -140,7 +142,8 @@ ZH = {
     "mean absolute error": "平均绝对误差",
     "mean absolute error from 2 to 4, less the least": "2 到 4 之间的平均绝对误差减最小值",
     "mean absolute error below 2 and above 4, less the least": "2 以下与 4 以上的平均绝对误差减最小值",
-    "class": "类别", "share": "比例", "best probability": "最优概率", "best probability less the share": "最优概率减比例",
+    "class": "类别", "share": "比例", "best probability": "最优概率", "by absolute error": "按绝对误差",
+    "absolute error: probability of the commonest": "绝对误差：最常见类别的概率", "best probability less the share": "最优概率减比例",
 }  # fmt: skip
 
 if __name__ == "__main__":

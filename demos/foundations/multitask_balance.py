@@ -77,6 +77,8 @@ def claim_the_plain_sum_serves_the_large_loss(weighting="plain sum"):
     # the best trunk for the sum lies along the large task: sin² 60° of the small one is left
     expect("left of the small task", left[weighting][0], equals=0.75, within=0.02)
     expect("left of the large task", left[weighting][1], at_most=0.01)
+    expect("left of each, weighted by 1/L₀, at least", left["1/L₀"], at_least=0.19)
+    expect("left of each, weighted by 1/L₀, at most", left["1/L₀"], at_most=0.34)
 
 
 @breaks(best="s = 0", en="With s = 0 it is the plain sum.", zh="s = 0 就是直接求和。")
@@ -143,7 +145,9 @@ def drill_best_s(rng) -> Drill:
 ZH = {
     "plain sum": "直接求和", "1/L₀": "1/L₀", "small task": "小任务", "large task": "大任务",
     "share of the task not learnt": "没学到的份额",
-    "left of the small task": "小任务没学到的份额", "left of the large task": "大任务没学到的份额", "s": "s", "e⁻ˢ·L + s": "e⁻ˢ·L + s",
+    "left of the small task": "小任务没学到的份额", "left of the large task": "大任务没学到的份额",
+    "left of each, weighted by 1/L₀, at least": "按 1/L₀ 加权，各自没学到的份额（下界）",
+    "left of each, weighted by 1/L₀, at most": "按 1/L₀ 加权，各自没学到的份额（上界）", "s": "s", "e⁻ˢ·L + s": "e⁻ˢ·L + s",
     "weighted losses after training": "训练后的加权损失",
     "slope of the sum in the trunk less the measured one": "损失和对主干的斜率减测得的",
     "best s": "最优的 s", "least value less 1 + ln L": "最小值减 (1 + ln L)", "task": "任务", "small": "小", "large": "大",

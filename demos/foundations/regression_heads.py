@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studyapp.evidence import bars, between, breaks, exercise, expect, heatmap, main, one_of, show
+from studyapp.evidence import bars, between, breaks, exercise, expect, heatmap, lines, main, one_of, show
 from studyapp.evidence.tools import finite_difference
 
 F64 = torch.float64
@@ -29,7 +29,8 @@ def output_gradients(out: Tensor, values: Tensor, labels: Tensor) -> tuple[Tenso
 
 RANGES = {
     "rows": between(8, 64), "outputs": between(2, 6), "width": between(2, 5),
-    "trained": one_of("squared error", "squared norm"), "halved": one_of("yes", "no"), "peaks": one_of(2, 1),
+    "trained": one_of("squared error", "squared norm"), "noise": one_of("Gaussian", "Laplace"),
+    "halved": one_of("yes", "no"), "peaks": one_of(2, 1),
 }  # fmt: skip
 
 
@@ -53,6 +54,28 @@ def claim_several_outputs_are_several_regressions(rows=40, width=3, outputs=3, t
                  title="weights trained together less each alone"))
     # The Hessian is the identity, so half of the error goes with every step: 2⁻⁶⁰ is left
     expect("weights trained together less each alone", w.detach() - alone, equals=0, within=1e-9)
+
+
+@breaks(noise="Laplace", en="Laplace noise costs |error|: that is absolute error.", zh="Laplace 噪声的代价是 |误差|，那是绝对误差。")
+def claim_each_loss_is_a_likelihood(rows=16, outputs=4, noise="Gaussian"):
+    """Up to a constant, half the squared error is the negative log-likelihood of unit Gaussian noise, absolute
+    error of Laplace noise, and cross-entropy of a category.
+
+    除去常数，平方误差的一半是单位高斯噪声的负对数似然，绝对误差是 Laplace 噪声的，交叉熵是类别分布的。"""
+    out, values = 3 * torch.randn(2, rows, outputs, dtype=F64)
+    labels = torch.randint(outputs, (rows,))
+    of_noise = {"Gaussian": torch.distributions.Normal, "Laplace": torch.distributions.Laplace}
+    surprise = {name: -one(out, torch.ones_like(out)).log_prob(values) for name, one in of_noise.items()}   # (rows, outputs)
+    error = (out - values).flatten()
+    at = error.argsort()
+    show(lines("error", error[at], {f"{name} noise": one.flatten()[at] for name, one in surprise.items()}, y_label="−ln likelihood"))
+    squared = surprise[noise] - (out - values) ** 2 / 2
+    expect("−ln likelihood of the noise less half the squared error, from its mean", squared - squared.mean(), equals=0, within=1e-12)
+    absolute = surprise["Laplace"] - (out - values).abs()
+    expect("−ln likelihood of Laplace noise less |error|, from its mean", absolute - absolute.mean(), equals=0, within=1e-12)
+    category = -torch.distributions.Categorical(logits=out).log_prob(labels)
+    expect("−ln likelihood of the category less cross-entropy", category - F.cross_entropy(out, labels, reduction="none"), equals=0,
+           within=1e-12)
 
 
 @breaks(halved="no", en="Without the ½ the squared error pulls twice as hard.", zh="没有 ½，平方误差的拉力是两倍。")
@@ -101,6 +124,10 @@ ZH = {
     "output": "输出", "input": "输入", "weights trained together less each alone": "一起训练的权重减各自单独的",
     "squared error": "平方误差", "cross-entropy": "交叉熵", "gradient in the outputs of one row": "某一行对输出的梯度",
     "measured gradient less by hand, {}": "测得的梯度减手推的：{}", "probability of the bin": "bin 的概率",
+    "error": "误差", "{} noise": "{} 噪声", "−ln likelihood": "负对数似然",
+    "−ln likelihood of the noise less half the squared error, from its mean": "噪声的负对数似然减平方误差的一半（减去均值）",
+    "−ln likelihood of Laplace noise less |error|, from its mean": "Laplace 噪声的负对数似然减 |误差|（减去均值）",
+    "−ln likelihood of the category less cross-entropy": "类别分布的负对数似然减交叉熵",
     "mean of the targets {}": "目标的均值 {}", "mean of the bins less mean of the targets": "bin 的均值减目标的均值",
     "distance of the mean from the nearest target": "均值到最近目标的距离",
     "probability of the four middle bins": "中间四个 bin 的概率",
