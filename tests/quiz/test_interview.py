@@ -232,3 +232,23 @@ def test_the_clock_runs_down(store: Store) -> None:
     assert session.next(NOW + timedelta(minutes=11)) == shown
     answer(session, NOW + timedelta(minutes=11))
     assert session.next(NOW + timedelta(minutes=11)) is None and session.turn is None
+
+
+@pytest.mark.parametrize(("said", "depth"), [(0.0, 0), (0.55, 0), (0.6, 1), (1.0, 1)])
+def test_three_fifths_of_the_points_lead_deeper(said: float, depth: int) -> None:
+    """Less leads elsewhere."""
+    turn = Interviewer(bank(), TOPICS, seed=2).next([Answer("a0#recall", "a", 0, "opening", said, 60, 3)], 1800)
+    assert turn is not None and turn.depth == depth
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_topics_take_turns(seed: int) -> None:
+    """Openings go round: none comes twice before all others came, and never the last one where there is another."""
+    poor = held(Interviewer(bank(), TOPICS, seed=seed), lambda turn: 0.0)
+    assert {each.topic for each in poor[:3]} == {each.topic for each in poor[3:]} == set(TOPICS)
+    talk = [
+        Answer("a0#recall", "a", 0, "opening", 1.0, 60, 3), Answer("a1#recall", "a", 1, "deeper", 0.0, 60, 1),
+        Answer("b0#recall", "b", 0, "elsewhere", 0.0, 60, 1),
+    ]  # fmt: skip
+    turn = Interviewer(bank(), ("a", "b"), "deep", seed=seed).next(talk, 1800)
+    assert turn is not None and turn.card.startswith("a"), "b was asked less, but just now"

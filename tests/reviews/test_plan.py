@@ -125,6 +125,7 @@ def test_by_due_date_keeps_the_limits_of_the_settings() -> None:
 def test_pace_and_first_ratings_come_from_the_log(store: Store) -> None:
     """A new card's cost is all of its first day, a review's its own; of few answers the usual ones stand."""
     assert pace(*store.pace()) == Costs() and store.first_ratings() == (0, 0, 0, 0)
+    assert pace([10.0] * 9, [10.0] * 9) == Costs(), "of nine answers one says little"
     for n in range(12):
         at = NOW + timedelta(seconds=n)
         store.append("review", f"q{n}#recall", at, rating=1 if n < 3 else 3, seconds=50.0)
