@@ -33,7 +33,8 @@ RANGES = {
     "size": between(4, 64), "needs": one_of("both", "the first"), "batches": each(between(1, 32), at_least=2, rising=True),
     "lengths": each(between(32, 512), at_least=2, rising=True), "heads": between(1, 4), "d_head": between(8, 32),
     "attention": one_of("fused", "written out"), "steps": each(between(1, 50), at_least=2, rising=True),
-    "width": between(4, 64), "total": one_of("tensor", "number"),
+    "width": between(4, 128), "total": one_of("tensor", "number"), "layers": between(2, 8), "batch": between(1, 32),
+    "activation": one_of("tanh", "GELU"),
 }  # fmt: skip
 
 
@@ -47,6 +48,23 @@ def claim_each_operation_keeps_what_its_derivative_reads(size=16, needs="both"):
     found = [kept(work, x, y) for work, _ in OPERATIONS.values()]
     show(bars(list(OPERATIONS), {"tensors kept": found}))
     expect("tensors kept", found, equals=[n for _, n in OPERATIONS.values()], at=("operation", list(OPERATIONS)))
+
+
+@breaks(activation="GELU", en="GELU keeps its input, which is not the next layer's: two tensors per layer.",
+        zh="GELU 保留的是输入，而它不是下一层的输入：每层两个张量。")
+def claim_a_tensor_that_serves_twice_is_kept_once(layers=6, batch=32, width=128, activation="tanh"):
+    """Six layers h = tanh(hWᵀ), batch 32, width 128, keep their first input and six outputs, each once: 7 · 4,096 numbers
+    beside the weights.
+
+    六层 h = tanh(hWᵀ)，batch 32、宽 128，权重之外只留最初的输入和六个输出，各一份：7 · 4,096 个数。"""
+    weights = [(torch.randn(width, width) / width**0.5).requires_grad_() for _ in range(layers)]
+    h, held = torch.randn(batch, width), []
+    with saved_for_backward(*weights) as saved:
+        for w in weights:
+            h = (torch.tanh if activation == "tanh" else F.gelu)(h @ w.T)
+            held.append(saved.now // 4)
+    show(lines("layers", range(1, layers + 1), {"numbers kept": held}))
+    expect("numbers kept", held[-1], equals=(layers + 1) * batch * width)
 
 
 @breaks(attention="written out", en="Written out, the probabilities of all pairs are kept: they grow with the square of the length.",
@@ -139,7 +157,8 @@ def drill_attention_kept(rng) -> Drill:
 
 
 ZH = {
-    "tensors kept": "保留的张量数", "operation": "运算", "sum x": "对 x 求和", "length": "长度",
+    "tensors kept": "保留的张量数", "numbers kept": "保留的数的个数", "layers": "层数",
+    "operation": "运算", "sum x": "对 x 求和", "length": "长度",
     "bytes kept": "保留的字节数", "adding loss.item()": "累加 loss.item()", "adding the loss": "累加损失张量",
     "bytes kept per batch, adding the loss": "累加损失张量时每个 batch 保留的字节数与其激活值之比",
     "numbers kept per token over those of the first case": "每 token 保留的数与第一种情形之比", "steps": "步数",
