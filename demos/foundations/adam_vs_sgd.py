@@ -78,6 +78,8 @@ def claim_the_loss_may_be_scaled(loss_scale=1000.0, steps=50, lr=0.019):
     expect("largest difference of Adam's paths", (scaled - plain).abs().max(), equals=0, within=1e-3)
     by_hand = torch.tensor([[(1 - lr * h) ** t for h in (100, 1)] for t in range(steps + 1)], dtype=torch.float64)
     expect("SGD less (1 − lr·h)^t", sgd - by_hand, equals=0, within=1e-9)
+    large = descend(lambda w: loss_scale * curvature * w, start, 1, lr, "SGD")
+    expect("SGD: step at the scaled loss over its step", (large[1] - start) / (sgd[1] - start) / loss_scale, equals=1, within=1e-9)
     expect("factor of SGD per step at a loss 1,000 times as large", abs(1 - lr * 1000 * 100), at_least=2)
 
 
@@ -121,6 +123,8 @@ def claim_adam_depends_on_the_axes(steps=50, lr=0.01, axes="diagonal"):
     show(lines("step", range(steps + 1), {"Adam, steep": path[:, 0], "Adam, flat": path[:, 1], "SGD, flat": straight["SGD"][:, 1]},
                y_label="w"))
     expect("Adam: steep less flat", path[:, 0] - path[:, 1], equals=0, within=1e-9)
+    equal = descend(lambda w: 100 * w, start, 1, 1 / 100, "SGD")[-1]
+    expect("SGD at equal curvature h, one step at rate 1/h", equal, equals=0, within=1e-12)
     expect("SGD: turned less straight", turned["SGD"] - straight["SGD"], equals=0, within=1e-9)
 
 
@@ -188,6 +192,8 @@ ZH = {
     "loss of each token over that of the first": "各 token 的损失与第一个之比", "frequency": "频率",
     "SGD's first gain over the frequency, over that of the first": "SGD 第一步的收益除以频率，与第一个之比",
     "Adam, steep": "Adam，陡", "Adam, flat": "Adam，缓", "SGD, flat": "SGD，缓", "Adam: steep less flat": "Adam：陡减缓",
+    "SGD: step at the scaled loss over its step": "SGD：损失放大后的一步与原来之比，再除以放大倍数",
+    "SGD at equal curvature h, one step at rate 1/h": "曲率都为 h 的 SGD，学习率 1/h 的一步",
     "SGD: turned less straight": "SGD：转后减未转", "": "", "m": "m", "v": "v", "by hand": "手写", "torch": "torch",
     "by hand less torch's": "手写减 torch", "numbers kept per weight": "每个权重另存的数",
 }

@@ -6,6 +6,8 @@ Pascanu et al. 2013, Algorithm 1. Turn `by` to "value": the direction turns. Tur
 把 `by` 改为 "value"：方向变了。把 `clip` 改为 "off"：一次尖峰影响上千步。
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -30,7 +32,7 @@ WAYS = {
 
 
 def adam_updates(gradients: Tensor, beta2: float) -> Tensor:
-    """Adam's updates over the learning rate for gradients (steps,), eps = 0, started in the stationary state of the first."""
+    """Adam's updates over the learning rate for gradients (steps, …), eps = 0, started in the stationary state of the first."""
     m, v, updates = gradients[0].clone(), gradients[0] ** 2, []
     for g in gradients:
         m, v = 0.9 * m + 0.1 * g, beta2 * v + (1 - beta2) * g * g
@@ -94,27 +96,35 @@ def claim_under_adam_a_constant_clip_cancels(limits=(0.001, 0.01, 0.1), optimize
         expect(f"path at limit {limit:g} less that at the first limit", path - paths[0], equals=0, within=1e-9)
 
 
-@breaks(clip="off", en="Unclipped the spike stays in v for about 1/(1 − β₂) steps and holds the step down.",
-        zh="不裁剪，尖峰留在 v 里约 1/(1 − β₂) 步，一直压低步长。")
+@breaks(clip="off", en="Unclipped the spike stays in v for over 1/(1 − β₂) steps and holds the step down.",
+        zh="不裁剪，尖峰留在 v 里超过 1/(1 − β₂) 步，一直压低步长。")
 def claim_a_spike_slows_adam_for_long(spike=100.0, beta2=0.999, clip="on"):
-    """A single gradient 100 times as large moves Adam by 3.3 learning rates, then its square in v holds steps below a half for
-    1,000 steps; clipped to the usual norm it does neither.
+    """A gradient 100 times as large moves Adam by 30 learning rates, then keeps its steps below half size for over 1,000;
+    clipped to the usual norm it does neither.
 
-    一个大 100 倍的梯度让 Adam 一次走 3.3 个学习率，随后它的平方留在 v 里，1000 步之内步长都不到一半；按平常的范数裁剪则都不会发生。"""
-    wait = round(1 / (1 - beta2))
-    gradients = torch.ones(100 + wait).double()
-    gradients[50] = spike
-    clipped = torch.stack([clip_by_norm([g[None]], 1.0)[0][0] for g in gradients])
-    free, held = adam_updates(gradients, beta2), adam_updates(clipped, beta2)
-    chosen = held if clip == "on" else free
+    一个大 100 倍的梯度让 Adam 总共多走 30 个学习率，随后一千多步的步长都不到一半；按平常的范数裁剪则都不会发生。"""
+    # v is down to four times its usual size, the step up to a half, after so many steps
+    wait, start = math.floor(math.log((1 - beta2) * (spike**2 - 1) / 3) / -math.log(beta2)), 50
+    gradients = torch.ones(start + wait + 50).double()
+    gradients[start] = spike
+    clipped, opposite = gradients.clone(), gradients.clone()
+    clipped[start] = clip_by_norm([gradients[start][None]], 1.0)[0][0]
+    opposite[start] = -spike
+    free, held, other = adam_updates(torch.stack([gradients, clipped, opposite], 1), beta2).T
     every = range(0, len(gradients), max(1, len(gradients) // 200))
     show(lines("step", every, {"without clipping": free[every], "clipped at 1": held[every]}, y_label="update over the learning rate"))
-    expect("update at every step", chosen, equals=1, within=1e-9)
-    jump = (0.9 + 0.1 * spike) / (beta2 + (1 - beta2) * spike**2) ** 0.5
-    expect("without clipping: update at the spike", free[50], equals=jump, within=1e-6)
-    later = (1 + 0.1 * (spike - 1) * 0.9**wait) / (1 + (1 - beta2) * (spike**2 - 1) * beta2**wait) ** 0.5
-    expect("without clipping: update 1/(1 − β₂) steps later", free[50 + wait], equals=later, within=1e-6)
-    expect("without clipping: update 1/(1 − β₂) steps later, at most", free[50 + wait], at_most=0.5)
+    expect("update at every step", held if clip == "on" else free, equals=1, within=1e-9)
+    k = torch.arange(len(gradients) - start).double()
+    law = (1 + 0.1 * (spike - 1) * 0.9**k) / (1 + (1 - beta2) * (spike**2 - 1) * beta2**k) ** 0.5
+    expect("without clipping: update at the spike", free[start], equals=(0.9 + 0.1 * spike) / (beta2 + (1 - beta2) * spike**2) ** 0.5,
+           within=1e-9)
+    expect("without clipping: every later update less the formula", free[start:] - law, equals=0, within=1e-9)
+    # after 30 steps 0.9³⁰ = 4% of the spike is left in m
+    expect("without clipping: update from 30 steps on", free[start + 30 : start + wait], at_most=0.5)
+    expect("without clipping: the first update back above a half", free[start + wait + 1], at_least=0.5)
+    # the same spike with the other sign has the same v: half of the difference is what the spike itself has moved
+    carried = (free - other).sum() / 2
+    expect("moved by the spike in all, over its own step", carried / free[start], at_least=9)
 
 
 @breaks(when="each sample", en="Clipped one by one, the one large gradient counts no more than a small one.",
@@ -155,8 +165,10 @@ ZH = {
     "distance moved": "走过的距离", "path at limit {} less that at the first limit": "上限 {} 的轨迹减第一个上限的轨迹",
     "without clipping": "不裁剪", "clipped at 1": "裁剪到 1", "update over the learning rate": "更新与学习率之比",
     "update at every step": "每一步的更新", "without clipping: update at the spike": "不裁剪：尖峰处的更新",
-    "without clipping: update 1/(1 − β₂) steps later": "不裁剪：1/(1 − β₂) 步之后的更新", "mean gradient": "平均梯度",
-    "without clipping: update 1/(1 − β₂) steps later, at most": "不裁剪：1/(1 − β₂) 步之后的更新，上限",
+    "without clipping: every later update less the formula": "不裁剪：之后每一步的更新减公式", "mean gradient": "平均梯度",
+    "without clipping: the first update back above a half": "不裁剪：重新超过一半的第一步",
+    "without clipping: update from 30 steps on": "不裁剪：30 步之后的更新",
+    "moved by the spike in all, over its own step": "尖峰总共带来的移动与它自己那一步之比",
     "average, then clip": "先平均再裁剪", "clip each, then average": "先逐个裁剪再平均", "value": "值",
     "step over the mean gradient": "更新与平均梯度之比", "clipped one by one: sign": "逐样本裁剪：符号",
     "clipped by norm": "按范数裁剪", "clipped by tensor": "按张量裁剪", "clipped by value": "按值裁剪",

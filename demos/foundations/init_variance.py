@@ -34,14 +34,16 @@ def mean_square(x: Tensor) -> float:
     return x.square().mean().item()
 
 
-def through(x: Tensor, depth: int, variance: float, activation: str) -> list[float]:
-    """Mean squares of x (batch, width) after 0, 1, …, depth layers of normal weights and the activation."""
-    squares = [mean_square(x)]
+def through(x: Tensor, depth: int, variances: list[float], activation: str) -> list[list[float]]:
+    """Mean squares of x (batch, width) after 0, 1, …, depth layers and the activation, for each variance of the normal weights; one
+    network is drawn and scaled by each deviation."""
+    width, scales = x.shape[1], torch.tensor(variances).sqrt()[:, None, None]
+    x, squares = x.expand(len(variances), -1, -1), [[mean_square(x)] * len(variances)]
     for _ in range(depth):
-        x = x @ normal(x.shape[1], x.shape[1], variance).T               # (batch, width)
+        x = scales * (x @ normal(width, width, 1.0).T)                   # (variances, batch, width)
         x = x.relu() if activation == "relu" else x.tanh()
-        squares.append(mean_square(x))
-    return squares
+        squares.append(x.double().square().mean((1, 2)).tolist())      # √(2/N) overflows float32 by then
+    return [list(path) for path in zip(*squares, strict=True)]
 
 
 def tanh_recursion(depth: int) -> list[float]:
@@ -61,7 +63,8 @@ RANGES = {
     "fan_in": between(128, 1024), "fan_out": between(128, 1024), "mean": one_of(0.0, 0.02),
     "depth": between(20, 40), "width": between(256, 1024),
     "rule": one_of("2/N", "1/N", "for the variance", "sqrt(2/N)"), "activation": one_of("tanh", "relu"),
-    "init": one_of("default", "kaiming_normal_"),
+    "init": one_of("default", "kaiming_normal_"), "law": one_of("normal", "uniform", "two values", "shifted"),
+    "moment": one_of("second moment", "variance"),
 }
 
 
@@ -99,18 +102,43 @@ def claim_relu_layers_keep_the_mean_square_with_two_over_fan_in(depth=30, width=
     keeps the variance instead makes it grow by 1.47.
 
     方差取 2/fan_in 时，30 层 ReLU 平均每层保持均方值；取 1/fan_in 则每层减半；若改为保持方差，均方值每层增长 1.47 倍。"""
-    x = torch.randn(64, width)
-    by = {name: through(x, depth, RULES[name](width), "relu") for name in ("2/N", "1/N", "for the variance")}
-    chosen = by[rule] if rule in by else through(x, depth, RULES[rule](width), "relu")
-    show(lines("layer", range(depth + 1), {f"Var(w) = {name}": y for name, y in (by | {rule: chosen}).items()}, log="y", y_label="E[x²]"))
+    x = torch.randn(16, width)
+    names = list(dict.fromkeys(("2/N", "1/N", "for the variance", rule)))
+    by = dict(zip(names, through(x, depth, [RULES[name](width) for name in names], "relu"), strict=True))
+    (first,) = through(x, 1, [RULES["sqrt(2/N)"](width)], "relu")
+    show(lines("layer", range(depth + 1), {f"Var(w) = {name}": y for name, y in by.items()}, log="y", y_label="E[x²]"))
     # the weights are shared by the batch: the log of a layer's factor scatters by √(5/width); five sigmas, and its mean
     room = 5 * (5 / width / depth) ** 0.5 + 2.5 / width
-    for name, y, want in ((rule, chosen, 1.0), ("1/N", by["1/N"], 0.5), ("for the variance", by["for the variance"], 1.467)):
+    for name, y, want in ((rule, by[rule], 1.0), ("1/N", by["1/N"], 0.5), ("for the variance", by["for the variance"], 1.467)):
         expect(f"factor per layer, Var(w) = {name}", (y[-1] / y[0]) ** (1 / depth), equals=want, within=want * room)
-    first = through(x, 1, RULES["sqrt(2/N)"](width), "relu")
     # one layer scatters by √(5/width), and by the batch; five sigmas
     expect("factor of one layer with √(2/N) as its variance, over √(N/2)", first[1] / first[0] / math.sqrt(width / 2), equals=1,
-           within=5 * (5 / width + 2 / 64 / width) ** 0.5)
+           within=5 * (5 / width + 2 / 16 / width) ** 0.5)
+
+
+@breaks(moment="variance", en="The variance leaves out the mean of the ReLU’s output, which the next layer multiplies as well.",
+        zh="方差漏掉了 ReLU 输出的均值，而下一层同样会乘上它。")
+@breaks(law="shifted", en="Inputs around 1 instead of 0 keep over nine tenths: half is what a symmetric input keeps.",
+        zh="以 1 而非 0 为中心的输入保留九成以上：一半只对对称输入成立。")
+def claim_the_next_layer_multiplies_the_second_moment(law="normal", moment="second moment", width=512):
+    """Of any input symmetric around 0 ReLU keeps half of the mean square, and the next layer multiplies that second moment, the
+    squared mean included.
+
+    任何关于 0 对称的输入经过 ReLU 都剩一半均方值；下一层乘的就是这个二阶矩，包含均值的平方。"""
+    half = {"normal": torch.randn(64, width), "uniform": torch.rand(64, width), "two values": torch.ones(64, width)}
+    inputs = {name: torch.cat([z, -z]) for name, z in half.items()}       # symmetric: each number and its negative
+    inputs["shifted"] = inputs["normal"] + 1
+    kept = {name: mean_square(z.relu()) / mean_square(z) for name, z in inputs.items()}
+    left = {name: (z.relu().var() / z.var()).item() for name, z in inputs.items()}
+    show(table({"input": list(inputs), "mean square kept": list(kept.values()), "variance kept": list(left.values())}))
+    expect("mean square kept", [kept["uniform"], kept["two values"], kept[law]], equals=0.5, within=1e-5)      # float32 sums
+    x = inputs[law].relu()
+    after = mean_square(x @ normal(width, 1024, 1 / width).T)
+    feels = mean_square(x) if moment == "second moment" else x.var().item()
+    # the mean of x is shared by all samples: one output scatters by up to √2, 1,024 of them by 4%; five sigmas
+    expect("mean square behind the next layer over fan_in · Var(w) · E[x²]", after / feels, equals=1, within=0.22)
+    # a normal input keeps 1/2 − 1/(2π) of its variance; 32,768 numbers and their negatives, five sigmas
+    expect("variance kept of a normal input", left["normal"], equals=0.5 - 0.5 / math.pi, within=5 / (64 * width) ** 0.5)
 
 
 @breaks(activation="relu", en="ReLU halves at every size of its input: 1/N leaves 2^−20.", zh="ReLU 不论输入大小都减半：1/N 下只剩 2^−20。")
@@ -119,7 +147,7 @@ def claim_tanh_fades_slowly_with_one_over_fan_in(depth=20, width=512, activation
     integral predicts.
 
     方差取 1/fan_in 时，tanh 层的均方值衰减很慢：20 层后仍剩 1% 以上，与积分的预言一致。"""
-    seen, predicted = through(torch.randn(64, width), depth, 1 / width, activation), tanh_recursion(depth)
+    seen, predicted = through(torch.randn(16, width), depth, [1 / width], activation)[0], tanh_recursion(depth)
     show(lines("layer", range(depth + 1), {activation: seen, "E[tanh²(√q·z)] repeated": predicted}, log="y", y_label="E[x²]"))
     # a layer's scatter of √(2/width) fades as the signal does, k of depth layers later by k/depth: five sigmas of the sum
     expect("mean square left over the predicted", seen[-1] / predicted[-1], equals=1, within=5 * (2 * depth / 3 / width) ** 0.5)
@@ -136,6 +164,10 @@ def claim_torch_draws_what_the_formulas_say(fan_in=256, fan_out=1024, init="defa
     layer, xavier, kaiming = (torch.nn.Linear(fan_in, fan_out, bias=False) for _ in range(3))
     torch.nn.init.xavier_uniform_(xavier.weight)
     torch.nn.init.kaiming_normal_(kaiming.weight, nonlinearity="relu")
+    state = torch.get_rng_state()
+    default = torch.nn.Linear(fan_in, fan_out, bias=False).weight
+    torch.set_rng_state(state)
+    slope = torch.nn.init.kaiming_uniform_(torch.empty(fan_out, fan_in), a=math.sqrt(5))      # what reset_parameters calls
     ours = xavier_uniform(fan_in, fan_out)
     found = [mean_square(w) for w in ((layer if init == "default" else kaiming).weight, kaiming.weight, xavier.weight, ours)]
     names = [f"nn.Linear, {init}", "kaiming_normal_", "xavier_uniform_", "by hand"]
@@ -144,6 +176,7 @@ def claim_torch_draws_what_the_formulas_say(fan_in=256, fan_out=1024, init="defa
     # the mean of n squares scatters by √(2/n) for normal numbers, less for uniform ones: five sigmas
     room = 5 * (2 / fan_in / fan_out) ** 0.5
     expect("mean square over its formula", torch.tensor(found) / law, equals=1, within=room, at=("weights", names))
+    expect("nn.Linear’s default less kaiming_uniform_(a=√5)", default - slope, equals=0)
     bound = math.sqrt(6 / (fan_in + fan_out))
     # of thousands of uniform numbers the largest comes within a thousandth of the bound
     expect("largest weight over the bound √(6/(fan_in + fan_out))", ours.abs().max().item() / bound, equals=1, within=1e-3)
@@ -191,6 +224,10 @@ ZH = {
     "factor of one layer with √(2/N) as its variance, over √(N/2)": "以 √(2/N) 为方差的一层的倍数与 √(N/2) 之比",
     "relu": "ReLU", "tanh": "tanh", "E[tanh²(√q·z)] repeated": "反复用 E[tanh²(√q·z)]",
     "mean square left over the predicted": "剩下的均方值与预言之比", "mean square left": "剩下的均方值",
+    "input": "输入", "normal": "正态", "uniform": "均匀", "two values": "±1 两个值", "shifted": "平移 1",
+    "mean square kept": "保留的均方值", "variance kept": "保留的方差", "variance kept of a normal input": "正态输入保留的方差",
+    "mean square behind the next layer over fan_in · Var(w) · E[x²]": "下一层的均方值与 fan_in · Var(w) · E[x²] 之比",
+    "nn.Linear’s default less kaiming_uniform_(a=√5)": "nn.Linear 默认值减 kaiming_uniform_(a=√5)",
     "weights": "权重", "mean square": "均方值", "formula": "公式", "by hand": "手写", "nn.Linear, {}": "nn.Linear，{}", "default": "默认",
     "nn.Linear, default": "nn.Linear，默认", "mean square over its formula": "均方值与公式之比",
     "largest weight over the bound √(6/(fan_in + fan_out))": "最大权重与界 √(6/(fan_in + fan_out)) 之比",
