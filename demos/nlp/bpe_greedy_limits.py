@@ -121,9 +121,9 @@ def claim_greedy_is_not_shortest(first="bc"):
         zh="没有合并时只有字符，交换只是换了位置。")
 def claim_a_typo_multiplies_tokens(merges=80):
     """With 80 merges learnt on a short text its words are at most 1.5 tokens each on average; two
-    neighbouring letters swapped, they are at least twice as many.
+    neighbouring letters swapped, they are at least three times as many.
 
-    在一段短文本上学 80 个合并后，其中的词平均至多 1.5 个 token；交换两个相邻字母，token 数至少翻倍。"""
+    在一段短文本上学 80 个合并后，其中的词平均至多 1.5 个 token；交换两个相邻字母，token 数至少变为三倍。"""
     learnt = train(Counter(word + "·" for word in TEXT.split()), merges)
     right, wrong = [], []
     for word in sorted(set(TEXT.split())):
@@ -134,7 +134,7 @@ def claim_a_typo_multiplies_tokens(merges=80):
     words = sorted(w for w in set(TEXT.split()) if len(w) > 1)
     show(bars(words[:8], {"right": right[:8], "two letters swapped": wrong[:8]}, y_label="tokens"))
     expect("tokens per word", sum(right) / len(right), at_most=1.5)
-    expect("swapped over right", sum(wrong) / sum(right), at_least=2)
+    expect("swapped over right", sum(wrong) / sum(right), at_least=3)
 
 
 @breaks(encoder="longest", en="Longest match looks a token up as it is and needs no path to it.",

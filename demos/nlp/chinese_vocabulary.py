@@ -147,8 +147,8 @@ def claim_the_mix_decides_who_pays(shares=(0.25, 0.5, 0.75), mixed="by share"):
         for name, text in zip(prices, UNSEEN, strict=True):
             prices[name].append(tokens(text, learnt, alphabet) / len(text))
     show(lines("share of Chinese", shares, prices, y_label="tokens per character"))
-    expect("Chinese shorter by", prices["Chinese"][0] - prices["Chinese"][-1], at_least=0.01)
-    expect("English longer by", prices["English"][-1] - prices["English"][0], at_least=0.01)
+    expect("Chinese shorter by", prices["Chinese"][0] - prices["Chinese"][-1], at_least=0.3)
+    expect("English longer by", prices["English"][-1] - prices["English"][0], at_least=0.4)
 
 
 def drill_tokens(rng) -> Drill:

@@ -85,10 +85,10 @@ def mixes(token: str) -> bool:
 @breaks(cut="spaces", en="Cut at spaces only, “dog.”, “dog!” and “cat!” become tokens beside “dog” and “cat”.",
         zh="只按空格切，“dog.”“dog!”“cat!” 会在 “dog”“cat” 之外再占 token。")
 def claim_no_token_mixes_letters_and_punctuation(merges=40, cut="GPT-2"):
-    """Cut by GPT-2's pattern no token mixes letters with punctuation; cut at spaces only, frequent words
-    also fill slots with their punctuation.
+    """Cut by GPT-2's pattern no token mixes letters with punctuation, contractions such as 's apart; cut at spaces
+    only, frequent words also fill slots with their punctuation.
 
-    按 GPT-2 的规则切分，没有 token 混合字母与标点；只按空格切，常见词会连同标点再占去词表位置。"""
+    按 GPT-2 的规则切分，没有 token 混合字母与标点（'s 之类的缩写除外）；只按空格切，常见词会连同标点再占去词表位置。"""
     learnt = train(CUTS[cut](TEXT), merges)
     tokens = [a + b for a, b in learnt]
     mixed = [token for token in tokens if mixes(token)]
@@ -100,7 +100,7 @@ def claim_no_token_mixes_letters_and_punctuation(merges=40, cut="GPT-2"):
 @breaks(prefix="added", en="With a space put before every text, as Llama 2's tokenizer does, the two agree.",
         zh="若像 Llama 2 的分词器那样给每段文本前面补一个空格，两者就相同。")
 def claim_a_word_is_another_token_after_a_space(merges=40, prefix="none"):
-    """The space belongs to the token behind it: “dog” at the start of a text and “ dog” inside it are different
+    """The space belongs to the token that follows it: “dog” at the start of a text and “ dog” inside it are different
     tokens.
 
     空格归后面的 token：文本开头的 “dog” 与句中的 “ dog” 是不同的 token。"""
