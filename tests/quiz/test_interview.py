@@ -177,6 +177,8 @@ def test_undo_takes_the_last_answer_back_and_asks_it_again(store: Store) -> None
     shown = session.next(NOW)
     assert shown is not None and shown.card == second
     assert session.undo(NOW) is not None and session.undo(NOW) is None and interviews(store) == []
+    late = NOW + timedelta(hours=2)
+    assert (shown := session.next(late)) is not None and shown.card == first, "also once time is up"
 
 
 def test_a_card_not_asked_is_refused(store: Store) -> None:
