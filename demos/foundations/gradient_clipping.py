@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show
+from studyapp.evidence import Drill, bars, between, breaks, each, exercise, expect, lines, main, one_of, show, table
 
 
 @exercise(claims=("the_global_norm_keeps_the_direction",),
@@ -44,6 +44,7 @@ RANGES = {
     "by": one_of("norm", "tensor", "value"), "limit": between(0.1, 1.0), "limits": each(between(1e-4, 0.5), at_least=2, rising=True),
     "optimizer": one_of("Adam", "SGD"), "spike": between(95.0, 300.0), "clip": one_of("on", "off"), "beta2": one_of(0.95, 0.99, 0.999),
     "when": one_of("after averaging", "each sample"), "large": between(9.5, 12.0),
+    "bad": one_of("nan", "infinite", "large"),
 }
 
 
@@ -142,6 +143,26 @@ def claim_clip_after_averaging(large=10.0, when="after averaging"):
     expect("clipped one by one: sign", one_by_one.sign() * mean.sign(), equals=-1)
 
 
+@breaks(bad="large", en="However large, a finite gradient is only shortened.", zh="再大的有限梯度也只是被缩短。")
+def claim_without_a_finite_norm_the_step_is_lost(bad="nan"):
+    """Clipped by its norm, a gradient with a nan becomes nan throughout, and one with an infinity loses all finite numbers:
+    skip such a step.
+
+    按范数裁剪时，含 nan 的梯度全变成 nan，含无穷的梯度失去所有有限的数：这样的一步应当跳过。"""
+    after = {}
+    for name, one in {"nan": torch.nan, "infinite": torch.inf, "large": 1e9}.items():
+        parameters = [torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2))]
+        parameters[0].grad, parameters[1].grad = torch.tensor([1.0, 2.0, one]), torch.tensor([3.0, 4.0])
+        ours = torch.cat(clip_by_norm([p.grad for p in parameters], 1.0))
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        after[name] = torch.cat([p.grad for p in parameters])
+        expect(f"{name}: by hand and torch's differ by", (ours - after[name]).nan_to_num().abs().max(), equals=0, within=1e-6)
+    show(table({"before": ["1", "2", "bad", "3", "4"]} | {name: [f"{x:g}" for x in g.tolist()] for name, g in after.items()}))
+    expect("numbers left that are neither 0 nor nan", (after[bad].nan_to_num() != 0).sum(), equals=0)
+    expect("nan: numbers that are nan", after["nan"].isnan().sum(), equals=5)
+    expect("infinite: numbers that are 0", (after["infinite"] == 0).sum(), equals=4)
+
+
 def drill_global_norm(rng) -> Drill:
     """One number of a gradient that is clipped by its norm."""
     a, b, limit = rng.choice([(3, 4, 1), (6, 8, 2), (5, 12, 1), (0.3, 0.4, 1), (8, 15, 1)])
@@ -171,6 +192,9 @@ ZH = {
     "moved by the spike in all, over its own step": "尖峰总共带来的移动与它自己那一步之比",
     "average, then clip": "先平均再裁剪", "clip each, then average": "先逐个裁剪再平均", "value": "值",
     "step over the mean gradient": "更新与平均梯度之比", "clipped one by one: sign": "逐样本裁剪：符号",
+    "before": "裁剪前", "bad": "异常值", "nan": "nan", "infinite": "无穷", "large": "很大",
+    "{}: by hand and torch's differ by": "{}：手写与 torch 之差", "numbers left that are neither 0 nor nan": "既非 0 也非 nan 的数",
+    "nan: numbers that are nan": "nan：变成 nan 的数", "infinite: numbers that are 0": "无穷：变成 0 的数",
     "clipped by norm": "按范数裁剪", "clipped by tensor": "按张量裁剪", "clipped by value": "按值裁剪",
 }
 
