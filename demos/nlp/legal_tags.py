@@ -7,6 +7,7 @@ I-PER 只能跟在 B-PER 或 I-PER 之后。把 `decoding` 改为 "each word"：
 """
 
 import itertools
+import math
 
 import torch
 from torch import Tensor
@@ -79,18 +80,29 @@ def claim_every_tag_may_follow_its_neighbour(words=6, sentences=40, decoding="Vi
 
 @ALONE
 def claim_it_is_the_best_of_all_legal_sequences(words=4, decoding="Viterbi"):
-    """Its score is the greatest of all legal sequences, listed one by one; n·K² steps find what Kⁿ sequences
+    """Its score is the greatest of all legal sequences, listed one by one; (n − 1)·K² sums find what Kⁿ sequences
     hold.
 
-    它的分数是逐一列出的所有合法序列中最大的；n·K² 步就找到 Kⁿ 个序列中的最优。"""
+    它的分数是逐一列出的所有合法序列中最大的；(n − 1)·K² 个和就找到 Kⁿ 个序列中的最优。"""
     every = [p for p in itertools.product(range(len(TAGS)), repeat=min(words, 5)) if legal(list(p))]
-    gaps, places = [], torch.arange(min(words, 5))
+    gaps, by_loop, places = [], [], torch.arange(min(words, 5))
     for scores in torch.randn(8, min(words, 5), len(TAGS), dtype=F64):
         path = decode(decoding, scores)
         gaps.append(scores[places, path].sum() - max(sum(scores[i, t] for i, t in enumerate(p)) for p in every))
-    sizes = range(1, 11)
-    show(lines("words", sizes, {"sequences": [len(TAGS) ** n for n in sizes], "steps of Viterbi": [25 * n for n in sizes]}, log="y"))
+        best, sums = [s if ok else -math.inf for s, ok in zip(scores[0].tolist(), START.tolist(), strict=True)], 0
+        for row in scores[1:].tolist():                                  # on paper: each tag from each tag before it
+            ends = []
+            for tag in range(len(TAGS)):
+                ways = [best[old] + (row[tag] if RULES[old, tag] else -math.inf) for old in range(len(TAGS))]
+                ends.append(max(ways))
+                sums += len(ways)
+            best = ends
+        by_loop.append((scores[places, path].sum() - max(best), sums))
+    sizes = range(2, 11)
+    show(lines("words", sizes, {"sequences": [len(TAGS) ** n for n in sizes], "sums of Viterbi": [25 * (n - 1) for n in sizes]}, log="y"))
     expect("its score less the best legal one", gaps, equals=0, within=1e-12)
+    expect("its score less that of the loop on paper", [gap for gap, _ in by_loop], equals=0, within=1e-12)
+    expect("sums in the loop, over (n − 1)·K²", [n / (len(places) - 1) / len(TAGS) ** 2 for _, n in by_loop], equals=1)
 
 
 def drill_steps(rng) -> Drill:
@@ -98,8 +110,9 @@ def drill_steps(rng) -> Drill:
     n, tags = rng.choice((10, 20, 50, 100)), rng.choice((3, 5, 9))
     answer = (n - 1) * tags * tags
     return Drill(
-        en=f"Viterbi decoding of {n} words with {tags} tags: how many pairs of neighbouring tags does it compare?",
-        zh=f"对 {n} 个词、{tags} 种标签做 Viterbi 解码，要比较多少个相邻标签对？",
+        en=f"Viterbi decoding of {n} words with {tags} tags: how many sums does it compute, one per pair of "
+           "neighbouring tags at each step?",
+        zh=f"对 {n} 个词、{tags} 种标签做 Viterbi 解码，要算多少个和（每一步、每对相邻标签一个）？",
         answer=answer, within=0.5,
         steps=[(f"{tags}² = {tags * tags} pairs at each of {n - 1} steps", f"{n - 1} 步，每步 {tags}² = {tags * tags} 对"),
                (f"{n - 1} · {tags * tags} = {answer}", f"{n - 1} · {tags * tags} = {answer}")],
@@ -109,7 +122,10 @@ def drill_steps(rng) -> Drill:
 ZH = {
     "tag": "标签", "tag before": "前一个标签", "allowed": "允许", "share of legal sequences": "合法序列的比例",
     "share of legal sequences, each word alone": "逐词选取时合法序列的比例", "words": "词数", "sequences": "序列数",
-    "steps of Viterbi": "Viterbi 的步数", "its score less the best legal one": "其分数与最优合法序列之差",
+    "sums of Viterbi": "Viterbi 的求和次数",
+    "its score less that of the loop on paper": "其分数与逐步循环之差",
+    "sums in the loop, over (n − 1)·K²": "循环中的求和次数与 (n − 1)·K² 之比",
+    "its score less the best legal one": "其分数与最优合法序列之差",
 }
 
 if __name__ == "__main__":

@@ -85,9 +85,9 @@ def claim_nested_losses_put_the_most_first(texts=60, asked="nested"):
     data = torch.randn(texts, 16, dtype=F64) * 0.7 ** torch.arange(16) @ torch.linalg.qr(torch.randn(16, 16, dtype=F64))[0]
     target = data @ data.T                                               # similarities to reproduce
     weight = (torch.randn(16, 16, dtype=F64) / 4).requires_grad_()
-    optimiser = Adam([weight], lr=0.05)
-    for step in range(250):
-        optimiser.lr = 0.05 * (1 - step / 250)
+    optimiser = Adam([weight], lr=0.1)
+    for step in range(100):
+        optimiser.lr = 0.1 * (1 - step / 100)
         x, losses = data @ weight, []
         for k in (2, 4, 8, 16) if asked == "nested" else (16,):
             losses.append((x[:, :k] @ x[:, :k].T - target).square().sum() / target.square().sum())
