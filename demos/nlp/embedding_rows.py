@@ -81,10 +81,11 @@ def claim_the_gradient_has_only_the_rows_that_occurred(tokens=12, vocabulary=50,
     ids, rows = torch.randint(vocabulary, (tokens,)), 0.1 * torch.randn(vocabulary, width, dtype=torch.float64)
     occurred = torch.zeros(vocabulary, dtype=torch.bool)
     occurred[ids[:-1]] = True
-    with_gradient = {how: int((gradient(rows, ids, how) != 0).any(1).sum()) for how in ("untied", "tied")}
-    show(bars(["in the input", "untied", "tied"], {"rows with a gradient": [int(occurred.sum()), *with_gradient.values()]}))
-    expect("rows with a gradient", with_gradient[head], equals=int(occurred.sum()))
-    expect("rows with a gradient where the head is tied", with_gradient["tied"], equals=vocabulary)
+    given = {how: (gradient(rows, ids, how) != 0).any(1) for how in ("untied", "tied")}  # (vocabulary,) each
+    show(bars(["in the input", "untied", "tied"],
+              {"rows with a gradient": [int(r.sum()) for r in (occurred, given["untied"], given["tied"])]}))
+    expect("rows that have a gradient and did not occur, or the reverse", int((given[head] != occurred).sum()), equals=0)
+    expect("rows with a gradient where the head is tied", int(given["tied"].sum()), equals=vocabulary)
 
 
 @breaks(optimizer="sgd", en="Plain SGD without decay subtracts the gradient, and that is zero there.",
@@ -96,19 +97,19 @@ def claim_adamw_moves_rows_that_did_not_occur(tokens=4, vocabulary=50, width=8, 
     AdamW 走两个 batch：表中所有行都因权重衰减而缩小；只在第一个 batch 出现的行，到第二个 batch 仍随动量继续移动。"""
     first, second = torch.randperm(vocabulary)[: 2 * tokens].split(tokens)      # no token in both
     rows = torch.randn(vocabulary, width, dtype=torch.float64)
-    counts = {}
-    for decay in (0.0, DECAY):
+    counts: dict[float, list[int]] = {0.0: [], DECAY: []}                       # rows that move, step by step
+    for decay, steps in counts.items():
         p, state = rows, {}
         for ids in (first, second):
             g = gradient(p, ids, "untied")
             old, p = p, adamw(p, g, state, decay) if optimizer == "adamw" else p - LR * g
-        counts[decay] = moved(old, p)
+            steps.append(int(moved(old, p).sum()))
     seen = torch.zeros(vocabulary, dtype=torch.bool)
     seen[first[:-1]] = seen[second[:-1]] = True                                 # the last token is a label only
     show(bars(["in the second batch", "second step, no decay", "second step, decay"],
-              {"rows that move": [tokens - 1, int(counts[0.0].sum()), int(counts[DECAY].sum())]}))
-    expect("rows that move in the second step with decay", int(counts[DECAY].sum()), equals=vocabulary)
-    expect("rows that move in the second step without decay", int(counts[0.0].sum()), equals=int(seen.sum()))
+              {"rows that move": [tokens - 1, counts[0.0][1], counts[DECAY][1]]}))
+    expect("rows that move with decay, first and second step", counts[DECAY], equals=vocabulary)
+    expect("rows that move in the second step without decay", counts[0.0][1], equals=int(seen.sum()))
 
 
 def drill_table_share(rng) -> Drill:
@@ -131,9 +132,10 @@ ZH = {
     "ids": "id", "one-hot": "one-hot",
     "tensor": "张量", "numbers": "数的个数", "vectors": "向量", "vectors less the one-hot product": "向量减 one-hot 乘积",
     "torch's embedding less the one-hot product": "torch 的 embedding 减 one-hot 乘积", "in the input": "输入中的", "untied": "不绑定",
-    "tied": "绑定", "rows with a gradient": "有梯度的行", "rows with a gradient where the head is tied": "绑定输出头时有梯度的行",
+    "tied": "绑定", "rows with a gradient": "有梯度的行",
+    "rows that have a gradient and did not occur, or the reverse": "有梯度却没出现、或出现却没梯度的行", "rows with a gradient where the head is tied": "绑定输出头时有梯度的行",
     "in the second batch": "第二个 batch 中的", "second step, no decay": "第二步，无衰减", "second step, decay": "第二步，有衰减",
-    "rows that move": "移动的行", "rows that move in the second step with decay": "有衰减时第二步移动的行",
+    "rows that move": "移动的行", "rows that move with decay, first and second step": "有衰减时第一步、第二步移动的行",
     "rows that move in the second step without decay": "无衰减时第二步移动的行",
 }  # fmt: skip
 

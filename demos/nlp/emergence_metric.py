@@ -26,8 +26,8 @@ def exact_match(right: Tensor) -> Tensor:
 
 
 def answers(p: float, tokens: int, rho: float) -> Tensor:
-    """Which tokens of each answer are right, (QUESTIONS, tokens): each with probability p, errors tied by one factor per
-    question whose correlation is rho."""
+    """Which tokens of each answer are right, (QUESTIONS, tokens): each with probability p; the normal numbers behind two
+    tokens of a question correlate by rho (the errors themselves by less)."""
     factor, own = torch.randn(QUESTIONS, 1), torch.randn(QUESTIONS, tokens)
     threshold = math.sqrt(2) * torch.erfinv(torch.tensor(2 * p - 1)).item()      # P(N(0, 1) < threshold) = p
     return math.sqrt(rho) * factor + math.sqrt(1 - rho) * own < threshold
@@ -87,13 +87,13 @@ def claim_token_errors_stay_linear(tokens=20, accuracies=(0.6, 0.7, 0.8, 0.9, 0.
 
 @breaks(errors="independent", en="Independent errors give the same 0.9²⁰ whatever the factor.", zh="若错误独立，不管因子多大都是 0.9²⁰。")
 def claim_errors_that_come_together_blunt_the_jump(rhos=(0.0, 0.5, 0.9), errors="as set"):
-    """At 90 % per token, an answer of 20 tokens is right in 12 % of cases with independent errors, 48 % at a correlation of
-    0.5 and 76 % at 0.9: sharpness was put in by independence.
+    """At 90 % per token, an answer of 20 tokens is right in 12 % of cases with independent errors, 48 % if hidden factors
+    correlate by 0.5 and 76 % by 0.9: sharpness was put in by independence.
 
-    每 token 正确率 90% 时，20 个 token 的答案在错误独立时有 12% 全对，相关系数 0.5 时 48%，0.9 时 76%：陡峭来自独立假设。"""
+    每 token 正确率 90% 时，20 个 token 的答案在错误独立时有 12% 全对，隐变量相关系数 0.5 时 48%，0.9 时 76%：陡峭来自独立假设。"""
     got = [exact_match(answers(0.9, 20, 0.0 if errors == "independent" else rho)).item() for rho in rhos]
     known = [by_integral(0.9, 20, rho) for rho in rhos]
-    show(lines("correlation of the errors", rhos, {"exact match": got, "by the integral": known, "per token": [0.9] * len(rhos)}))
+    show(lines("correlation of the hidden factors", rhos, {"exact match": got, "by the integral": known, "per token": [0.9] * len(rhos)}))
     expect("exact match less the integral", [a - b for a, b in zip(got, known, strict=True)], equals=0, within=NOISE,
            at=("correlation", rhos))
     expect("the integral at 0, 0.5 and 0.9", [round(by_integral(0.9, 20, r), 3) for r in (0.0, 0.5, 0.9)],
@@ -120,7 +120,7 @@ ZH = {
     "wrong tokens less tokens · (1 − p), {}": "错误 token 数减 token 数 ·(1 − p)，{}",
     "wrong tokens less tokens · (1 − p), independent": "错误 token 数减 token 数 ·(1 − p)，独立",
     "wrong tokens less tokens · (1 − p), together": "错误 token 数减 token 数 ·(1 − p)，成群",
-    "correlation of the errors": "错误的相关系数", "by the integral": "积分值", "exact match less the integral": "全对率减积分值",
+    "correlation of the hidden factors": "隐变量的相关系数", "by the integral": "积分值", "exact match less the integral": "全对率减积分值",
     "correlation": "相关系数", "the integral at 0, 0.5 and 0.9": "0、0.5、0.9 处的积分值",
 }  # fmt: skip
 

@@ -118,30 +118,29 @@ def claim_diffusion_weighs_masks_into_the_likelihood(tokens=3, vocabulary=3, wei
     以随机比例 t 掩码、并以 1/t 加权，各被掩 token 的损失之和恰为 −log p(text)，对每个文本都成立，只要各条件概率来自同一个联合分布。"""
     joint = torch.rand((vocabulary,) * tokens, dtype=torch.float64) + 0.05
     joint /= joint.sum()
-    texts = list(itertools.product(range(vocabulary), repeat=tokens))[:9]
+    texts = list(itertools.product(range(vocabulary), repeat=tokens))
     losses = [diffusion_loss(joint, text, weight) for text in texts]
     known = [-math.log(joint[text]) for text in texts]
-    show(bars(["".join(map(str, t)) for t in texts], {"diffusion loss": losses, "−log p": known}, y_label="nats"))
+    show(bars(["".join(map(str, t)) for t in texts[:9]], {"diffusion loss": losses[:9], "−log p": known[:9]}, y_label="nats"))
     expect("diffusion loss less −log p", [a - b for a, b in zip(losses, known, strict=True)], equals=0, within=1e-9)
 
 
-@breaks(model="one joint", en="Conditionals of one joint give one probability in either order.",
-        zh="来自同一个联合分布的条件概率，按哪种次序相乘都一样。")
+@breaks(model="one joint", en="Counted on the same texts the conditionals have one joint: one probability in either order.",
+        zh="都在同一批文本上计数，条件概率就出自同一个联合分布：按哪种次序相乘都一样。")
 def claim_separate_conditionals_give_two_likelihoods(vocabulary=3, model="separate heads"):
-    """A masked model learns its conditionals separately: multiplied from left to right and from right to left they give
-    different probabilities, as they would not for one joint.
+    """Conditionals counted on texts of their own, as a masked model learns them, give different probabilities from left to
+    right and from right to left; counted on the same texts they come from one joint and agree.
 
-    掩码模型分别学习各个条件概率：从左到右相乘与从右到左相乘，得出的概率不同；若出自同一个联合分布，就会相同。"""
+    像掩码模型那样，每个条件概率各用自己的文本去学：从左到右相乘与从右到左相乘，概率不同；都用同一批文本，就出自同一个联合分布，结果相同。"""
     joint = torch.rand(vocabulary, vocabulary, dtype=torch.float64) + 0.05
     joint /= joint.sum()
-    error = 0.3 if model == "separate heads" else 0.0                          # of the logits of each learnt table
-
-    def learnt(p: Tensor) -> Tensor:
-        return (p.log() + error * torch.randn_like(p)).softmax(-1)
-
-    first, second = learnt(joint.sum(1)), learnt(joint.sum(0))                 # p(a), p(b)
-    right = first[:, None] * learnt(joint / joint.sum(1, keepdim=True))        # p(a) p(b | a)
-    left = second[None] * learnt((joint / joint.sum(0)).T).T                   # p(b) p(a | b)
+    # a text trains what is masked in it: 300 with both tokens masked, 300 with b masked, 300 with a masked
+    texts = torch.multinomial(joint.flatten(), 900, replacement=True).view(3, 300)
+    texts = texts if model == "separate heads" else texts[:1].expand(3, -1)
+    both, b_masked, a_masked = [torch.bincount(t, minlength=vocabulary**2).view(vocabulary, -1) + 0.5 for t in texts]
+    p_a, p_b = both.sum(1) / both.sum(), both.sum(0) / both.sum()
+    right = p_a[:, None] * (b_masked / b_masked.sum(1, keepdim=True))          # p(a) p(b | a)
+    left = p_b[None] * (a_masked / a_masked.sum(0))                            # p(b) p(a | b)
     gap = 0.5 * (right - left).abs().sum()
     show(bars([f"{a}{b}" for a in range(vocabulary) for b in range(vocabulary)],
               {"a, then b": right.flatten(), "b, then a": left.flatten()}, y_label="probability"))

@@ -30,7 +30,7 @@ def tied_gradient(ids: Tensor, slope_in: Tensor, hidden: Tensor, slope_out: Tens
     return as_head.index_add(0, ids, slope_in)                                  # the rows that were looked up get more
 
 
-def train(tied: bool, middle: bool, vocabulary: int = 12, width: int = 16, steps: int = 100) -> list[float]:
+def train(tied: bool, middle: bool, vocabulary: int = 12, width: int = 16, steps: int = 60) -> list[float]:
     """Losses of a model of next tokens i → i + 1 on a ring: rows, a matrix between or none, and a head."""
     rows = (torch.randn(vocabulary, width) / width**0.5).requires_grad_()
     head = rows if tied else (torch.randn(vocabulary, width) / width**0.5).requires_grad_()
@@ -85,7 +85,7 @@ def claim_a_matrix_between_frees_tied_logits(between="matrix"):
     token 排成一圈，每个后面接下一个：没有中间层的绑定模型，损失降不到 ln 3 以下；查表与输出头之间加一个矩阵就能学会。"""
     losses = {how: train(True, how == "matrix") for how in ("matrix", "nothing")}
     losses["untied, nothing"] = train(False, False)
-    show(lines("step", range(100), losses | {"ln 3": [math.log(3)] * 100}, y_label="nats"))
+    show(lines("step", range(60), losses | {"ln 3": [math.log(3)] * 60}, y_label="nats"))
     expect("loss of the tied model as set", losses[between][-1], at_most=0.1)
     # G = E Eᵀ: around the ring the differences to the token before add up to 0, and those to the token itself to at least 0
     # (2 G_ab ≤ G_aa + G_bb). ln(1 + e^u + e^v) is convex (Jensen): at least ln 3.
@@ -96,10 +96,10 @@ def claim_a_matrix_between_frees_tied_logits(between="matrix"):
 @breaks(scale="left out", en="At zero logits the loss is ln V; random logits cost half their variance more.",
         zh="logits 为零时损失是 ln V；随机 logits 还要多出方差的一半。")
 def claim_the_tables_scale_sets_the_first_loss(stds=(0.02, 0.04, 0.08), scale="counted"):
-    """With states of size √d and a tied table of standard deviation s, the loss starts at ln V + d·s²/2: GPT-2's
+    """With random states of size √d and a random head of standard deviation s, the loss starts at ln V + d·s²/2: GPT-2's
     0.02 costs 0.15 nats at width 768, and 0.08 costs 2.5.
 
-    隐状态模长为 √d、绑定表的标准差为 s 时，初始损失为 ln V + d·s²/2：宽 768 时，GPT-2 的 0.02 多 0.15 nat，0.08 多 2.5 nat。"""
+    隐状态随机、模长为 √d，输出头随机、标准差为 s 时，初始损失为 ln V + d·s²/2：宽 768 时，GPT-2 的 0.02 多 0.15 nat，0.08 多 2.5 nat。"""
     width, vocabulary, tokens = 768, 4000, 64
     h = torch.randn(tokens, width)
     h = h / h.norm(dim=1, keepdim=True) * width**0.5                            # as after a norm

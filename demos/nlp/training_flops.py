@@ -93,16 +93,18 @@ HOURS = {"DeepSeek-V3": (37e9, 14.8e12, 2.664e6), "Llama 3.1 405B": (405e9, 15.6
 @breaks(weights="all", en="With all 671B each H800 would have run at six times its peak.",
         zh="若按全部 671B 计，每张 H800 的速度就是峰值的六倍。")
 def claim_gpu_hours_give_the_speed_of_a_gpu(weights="active"):
-    """From its printed GPU hours, DeepSeek-V3 sustained 343 TFLOP/s per H800 by active weights, and Llama 3.1 405B 342 per
-    H100: a third of the dense bf16 peak of 989.
+    """From its printed GPU hours, DeepSeek-V3 sustained 343 TFLOP/s per H800 by active weights, and Llama 3.1 405B 341 per
+    H100, a third of the dense bf16 peak of 989; by all its weights V3 would have run at six times that peak.
 
-    由公布的 GPU 小时推算：DeepSeek-V3（按激活参数）每张 H800 持续 343 TFLOP/s，Llama 3.1 405B 每张 H100 持续 342：都是 bf16
-    稠密峰值 989 的三分之一。"""
+    由公布的 GPU 小时推算：DeepSeek-V3（按激活参数）每张 H800 持续 343 TFLOP/s，Llama 3.1 405B 每张 H100 持续 341：都是 bf16
+    稠密峰值 989 的三分之一；若按全部参数计，V3 的速度会是该峰值的六倍。"""
     total = named_model("deepseek-v3")["total"]
     speed = {name: training_flops(total if weights == "all" and name == "DeepSeek-V3" else n, 0, 0, 0, d) / hours / 3600 / 1e12
              for name, (n, d, hours) in HOURS.items()}
     show(bars(list(speed), {"TFLOP/s per GPU": list(speed.values()), "dense peak": [989] * 2}))
-    expect("TFLOP/s per GPU", list(speed.values()), equals=342.5, within=1.5)
+    expect("TFLOP/s per GPU", list(speed.values()), equals=[343, 341], within=0.5)
+    by_all = training_flops(total, 0, 0, 0, HOURS["DeepSeek-V3"][1]) / HOURS["DeepSeek-V3"][2] / 3600 / 1e12
+    expect("DeepSeek-V3's speed by all weights over the peak", by_all / 989, equals=6.3, within=0.05)
 
 
 @breaks(count="no attention", en="Without the pairs the length plays no part.", zh="不计两两之间的计算，长度就没有影响。")
@@ -142,7 +144,8 @@ def drill_gpu_hours(rng) -> Drill:
 ZH = {
     "counted": "计数", "formula": "公式", "FLOPs per token": "每 token 的 FLOPs", "counted FLOPs over the formula's": "计数与公式之比",
     "run": "训练", "6ND": "6ND", "printed": "论文值", "6ND over the printed FLOPs": "6ND 与论文值之比",
-    "TFLOP/s per GPU": "每张 GPU 的 TFLOP/s", "dense peak": "稠密峰值", "sequence length": "序列长度",
+    "TFLOP/s per GPU": "每张 GPU 的 TFLOP/s",
+    "DeepSeek-V3's speed by all weights over the peak": "DeepSeek-V3 按全部参数的速度与峰值之比", "dense peak": "稠密峰值", "sequence length": "序列长度",
     "attention over 6N": "注意力与 6N 之比",
     "6N": "6N", "attention over 6N at 8,192": "8,192 时注意力与 6N 之比", "attention over 6N at 131,072": "131,072 时注意力与 6N 之比",
 }  # fmt: skip
