@@ -150,7 +150,8 @@ def drill_clean_chain(rng) -> Drill:
 
 ZH = {
     "at once, seen": "一次作答，训练串", "at once, new": "一次作答，新串", "in steps, new": "逐步，新串", "share right": "正确率",
-    "share right in steps": "逐步作答的正确率", "share right at once on the strings seen": "一次作答在训练串上的正确率", "share right at once": "一次作答的正确率", "bits": "位数", "chance": "瞎猜",
+    "share right in steps": "逐步作答的正确率", "share right at once on the strings seen": "一次作答在训练串上的正确率",
+    "share right at once": "一次作答的正确率", "bits": "位数", "chance": "瞎猜",
     "majority": "多数", "parity": "奇偶", "steps": "步数", "no slip": "全对", "parity right": "奇偶正确", "0.98ⁿ": "0.98ⁿ",
     "share without a slip less 0.98ⁿ": "全对的比例减 0.98ⁿ", "share right less (1 + 0.96ⁿ)/2": "正确的比例减 (1 + 0.96ⁿ)/2",
 }  # fmt: skip

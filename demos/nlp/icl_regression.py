@@ -135,7 +135,9 @@ ZH = {
     "closed form at 4 and at 64 examples": "4 个与 64 个示例时的闭式",
     "prompt": "提示", "attention": "注意力", "one gradient step": "一步梯度下降",
     "attention less one gradient step": "注意力减一步梯度下降",
-    "examples": "示例数", "labels right": "标签正确", "labels moved on": "标签错开", "error with labels moved on": "标签错开时的误差", "closed form": "闭式", "no examples": "无示例", "error over the closed form": "误差与闭式之比",
+    "examples": "示例数",
+    "labels right": "标签正确", "labels moved on": "标签错开", "error with labels moved on": "标签错开时的误差",
+    "closed form": "闭式", "no examples": "无示例", "error over the closed form": "误差与闭式之比",
     "entry of the matrix": "矩阵元素", "learnt": "学到的", "η on the diagonal": "对角线为 η", "learnt matrix less η·I": "学到的矩阵减 η·I",
     "error on new tasks over the closed form": "新任务上的误差与闭式之比",
 }  # fmt: skip

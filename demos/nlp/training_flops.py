@@ -145,7 +145,8 @@ ZH = {
     "counted": "计数", "formula": "公式", "FLOPs per token": "每 token 的 FLOPs", "counted FLOPs over the formula's": "计数与公式之比",
     "run": "训练", "6ND": "6ND", "printed": "论文值", "6ND over the printed FLOPs": "6ND 与论文值之比",
     "TFLOP/s per GPU": "每张 GPU 的 TFLOP/s",
-    "DeepSeek-V3's speed by all weights over the peak": "DeepSeek-V3 按全部参数的速度与峰值之比", "dense peak": "稠密峰值", "sequence length": "序列长度",
+    "DeepSeek-V3's speed by all weights over the peak": "DeepSeek-V3 按全部参数的速度与峰值之比",
+    "dense peak": "稠密峰值", "sequence length": "序列长度",
     "attention over 6N": "注意力与 6N 之比",
     "6N": "6N", "attention over 6N at 8,192": "8,192 时注意力与 6N 之比", "attention over 6N at 131,072": "131,072 时注意力与 6N 之比",
 }  # fmt: skip
