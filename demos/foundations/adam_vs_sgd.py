@@ -136,8 +136,13 @@ def claim_it_is_what_torch_computes(numbers=100, steps=20, lr=0.01, beta2=0.999,
     w = torch.randn(numbers, dtype=torch.float64)
     theirs, m, v, count = w.clone(), torch.zeros_like(w), torch.zeros_like(w), torch.zeros(())
     ours, m1, v1 = w.clone(), torch.zeros_like(w), torch.zeros_like(w)
+    plain, pushed, velocity, total = w.clone(), w.clone(), torch.zeros_like(w), torch.zeros_like(w)
     for t in range(1, steps + 1):
         g = torch.randn(numbers, dtype=torch.float64)
+        total += g
+        for x, momentum, kept in ((plain, 0.0, []), (pushed, 0.9, [velocity])):
+            torch._fused_sgd_([x], [g], kept, weight_decay=0.0, momentum=momentum, lr=lr, dampening=0.0, nesterov=False, maximize=False,
+                              is_first_step=t == 1)
         count += 1
         torch._fused_adam_([theirs], [g], [m], [v], [], [count], lr=lr, beta1=0.9, beta2=beta2, weight_decay=0.0, eps=1e-8,
                            amsgrad=False, maximize=False)
@@ -145,6 +150,9 @@ def claim_it_is_what_torch_computes(numbers=100, steps=20, lr=0.01, beta2=0.999,
     show(table({"": ["w", "m", "v"], "by hand": [x[0].item() for x in (ours, m1, v1)], "torch": [x[0].item() for x in (theirs, m, v)]}))
     # the fused kernel keeps its scalars in double: rounding of order 1 over some steps
     expect("by hand less torch's", ours - theirs, equals=0, within=1e-9)
+    expect("torch's SGD with nothing kept, less w − lr · Σg", plain - (w - lr * total), equals=0, within=1e-9)
+    # what a gradient has still to move is its velocity over 1 − 0.9
+    expect("torch's momentum with one number kept, less its sum", pushed - (w - lr * 10 * (total - 0.9 * velocity)), equals=0, within=1e-9)
     expect("numbers kept per weight", (m1.numel() + v1.numel()) / numbers, equals=2)
 
 
@@ -196,6 +204,8 @@ ZH = {
     "SGD at equal curvature h, one step at rate 1/h": "曲率都为 h 的 SGD，学习率 1/h 的一步",
     "SGD: turned less straight": "SGD：转后减未转", "": "", "m": "m", "v": "v", "by hand": "手写", "torch": "torch",
     "by hand less torch's": "手写减 torch", "numbers kept per weight": "每个权重另存的数",
+    "torch's SGD with nothing kept, less w − lr · Σg": "torch 的 SGD（什么都不存）减 w − lr · Σg",
+    "torch's momentum with one number kept, less its sum": "torch 的动量 SGD（存一个数）减其累加",
 }
 
 if __name__ == "__main__":

@@ -93,15 +93,15 @@ def claim_one_layer_multiplies_by_fan_times_variance(fan_in=256, fan_out=1024, m
 
 
 @breaks(rule="1/N", en="With 1/N each ReLU layer halves the mean square.", zh="用 1/N 时，每层 ReLU 使均方值减半。")
-@breaks(rule="for the variance", en="Compensating the variance 0.341 makes the mean square grow by 1.47 per layer.",
-        zh="若去补偿方差 0.341，均方值每层增长 1.47 倍。")
+@breaks(rule="for the variance", en="Compensating the variance 0.341 makes the mean square grow 1.47-fold per layer.",
+        zh="若去补偿方差 0.341，均方值每层变为 1.47 倍。")
 @breaks(rule="sqrt(2/N)", en="The square root is the deviation: taken for the variance it multiplies each layer by √(N/2).",
         zh="开根号的是标准差；当成方差用，每层乘以 √(N/2)。")
 def claim_relu_layers_keep_the_mean_square_with_two_over_fan_in(depth=30, width=512, rule="2/N"):
     """With variance 2/fan_in thirty ReLU layers keep the mean square per layer; with 1/fan_in each halves it; a factor that
-    keeps the variance instead makes it grow by 1.47.
+    keeps the variance instead makes it grow 1.47-fold.
 
-    方差取 2/fan_in 时，30 层 ReLU 平均每层保持均方值；取 1/fan_in 则每层减半；若改为保持方差，均方值每层增长 1.47 倍。"""
+    方差取 2/fan_in 时，30 层 ReLU 平均每层保持均方值；取 1/fan_in 则每层减半；若改为保持方差，均方值每层变为 1.47 倍。"""
     x = torch.randn(16, width)
     names = list(dict.fromkeys(("2/N", "1/N", "for the variance", rule)))
     by = dict(zip(names, through(x, depth, [RULES[name](width) for name in names], "relu"), strict=True))
