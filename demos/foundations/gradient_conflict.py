@@ -45,16 +45,18 @@ def claim_no_task_is_pushed_back(width=8, larger=10.0, combined="projected"):
     投影之后，合成的一步不违背任何一个梯度，无论其中一个大多少；直接求和在冲突时会违背小的那个。"""
     first, second = torch.tensor([1.0, 0.0], dtype=F64), torch.tensor([-0.5, 1.0], dtype=F64)
     expect("(1, 0) freed of (−0.5, 1)", project(first, second), equals=[0.8, 0.4], within=1e-12)
-    dots = []
+    dots, against = [], 0
     for _ in range(20):
         g = torch.randn(width, dtype=F64)
         h = torch.randn(width, dtype=F64)
         h = larger * (h - (1.5 * (h @ g).abs() + 0.6 * h.norm() * g.norm()) / (g @ g) * g)   # turned against g
         step = pcgrad(g, h) if combined == "projected" else g + h
+        against += int((g + h) @ g < 0)
         dots.append(((step @ g) / g.norm() / step.norm(), (step @ h) / h.norm() / step.norm()))
     show(bars(range(8), {"with the small gradient": [a for a, _ in dots[:8]], "with the large one": [b for _, b in dots[:8]]},
               y_label="cosine of the step"))
     expect("cosine of the step with each gradient", torch.tensor(dots), at_least=-1e-9)
+    expect("of twenty pairs, those whose plain sum goes against the small gradient", against, at_least=10)
     agreeing = first + torch.tensor([0.2, 0.3], dtype=F64)
     expect("gradients that agree, changed by", project(first, agreeing) - first, equals=0, within=0)
 
@@ -77,6 +79,11 @@ def claim_between_two_optima_it_stands_still(starts=(-0.8, -0.2, 0.5, 0.9), meth
         ends.append(w[0].item())
         worst.append((w - torch.tensor([1.0, -1.0], dtype=F64)).square().max().item())
     show(lines("start", starts, {"end": ends, "larger loss at the end": worst}))
+    apart = torch.tensor(starts, dtype=F64)[:, None].repeat(1, 2)           # a parameter for each task
+    for _ in range(60):
+        apart = apart - 0.2 * (apart - torch.tensor([1.0, -1.0], dtype=F64))
+    # 0.8⁶⁰ = 1.5e-6 of a distance below 2 is left
+    expect("with a parameter each: distance from the optimum", apart - torch.tensor([1.0, -1.0], dtype=F64), equals=0, within=4e-6)
     expect("distance from the start", [a - b for a, b in zip(ends, starts, strict=True)], equals=0, within=1e-12)
     expect("larger loss at the end", worst, at_least=1)
 
@@ -102,6 +109,8 @@ ZH = {
     "(1, 0) freed of (−0.5, 1)": "(1, 0) 去掉沿 (−0.5, 1) 的分量", "with the small gradient": "与小梯度",
     "with the large one": "与大梯度",
     "cosine of the step": "步的余弦", "cosine of the step with each gradient": "步与各梯度的余弦",
+    "of twenty pairs, those whose plain sum goes against the small gradient": "二十对中，直接求和违背小梯度的对数",
+    "with a parameter each: distance from the optimum": "各有一个参数时与最优点的距离",
     "gradients that agree, changed by": "方向一致时的改变量", "start": "起点", "end": "终点",
     "larger loss at the end": "终点处较大的损失", "distance from the start": "与起点的距离",
 }  # fmt: skip

@@ -71,6 +71,7 @@ def claim_the_gap_stops(classes=10, smoothing=0.1, target="smoothed"):
     gaps = torch.linspace(0, 14, 1401, dtype=F64)
     curves = {"smoothed": loss_of_gaps(gaps, classes, smoothing), "one-hot": loss_of_gaps(gaps, classes, 0.0)}
     show(lines("lead of the right logit", gaps[::20], {k: v[::20] for k, v in curves.items()}, y_label="loss"))
+    expect("one-hot: drop of the loss from each lead to the next", -curves["one-hot"].diff(), at_least=1e-10)
     expect("best lead", gaps[curves[target].argmin()], equals=best_gap(smoothing, classes), within=0.006)
 
 
@@ -112,6 +113,7 @@ def drill_gap(rng) -> Drill:
 ZH = {
     "row": "行", "by hand": "手写", "torch": "torch", "loss": "损失", "loss less torch's": "损失与 torch 之差",
     "smoothed": "平滑", "one-hot": "one-hot", "lead of the right logit": "正确 logit 的领先量", "best lead": "最优领先量",
+    "one-hot: drop of the loss from each lead to the next": "one-hot：领先量每增一格，损失的下降",
     "entropy of the target": "目标的熵", "loss at the best lead less the entropy of the target": "最优领先量处的损失减目标的熵",
 }  # fmt: skip
 

@@ -74,6 +74,9 @@ def claim_an_outlier_moves_only_the_mean(far=(10.0, 30.0, 100.0, 300.0), loss="H
     # Σ clip(y − m, ±1) = 0 by hand: −1 − 1 + (4 − m) + (4.5 − m) + 1 = 0, so m = 3.75
     want = 3.75 if loss == "Huber" else 4.0
     expect(f"best constant, {loss}", best[loss], equals=want, within=0.026, at=("fifth target", far))
+    expect("the median, and the mean less a fifth of the fifth target",
+           [[a, b - one / 5] for a, b, one in zip(best["absolute"], best["squared"], far, strict=True)],
+           equals=torch.tensor([4.0, sum(FIVE[:4]) / 5], dtype=F64).expand(len(far), 2), within=0.026)
     e = torch.linspace(-9, 9, 37, dtype=F64)
     expect("Huber's loss less torch's",
            huber(e, 1.5) - F.huber_loss(e, torch.zeros_like(e), delta=1.5, reduction="none"), equals=0, within=1e-12)
@@ -138,7 +141,9 @@ ZH = {
     "squared": "平方误差", "absolute": "绝对误差", "Huber": "Huber", "constant": "常数",
     "mean loss over its least value": "平均损失与其最小值之比",
     "best constant, squared and absolute error": "最优常数：平方误差与绝对误差", "fifth target": "第五个目标",
-    "best constant": "最优常数", "best constant, {}": "最优常数：{}", "Huber's loss less torch's": "Huber 损失与 torch 之差",
+    "best constant": "最优常数",
+    "the median, and the mean less a fifth of the fifth target": "中位数，以及均值减第五个目标的五分之一",
+    "best constant, {}": "最优常数：{}", "Huber's loss less torch's": "Huber 损失与 torch 之差",
     "mean absolute error": "平均绝对误差",
     "mean absolute error from 2 to 4, less the least": "2 到 4 之间的平均绝对误差减最小值",
     "mean absolute error below 2 and above 4, less the least": "2 以下与 4 以上的平均绝对误差减最小值",
