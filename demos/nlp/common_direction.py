@@ -51,10 +51,10 @@ def off_diagonal(c: Tensor, which: Tensor) -> tuple[Tensor, Tensor]:
 @breaks(centred="yes", en="Centred, the common part is gone: unrelated vectors average −1/(n − 1).",
         zh="减去均值后公共部分就没了：无关向量的平均余弦是 −1/(n − 1)。")
 def claim_unrelated_vectors_look_alike(texts=200, width=512, ratios=(0.0, 0.25, 1.0, 4.0, 9.0), centred="no"):
-    """Random vectors plus a common direction r times as strong have cosine r/(1 + r): 0.8 for r = 4, though
-    they share nothing else.
+    """Random vectors plus a common direction r times as strong, in squares, have a mean cosine of r/(1 + r): 0.8 for
+    r = 4, though they share nothing else.
 
-    随机向量加上强度为 r 倍的公共方向，两两余弦为 r/(1 + r)：r = 4 时为 0.8，而它们除此之外毫无共同之处。"""
+    随机向量加上平方强度为 r 倍的公共方向，平均余弦为 r/(1 + r)：r = 4 时为 0.8，而它们除此之外毫无共同之处。"""
     means = []
     for ratio in ratios:
         x, _ = drawn(texts, width, ratio, 0.0)
