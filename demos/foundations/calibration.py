@@ -88,10 +88,10 @@ def claim_it_measures_the_gap(examples=20000, scale=2.5, truth="overconfident"):
 @breaks(distortion="one class favoured", en="A constant added to one class is no change of scale.",
         zh="只给一个类别加常数，并不是整体缩放。")
 def claim_one_temperature_repairs_a_scale(examples=20000, scale=2.5, distortion="all logits scaled"):
-    """Fitted on held-out data, the temperature finds the factor 2.5; on new data the calibration error
-    falls below 0.025, and no answer changes.
+    """Fitted on held-out data, the temperature finds the factor 2.5: on new data the calibration error falls
+    below 0.025, no answer changes. A constant added to one class it leaves above 0.05.
 
-    在留出集上拟合，温度正好找到因子 2.5；新数据上校准误差降到 0.025 以下，且没有一个答案改变。"""
+    在留出集上拟合，温度正好找到因子 2.5：新数据上校准误差降到 0.025 以下，答案一个不变。给某一类加常数，它修不好：误差仍超过 0.05。"""
     z, labels = sample(examples)
     favour = torch.tensor([2 * scale, 0.0, 0.0, 0.0])
     seen = scale * z if distortion == "all logits scaled" else z + favour
@@ -102,6 +102,9 @@ def claim_one_temperature_repairs_a_scale(examples=20000, scale=2.5, distortion=
     # the fitted T scatters by about 0.6/√(half) of itself: 1% at 5,000; six of these
     expect("fitted temperature over the factor", t / scale, equals=1, within=0.06)
     expect("calibration error after", after, at_most=0.025)
+    shifted = (z + favour) / best_temperature(z[:half] + favour, labels[:half])
+    expect("calibration error after, one class favoured", expected_calibration_error(*confident(shifted[half:], labels[half:]), 10),
+           at_least=0.05)
     expect("answers changed", int(((seen / t).argmax(1) != seen.argmax(1)).sum()), equals=0)
 
 
@@ -175,6 +178,7 @@ ZH = {
     "cross-entropy of the scaled logits less the plain ones": "缩放后的交叉熵减原来的",
     "answers changed by the factor": "因缩放而改变的答案数", "calibration error on new data": "新数据上的校准误差", "T = {}": "T = {}",
     "fitted temperature over the factor": "拟合的温度与因子之比", "calibration error after": "修正后的校准误差",
+    "calibration error after, one class favoured": "偏向一个类别时，修正后的校准误差",
     "answers changed": "改变的答案数",
     "examples": "样本数", "measured on a calibrated model": "对校准好的模型测得", "falls with 1/√n": "按 1/√n 下降",
     "measured error": "测得的误差",
