@@ -40,7 +40,7 @@ def through(x: Tensor, depth: int, variances: list[float], activation: str) -> l
     width, scales = x.shape[1], torch.tensor(variances).sqrt()[:, None, None]
     x, squares = x.expand(len(variances), -1, -1), [[mean_square(x)] * len(variances)]
     for _ in range(depth):
-        x = scales * (x @ normal(width, width, 1.0).T)                   # (variances, batch, width)
+        x = scales * (x @ torch.randn(width, width).T)                   # (variances, batch, width)
         x = x.relu() if activation == "relu" else x.tanh()
         squares.append(x.double().square().mean((1, 2)).tolist())      # √(2/N) overflows float32 by then
     return [list(path) for path in zip(*squares, strict=True)]
