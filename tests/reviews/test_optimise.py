@@ -131,9 +131,14 @@ def test_rescheduling_equals_a_replay_and_is_taken_back(own: Store) -> None:
     for card, state in own.cards().items():
         if state.state == "review":
             assert (state.due_day, state.stability) == (anew[card].due_day, pytest.approx(anew[card].stability))
+            assert state.difficulty == pytest.approx(anew[card].difficulty)
         assert (state.reps, state.lapses, state.last_day) == (before[card].reps, before[card].lapses, before[card].last_day)
     assert reschedule(own, later) == 0
     assert own.rebuild() == len(before)
+    moved = own.cards()
+    own.configure(SETTINGS)
+    assert reschedule(own, later + timedelta(minutes=1)) > 0
+    assert take_back(own, later + timedelta(hours=1)) > 0 and own.cards() == moved, "the last rescheduling alone"
     assert take_back(own, later + timedelta(hours=1)) == count and own.cards() == before
     assert take_back(own, later + timedelta(hours=1)) == 0
 
