@@ -87,8 +87,8 @@ def claim_token_errors_stay_linear(tokens=20, accuracies=(0.6, 0.7, 0.8, 0.9, 0.
 
 @breaks(errors="independent", en="Independent errors give the same 0.9²⁰ whatever the factor.", zh="若错误独立，不管因子多大都是 0.9²⁰。")
 def claim_errors_that_come_together_blunt_the_jump(rhos=(0.0, 0.5, 0.9), errors="as set"):
-    """At 90 % per token, an answer of 20 tokens is right in 12 % of cases with independent errors, 48 % if hidden factors
-    correlate by 0.5 and 76 % by 0.9: sharpness was put in by independence.
+    """At 90 % per token, 20 tokens are all right in 12 % of cases with independent errors, 48 % if hidden factors correlate
+    by 0.5, 76 % by 0.9: independence makes it sharp.
 
     每 token 正确率 90% 时，20 个 token 的答案在错误独立时有 12% 全对，隐变量相关系数 0.5 时 48%，0.9 时 76%：陡峭来自独立假设。"""
     got = [exact_match(answers(0.9, 20, 0.0 if errors == "independent" else rho)).item() for rho in rhos]

@@ -76,10 +76,10 @@ def claim_a_layer_is_a_gradient_step(n=16, width=6, attention="linear"):
 @breaks(labels="shuffled", en="Labels of other examples say nothing of w: more of them do not help.",
         zh="标签配错了示例，就说明不了 w：再多也没用。")
 def claim_more_examples_less_error(counts=(4, 8, 16, 32, 64), labels="right"):
-    """With no weight changed the error in 8 dimensions falls from 5.6 at 4 examples to 1.0 at 64, as the closed form says; with
-    labels moved on by one example it is no better than without any.
+    """With no weight changed the error in 8 dimensions falls from 5.6 at 4 examples to 1.0 at 64; with labels moved on by one,
+    examples do not help.
 
-    权重一个不动，8 维时误差由 4 个示例的 5.6 降到 64 个的 1.0，与闭式一致；标签错开一个示例，就不比没有示例好。"""
+    权重一个不动，8 维时误差由 4 个示例的 5.6 降到 64 个的 1.0；标签错开一个，示例就没有帮助。"""
     d, batch, errors = 8, 4000, {"right": [], "shuffled": []}
     for n in counts:
         x, y, query, truth = prompts(batch, n, d, dtype=torch.float32)

@@ -89,7 +89,7 @@ def claim_held_out_loss_stays_above_the_entropy(tokens=20_000, measured="held ou
 @breaks(source="another", en="A model of one source does not come near the entropy of another, however much it reads.",
         zh="学了一个源的模型，读得再多，也达不到另一个源的熵。")
 def claim_the_gap_halves_with_twice_the_text(lengths=(1000, 4000, 16_000), source="the same"):
-    """A table of counts that can hold the truth is above the entropy by about its free numbers over twice its training
+    """A count table that can hold the truth is above the entropy by about its free numbers over twice its training
     tokens: 56/2n for 8 by 8, from 1,000 tokens on.
 
     能表示真实分布的计数表，损失比熵高出约“自由参数数 ÷ 训练 token 数的两倍”：8 × 8 的表为 56/2n（1,000 token 以上）。"""

@@ -128,10 +128,10 @@ def claim_diffusion_weighs_masks_into_the_likelihood(tokens=3, vocabulary=3, wei
 @breaks(model="one joint", en="Counted on the same texts the conditionals have one joint: one probability in either order.",
         zh="都在同一批文本上计数，条件概率就出自同一个联合分布：按哪种次序相乘都一样。")
 def claim_separate_conditionals_give_two_likelihoods(vocabulary=3, model="separate heads"):
-    """Conditionals counted on texts of their own, as a masked model learns them, give different probabilities from left to
-    right and from right to left; counted on the same texts they come from one joint and agree.
+    """Conditionals each counted on other texts, as a masked model learns them, disagree from left to right and from right to
+    left; counted on the same texts they agree.
 
-    像掩码模型那样，每个条件概率各用自己的文本去学：从左到右相乘与从右到左相乘，概率不同；都用同一批文本，就出自同一个联合分布，结果相同。"""
+    像掩码模型那样，每个条件概率用不同的文本去学：从左到右与从右到左相乘，概率不同；都用同一批文本就相同。"""
     joint = torch.rand(vocabulary, vocabulary, dtype=torch.float64) + 0.05
     joint /= joint.sum()
     # a text trains what is masked in it: 300 with both tokens masked, 300 with b masked, 300 with a masked

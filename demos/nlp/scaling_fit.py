@@ -121,8 +121,8 @@ def claim_the_refit_gives_chinchillas_ratio(constants="refit"):
 @breaks(served=0.0, en="With nothing served, training alone counts, and the compute optimum is the cheapest.",
         zh="若不部署，只算训练，那么算力最优的就是最便宜的。")
 def claim_serving_makes_the_model_smaller(served=2e12):
-    """To reach the loss of Chinchilla's optimum and serve two trillion tokens, total compute is least with 30 % fewer
-    parameters and 2.2 times the tokens per parameter; half the parameters cost 26 % more training.
+    """To reach the loss of Chinchilla's optimum and serve 2T tokens, compute is least with 30 % fewer parameters and 2.2 times
+    the tokens for each; half the parameters cost 26 % more training.
 
     要达到 Chinchilla 最优点的损失、再服务两万亿 token，总计算量最低的模型参数少三成，每参数 token 数是 2.2 倍；参数减半，训练多花 26%。"""
     fit = FITS["refit"]

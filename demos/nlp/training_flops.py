@@ -93,11 +93,11 @@ HOURS = {"DeepSeek-V3": (37e9, 14.8e12, 2.664e6), "Llama 3.1 405B": (405e9, 15.6
 @breaks(weights="all", en="With all 671B each H800 would have run at six times its peak.",
         zh="若按全部 671B 计，每张 H800 的速度就是峰值的六倍。")
 def claim_gpu_hours_give_the_speed_of_a_gpu(weights="active"):
-    """From its printed GPU hours, DeepSeek-V3 sustained 343 TFLOP/s per H800 by active weights, and Llama 3.1 405B 341 per
-    H100, a third of the dense bf16 peak of 989; by all its weights V3 would have run at six times that peak.
+    """DeepSeek-V3 and Llama 3.1 405B ran at 343 and 341 TFLOP/s per GPU by printed hours, a third of the bf16 peak of 989; by
+    all 671B V3 would exceed it sixfold.
 
-    由公布的 GPU 小时推算：DeepSeek-V3（按激活参数）每张 H800 持续 343 TFLOP/s，Llama 3.1 405B 每张 H100 持续 341：都是 bf16
-    稠密峰值 989 的三分之一；若按全部参数计，V3 的速度会是该峰值的六倍。"""
+    按公布的 GPU 小时，DeepSeek-V3 与 Llama 3.1 405B 每卡为 343 与 341 TFLOP/s，是 bf16 峰值 989 的三分之一；
+    若按全部 671B 计，V3 会是峰值的六倍。"""
     total = named_model("deepseek-v3")["total"]
     speed = {name: training_flops(total if weights == "all" and name == "DeepSeek-V3" else n, 0, 0, 0, d) / hours / 3600 / 1e12
              for name, (n, d, hours) in HOURS.items()}
