@@ -86,7 +86,7 @@ def _check(term: Term, topics: Sequence[str]) -> None:
     wrong = {
         "prop": not (found := PROPERTY.fullmatch(term.value)) or found[1] not in PROPERTIES,
         "rated": not re.fullmatch(r"[1-9]\d{0,3}(:[1-4])?", term.value),
-        "missed": not re.fullmatch(r"\d{0,2}", term.value),
+        "missed": not re.fullmatch(r"([1-9]\d?)?", term.value),
         "tag": not term.value,
     }
     if wrong.get(term.name):

@@ -31,7 +31,7 @@ def optimise(
     They are judged on the newest fifth of your reviews, which the fit did not see. What was reviewed stays as it was scheduled
     until you ask for --reschedule.
     """
-    if sum((back, reschedule, undo_reschedule, simulate)) > 1:
+    if sum((dry_run, back, reschedule, undo_reschedule, simulate)) > 1:
         raise CallError(context.t("optimise.one_thing"))
     if simulate:
         said: Any = _simulated(context)

@@ -41,7 +41,7 @@ class InterviewSession:
         self.turn: Turn | None = None
         self._acts = Acts(store)
         self._written: list[Act] = []
-        self._skipped: list[Answer] = []
+        self._asked: list[Answer] = []
 
     def left(self, now: datetime) -> float:
         """The seconds that are left; less than nothing once time is up."""
@@ -50,7 +50,7 @@ class InterviewSession:
     def next(self, now: datetime) -> CardState | None:
         """What is asked now; None at the end. A question once asked may be answered after time is up."""
         if self.turn is None:
-            self.turn = self.interviewer.next([*self.answers, *self._skipped], self.left(now))
+            self.turn = self.interviewer.next(self._asked, self.left(now))
         return self.store.card(self.turn.card) if self.turn else None
 
     def counts(self, now: datetime) -> Counts:
@@ -92,6 +92,7 @@ class InterviewSession:
         }  # fmt: skip
         event = self.store.append(KIND, card.card, now, seconds=seconds, language=language, data={**kept, **interview})
         self.answers.append(given)
+        self._asked.append(given)
         self._written.append(Act(KIND, card.card, rated, event.seconds, uid=event.uid))
         self.turn = None
         return card
@@ -101,6 +102,7 @@ class InterviewSession:
         if not self._written or not self.store.reverse("undo", self._written[-1].uid, now):
             return None
         act, given = self._written.pop(), self.answers.pop()
+        self._asked.remove(given)
         self.turn = Turn(given.card, given.depth, given.why)
         return act
 
@@ -121,7 +123,7 @@ class InterviewSession:
     def _skip(self) -> None:
         if self.turn is not None:
             topic = self.interviewer.bank[CardId.parse(self.turn.card).question].topic
-            self._skipped.append(Answer(self.turn.card, topic, self.turn.depth, self.turn.why, 0.0, 0.0, 1))
+            self._asked.append(Answer(self.turn.card, topic, self.turn.depth, self.turn.why, 0.0, 0.0, 1))
             self.turn = None
 
     def annotate(self, card: str, now: datetime, *, starred: bool | None = None, note: str | None = None) -> Annotation:

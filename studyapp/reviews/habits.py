@@ -50,10 +50,7 @@ def retention_by(reviews: Iterable[Graded], name: Callable[[Graded], str | None]
 
 
 def by_hour(reviews: Iterable[Graded], local: Callable[[datetime], datetime]) -> list[Retention]:
-    """All answers by the hour of the learner's clock, 24 of them: how many, and of those in review how many were recalled.
-
-    `reviews` of a Retention here counts cards in review alone; see `answers_by_hour` for all.
-    """
+    """The share recalled of cards in review in each of the 24 hours of the learner's clock; `answers_by_hour` counts all answers."""
     found = retention_by(reviews, lambda each: str(local(each.at).hour))
     return [found.get(str(hour), Retention(0, 0)) for hour in range(24)]
 

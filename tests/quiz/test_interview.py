@@ -201,6 +201,19 @@ def test_what_is_left_out_does_not_come_again(store: Store) -> None:
     assert len(seen) == 6 and not store.cards()
 
 
+def test_after_a_question_left_out_the_interviewer_goes_deeper_again(store: Store) -> None:
+    """What was left out is a turn like any other: a good answer after it leads to a follow-up, undone and given again too."""
+    session = sitting(store)
+    card = session.next(NOW)
+    assert card is not None
+    session.bury(card.card, NOW)
+    again = answer(session, NOW)
+    session.undo(NOW)
+    assert answer(session, NOW) == again
+    session.next(NOW)
+    assert session.turn is not None and (session.turn.why, session.turn.depth) == ("deeper", 1)
+
+
 def test_two_machines_have_all_interviews(store: Store, tmp_path: Path) -> None:
     """Merged, each log has the interviews of both, in the order in which they began."""
     answer(sitting(store), NOW)
