@@ -79,7 +79,7 @@ def wanted(context: AppContext, goal: Interview) -> list[Wanted]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that a plan is made of, read from the reviews, so that the making, which takes a second or so, may run in a thread.
+    """All that a plan is made of, read from the reviews, so that the making, which takes seconds, may run in a thread.
 
     `stamp` differs once anything of it does.
     """

@@ -19,6 +19,8 @@ RETENTIONS = (0.7, 0.8, 0.9)
 LAST_DAYS = (3, 7, 14)
 TRIED, TOLD = 8, 40
 """Learners that a policy is tried on, and that the figures of the plan are a mean of."""
+LONG = 30
+"""Days beyond which fewer learners are simulated, in proportion: two years would else take half a minute."""
 MOST_DAYS = 730
 MOST_MINUTES = 480
 
@@ -119,6 +121,7 @@ def make_plan(wanted: Sequence[Wanted], goal: Goal, learner: Learner, today: int
     memory = Memory(learner.parameters)
     order = sorted(range(len(wanted)), key=lambda place: -wanted[place].weight)
     planned = [wanted[place] for place in order]
+    tried, told = (max(least, round(most * min(1.0, LONG / days))) for least, most in ((2, TRIED), (8, TOLD)))
     minutes = [max(0.0, goal.minutes - spent), *[goal.minutes] * (days - 1)]
 
     def course(policy: Policy | ByDueDate, cards: Sequence[Wanted], learners: int, each: Sequence[float] = minutes) -> Course:
@@ -130,9 +133,9 @@ def make_plan(wanted: Sequence[Wanted], goal: Goal, learner: Learner, today: int
 
     weight = np.array([each.weight for each in planned])
     choices = [Policy(kept, last) for kept in RETENTIONS for last in LAST_DAYS if last < days] + [Policy(0.9, days)]
-    value = {policy: float((course(policy, planned, TRIED).recall @ weight).mean()) for policy in choices}
+    value = {policy: float((course(policy, planned, tried).recall @ weight).mean()) for policy in choices}
     policy = max(choices, key=value.__getitem__)
-    best, without = course(policy, planned, TOLD), course(learner.unplanned, wanted, TOLD)
+    best, without = course(policy, planned, told), course(learner.unplanned, wanted, told)
     recall = dict(zip(order, best.recall.mean(0), strict=True))
     met = dict(zip(order, best.met.mean(0), strict=True))
     unplanned = without.recall.mean(0)

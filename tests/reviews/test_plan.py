@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,21 @@ def test_the_plan_beats_the_schedule(days: int, minutes: float) -> None:
     plan = make_plan(cards, Goal(100 + days, minutes), learner, 100)
     assert plan.core.planned > plan.core.unplanned
     assert all(day.minutes <= minutes + 1e-9 for day in plan.days)
+
+
+def test_a_far_day_is_simulated_with_fewer_learners(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The work grows with the days; of two years it would take half a minute with as many learners as of a month."""
+    learners: set[int] = set()
+
+    def counted(*args: Any, **options: Any) -> Any:
+        learners.add(options["learners"])
+        return simulate(*args, **options)
+
+    monkeypatch.setattr("studyapp.reviews.plan.simulate", counted)
+    for days, expected in ((24, {2, 8, 40}), (60, {2, 4, 20}), (300, {2, 8})):
+        learners.clear()
+        made(unseen(12, 6), days, 5)
+        assert learners == expected
 
 
 def test_cards_come_back_at_a_higher_chance_as_the_day_nears() -> None:

@@ -1,9 +1,11 @@
 """The page of the interview, and its line at Home."""
 
+import asyncio
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 from textual.widgets import Input, OptionList, Static
 
 
@@ -37,12 +39,15 @@ async def test_a_date_is_asked_for_kept_and_planned(make_app: Any) -> None:
         assert "interview in 10 days" in line and "today 3 new, 0 to review" in line and "% of core" in line
         await pilot.press("d")
         await settled(app, pilot)
+        await pilot.press("d", *["backspace"] * 10, *"２０２６-１２-０４", "enter")
+        await settled(app, pilot)
+        assert kept[-1] == {"interview_date": date(2026, 12, 4)}, "as an input method types it"
         await pilot.press("d", *["backspace"] * 10, "enter")
         await settled(app, pilot)
         assert kept[-1] == {"interview_date": None} and app.screen.phase == ""
 
 
-@pytest.mark.parametrize("typed", ["tomorrow", "2026-13-01", "2026-11-23", "2020-01-01", "2099-01-01"])
+@pytest.mark.parametrize("typed", ["tomorrow", "２０２６-13-01", "2026-13-01", "2026-11-23", "2020-01-01", "2099-01-01"])
 async def test_what_is_no_day_ahead_is_refused_and_can_be_mended(make_app: Any, typed: str) -> None:
     """The field stays, with what was typed in it, and nothing is kept."""
     app, kept = make_app(), []
@@ -88,6 +93,47 @@ async def test_minutes_and_weights_are_turned_and_kept(make_app: Any, size: Any,
             last = str(topics.get_option_at_index(3).prompt)
             assert last.endswith(f"× {weight}" if weight else app.context.t("plan.left_out"))
         assert app.screen.query_one("#plan-days").region.bottom <= size[1]
+
+
+async def test_while_it_is_made_anew_rows_and_words_are_those_of_now(make_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights and language change at once; three quick changes make one plan."""
+    app, calls = make_app(interview_date=date(2026, 12, 3)), []
+    app.context.save = [].append
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("d")
+        await settled(app, pilot)
+
+        async def never(*args: Any) -> None:
+            calls.append(args)
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr("studyapp.planning.made", never)
+        topics = app.screen.query_one("#topics", OptionList)
+        topics.highlighted = topics.option_count - 1
+        await app.screen.action_weight()
+        assert str(topics.get_option_at_index(topics.highlighted).prompt).endswith("× 2")
+        await app.screen.action_more(1)
+        await pilot.press("ctrl+l")
+        assert "主题" in text(app, "#columns") and "模拟" in text(app, "#numbers")
+        async with asyncio.timeout(20):
+            while not calls:
+                await asyncio.sleep(0.05)
+        assert len(calls) == 1
+
+
+async def test_of_a_far_day_all_days_are_drawn(make_app: Any) -> None:
+    """The bars hold every day in the room there is, and the sums beside them too; rows leave room for scroll bars."""
+    app = make_app(interview_date=date(2027, 9, 1))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("d")
+        await settled(app, pilot)
+        made = app.screen.made
+        line = text(app, "#plan-days").split("\n")[1]
+        whole, room = (sum(day.reviews for day in days) for days in (made.days, made.days[:46]))
+        assert line.endswith(f"  {whole:.0f}") and whole > 2 * room
+        assert 30 < cell_len(line) < 76
+        topics = app.screen.query_one("#topics", OptionList)
+        assert cell_len(str(topics.get_option_at_index(1).prompt)) + topics.scrollbar_size_vertical + 2 <= topics.size.width
 
 
 async def test_the_plan_of_today_is_studied_and_counts(make_app: Any, store: Any, clock: Any) -> None:

@@ -1,5 +1,9 @@
 """The interview: its day, the minutes until then, what each topic counts, and what will be recalled that day."""
 
+import asyncio
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from typing import ClassVar
 
@@ -24,6 +28,8 @@ COLUMNS = ("cards", "met", "now", "planned", "unplanned")
 COLUMN, COUNTS = 10, 7
 STEP = 5
 HEAVIEST = 3.0
+SETTLE = 0.3
+"""Seconds without another change before the plan is made again: a thread that makes one cannot be stopped."""
 
 
 class PlanScreen(BaseScreen):
@@ -64,6 +70,9 @@ class PlanScreen(BaseScreen):
         if self.context.settings.interview_date is None:
             self._nothing(self.t("plan.none"))
             return
+        if self.made is not None:
+            with suppress(StudyError):
+                self._draw(planning.interview(self.context), self.made)
         self.put("#numbers", self.t("plan.making"))
         self._make()
 
@@ -76,6 +85,8 @@ class PlanScreen(BaseScreen):
 
     @work(exclusive=True, group="plan", exit_on_error=False)
     async def _make(self) -> None:
+        if self.made is not None:
+            await asyncio.sleep(SETTLE)
         try:
             goal = planning.interview(self.context)
             self.made = await planning.made(self.context, goal)
@@ -90,7 +101,7 @@ class PlanScreen(BaseScreen):
         words = self.context.t
         lines = [say.headline(words, goal.on, goal.minutes, made), say.today_line(words, made), *say.honesty(words, made)]
         self.put("#numbers", Content.assemble(Content.styled(lines[0], "bold"), "\n", "\n".join(lines[1:])))
-        width = max(12, min(36, self.size.width - 6 - COUNTS - COLUMN * len(COLUMNS)))
+        width = max(12, min(36, self.size.width - 8 - COUNTS - COLUMN * len(COLUMNS)))
         heads = [pad(words("plan.topic"), width), *(pad(words(f"plan.{name}"), COLUMN, right=True) for name in COLUMNS)]
         self.put("#columns", "".join(heads) + pad(words("plan.weight"), COUNTS, right=True))
         topics = self.query_one("#topics", OptionList)
@@ -123,15 +134,19 @@ class PlanScreen(BaseScreen):
     def _days(self, made: Plan) -> Content:
         """New cards and reviews of each day as bars, and at which chance of recall cards come back."""
         room = max(10, self.size.width - 34)
-        days = made.days[:room]
+        step = -(-len(made.days) // room)
+
+        def by_step(numbers: Sequence[float]) -> list[float]:
+            return [sum(numbers[start : start + step]) for start in range(0, len(numbers), step)]
+
         asked = [day.asked_at for day in made.days if day.asked_at is not None]
         lines = [
             Content.assemble(
                 pad(self.t(f"plan.{name}"), 10),
-                Content.styled(sparkline(numbers), "$accent"),
+                Content.styled(sparkline(by_step(numbers)), "$accent"),
                 Content.styled(f"  {sum(numbers):.0f}", "$foreground-muted"),
             )
-            for name, numbers in (("new", [day.new for day in days]), ("reviews", [day.reviews for day in days]))
+            for name, numbers in (("new", [day.new for day in made.days]), ("reviews", [day.reviews for day in made.days]))
         ]
         if asked:
             rise = f"{say.percent(asked[0])} → {say.percent(asked[-1])}"
@@ -172,7 +187,7 @@ class PlanScreen(BaseScreen):
 
     @on(Input.Submitted, "#date")
     async def _typed(self, event: Input.Submitted) -> None:
-        text = event.value.strip()
+        text = unicodedata.normalize("NFKC", event.value.strip())
         try:
             day = date.fromisoformat(text) if text else None
             if day is not None:
