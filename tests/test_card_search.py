@@ -119,7 +119,8 @@ def test_words_and_operators_stand_together(context: AppContext) -> None:
     [
         ("is:foo", "is: may be: new"), ("is:du", "did you mean due?"), ("is:", "is: may be"), ("level:cor", "did you mean core?"),
         ("topic:mo", "did you mean moe?"), ("prop:r", "prop:r<0.8"), ("prop:x<1", "prop:r<0.8"), ("prop:r<<1", "prop:r<0.8"),
-        ("prop:r<1e999", "prop:r<0.8"), ("rated:0", "rated:7"), ("rated:7:5", "rated:7"), ("rated:x", "rated:7"), ("missed:x", "missed:2"), ("missed:0", "missed:2"),
+        ("prop:r<1e999", "prop:r<0.8"), ("rated:0", "rated:7"), ("rated:7:5", "rated:7"), ("rated:x", "rated:7"), ("missed:x", "missed:2"),
+        ("missed:0", "missed:2"),
         ("tag:", "tag:softmax"), ("topik:moe", "did you mean topic?"), ("-iss:due", "did you mean is?"),
     ],
 )  # fmt: skip

@@ -124,6 +124,17 @@ async def test_undo_asks_the_last_question_again(make_app: Any, store: Any) -> N
         assert app.screen.card.card == first and not store.observed("interview") and not app.screen.session.answers
 
 
+async def test_a_question_left_out_is_not_said_to_come_tomorrow(make_app: Any, store: Any) -> None:
+    """Nothing is put off: it is left out of this interview alone."""
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await begin(app, pilot)
+        await pilot.press("b")
+        await pilot.pause()
+        (told,) = app._notifications
+        assert told.message == "Left out of this interview." and not store.cards()
+
+
 async def finished(app: Any, pilot: Any) -> None:
     """Two answers, after which no question of level core is left: the sheet."""
     await begin(app, pilot)
@@ -148,6 +159,7 @@ async def test_leaving_is_asked_for_twice(make_app: Any, store: Any) -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert app.screen.phase == "done" and len(store.observed("interview")) == 1
+        assert not app._notifications, "the question whether to leave would lie over the sheet"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])

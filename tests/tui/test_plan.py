@@ -160,7 +160,7 @@ async def test_what_cannot_be_planned_is_said(make_app: Any) -> None:
     """The day itself, a day gone by, and a topic that there is not: on the page and at Home, and the page still opens."""
     for changes, line, page in (
         ({"interview_date": date(2026, 11, 23)}, "is today", "is today"),
-        ({"interview_date": date(2026, 11, 1)}, None, "is over"),
+        ({"interview_date": date(2026, 11, 1)}, None, "has passed"),
         ({"interview_date": date(2026, 12, 1), "interview_topics": {"atention": 1.0}}, "no topic", "did you mean attention?"),
     ):
         app = make_app(**changes)

@@ -81,7 +81,10 @@ class InterviewScreen(Study):
         lines = [words("interview.ends")]
         lines += [say.headline(words, held, came_to) if held.answers else words("interview.nothing_answered")]
         lines += [
-            f"  {self.context.title(topic, short=True)}: {one.asked} · {say.percent(one.said)} · {say.clock(one.seconds)}"
+            "  " + words.count(
+                "interview.by_topic", one.asked,
+                topic=self.context.title(topic, short=True), said=say.percent(one.said), time=say.clock(one.seconds),
+            )
             for topic, one in came_to.topics.items()
         ]
         earlier = [o for o in interviews.held(self.context) if o.began < held.began]
@@ -126,6 +129,10 @@ class InterviewScreen(Study):
                 self.set_focus(None)
                 await self.draw_next()
 
+    async def action_bury(self) -> None:
+        """Leave the question out of this interview."""
+        await self._hide_card(self.session.bury, "interview.left_out")
+
     async def action_practice(self) -> None:
         """Nothing: an interview is no practice."""
 
@@ -141,6 +148,7 @@ class InterviewScreen(Study):
             self.stop_run()
             self.card = self.asked = self.question = None
             self.phase = "done"
+            self.app.clear_notifications()
             self.set_focus(None)
             await self.show()
         else:
