@@ -38,7 +38,8 @@ def in_lists(x: Tensor, queries: Tensor, centres: Tensor, nprobe: int) -> tuple[
     """The nearest vector among those of the nprobe nearest lists, and the share of vectors that were compared."""
     own = torch.cdist(x, centres).argmin(1)                                    # (points,): each vector's list
     probed = torch.cdist(queries, centres).topk(nprobe, largest=False).indices # (queries, nprobe)
-    seen = (own[None, :, None] == probed[:, None, :]).any(2)                   # (queries, points)
+    open_lists = torch.zeros(len(queries), len(centres), dtype=torch.bool).scatter_(1, probed, True)
+    seen = open_lists[:, own]                                                  # (queries, points)
     distances = torch.cdist(queries, x).masked_fill(~seen, torch.inf)
     return distances.argmin(1), seen.float().mean(1)
 
@@ -76,12 +77,17 @@ def table_distances(query: Tensor, codes: Tensor, books: Tensor) -> Tensor:
     return tables.gather(1, codes.T).sum(0)              # (points,)
 
 
+def bytes_per_vector(kind: str, d: int, m: int) -> float:
+    """Bytes of one stored vector of d dimensions. HNSW: 2m links of 4 bytes on the bottom layer; PQ: a code of m bytes. Upper layers,
+    ids, codebooks and centres are left out."""
+    return {"flat": 4 * d, "int8": d, "binary": d / 8, "HNSW": 4 * d + 2 * m * 4, "PQ": m}[kind]
 
 
 RANGES = {
     "lists": between(36, 44), "nprobe": between(8, 10), "centres": one_of("k-means", "random directions"),
     "ef": between(40, 64), "links": one_of("neighbours and long links", "neighbours only"),
     "rescored": one_of("full vectors", "no"), "kept": between(40, 100),
+    "width": between(32, 1024, multiple_of=8), "m": between(8, 64), "number": one_of("32 bits", "64 bits"),
 }  # fmt: skip
 
 
@@ -114,12 +120,12 @@ def claim_a_graph_needs_long_links(ef=48, links="neighbours and long links"):
 
     每个点连 8 个近邻和 4 个随机远点的图上，保留 48 个候选的搜索 85% 以上找到最近邻，只算了不到三分之一的距离。"""
     x, queries = vectors(spread=0.15)
-    near = torch.cdist(x, x).topk(9, largest=False).indices[:, 1:]
+    near = (x @ x.T).topk(9).indices[:, 1:]                                    # unit vectors: the largest cosine is nearest
     far = torch.randint(COUNT, (COUNT, 4))
     graph = (torch.cat([near, far], 1) if links == "neighbours and long links" else near).tolist()
     distances = torch.cdist(queries, x)
-    exact, widths = distances.argmin(1).tolist(), (1, 8, ef)
-    runs = [[walk(row, graph, 0, width) for row in distances.tolist()] for width in widths]
+    exact, rows, widths = distances.argmin(1).tolist(), distances.tolist(), (1, 8, ef)
+    runs = [[walk(row, graph, 0, width) for row in rows] for width in widths]
     recall = [sum(f == e for (f, _), e in zip(run, exact, strict=True)) / QUERIES for run in runs]
     work = [sum(n for _, n in run) / QUERIES / COUNT for run in runs]
     show(lines("share of vectors compared", work, {"recall@1": recall}, y_label="recall@1"))
@@ -150,17 +156,37 @@ def claim_codes_are_read_through_tables(kept=50, rescored="full vectors"):
     expect("recall@1", recall["rescored" if rescored == "full vectors" else "codes alone"], at_least=0.85)
 
 
+@breaks(number="64 bits", en="Floats and links of 8 bytes take twice the room.", zh="8 字节的浮点数与链接要占两倍空间。")
+def claim_stored_bytes_are_counted(width=1024, m=32, number="32 bits"):
+    """Per vector, the tensors stored take 4·d bytes as 32-bit floats, d as int8, d/8 as one bit per dimension, m as product codes of m
+    parts, and 8·M more for the bottom links of HNSW.
+
+    每个向量实际存下的张量：32 位浮点 4·d 字节，int8 为 d 字节，每维 1 位为 d/8 字节，m 段的乘积码 m 字节；HNSW 底层链接另加 8·M 字节。"""
+    floats, ids = (torch.float32, torch.int32) if number == "32 bits" else (torch.float64, torch.int64)
+    x = torch.randn(100, width, dtype=floats)
+    links = torch.randint(100, (100, 2 * m), dtype=ids)                        # 2M neighbours on the bottom layer
+    bits = ((x > 0).view(100, -1, 8) * 2 ** torch.arange(8)).sum(2).to(torch.uint8)
+    codes = torch.randint(256, (100, m), dtype=torch.uint8)                    # one of 256 centroids per part
+    kept = {"flat": [x], "int8": [(x * 127 / x.abs().max()).to(torch.int8)], "binary": [bits], "HNSW": [x, links], "PQ": [codes]}
+    counted = {kind: sum(t.nbytes for t in tensors) / 100 for kind, tensors in kept.items()}
+    show(bars(list(counted), {"bytes per vector": list(counted.values())}, log="y"))
+    by_formula = [bytes_per_vector(kind, width, m) for kind in counted]
+    expect("bytes per vector", list(counted.values()), equals=by_formula, at=("index", list(counted)))
+    expect("signs read back from the bits", ((bits[..., None] >> torch.arange(8)) & 1).view(100, -1), equals=(x > 0).long().tolist())
+
+
 def drill_memory(rng) -> Drill:
     """Memory of an index in GB (1e9 bytes)."""
     millions, d, kind = rng.choice([(100, 1024, "flat"), (10, 768, "flat"), (100, 1024, "int8"), (100, 1024, "binary"),
                                     (10, 1024, "HNSW"), (1000, 768, "PQ"), (100, 768, "HNSW"), (1000, 1024, "PQ")])
-    per, en, zh, sum_ = {
-        "flat": (4 * d, "as 32-bit floats, flat", "以 32 位浮点平铺存储", f"4 · {d}"),
-        "int8": (d, "as int8", "以 int8 存储", f"{d}"),
-        "binary": (d / 8, "as one bit per dimension", "每维 1 位存储", f"{d} / 8"),
-        "HNSW": (4 * d + 2 * 32 * 4, "as 32-bit floats in HNSW with M = 32 (2M links of 4 bytes each, upper layers left out)",
+    per = bytes_per_vector(kind, d, 64 if kind == "PQ" else 32)
+    en, zh, sum_ = {
+        "flat": ("as 32-bit floats, flat", "以 32 位浮点平铺存储", f"4 · {d}"),
+        "int8": ("as int8", "以 int8 存储", f"{d}"),
+        "binary": ("as one bit per dimension", "每维 1 位存储", f"{d} / 8"),
+        "HNSW": ("as 32-bit floats in HNSW with M = 32 (2M links of 4 bytes each, upper layers left out)",
                  "以 32 位浮点放入 M = 32 的 HNSW（底层 2M 条链接、每条 4 字节，上层忽略）", f"4 · {d} + 2 · 32 · 4"),
-        "PQ": (64, "as product codes of 64 bytes (ids and codebooks left out)", "以 64 字节的乘积码存储（不计 id 与码本）", "64"),
+        "PQ": ("as product codes of 64 bytes (ids and codebooks left out)", "以 64 字节的乘积码存储（不计 id 与码本）", "64"),
     }[kind]
     value = millions * per / 1000
     return Drill(
@@ -169,13 +195,14 @@ def drill_memory(rng) -> Drill:
         answer=value, unit="GB",
         steps=[(f"bytes per vector: {sum_} = {per:g}", f"每个向量的字节数：{sum_} = {per:g}"),
                (f"{per:g} · {millions}e6 = {value:g} GB",) * 2],
-        proved_by="codes_are_read_through_tables",
+        proved_by="stored_bytes_are_counted",
     )
 
 
 ZH = {
     "share of vectors compared": "比较过的向量比例", "recall@1": "recall@1", "recall@1 of {} lists": "{} 个列表的 recall@1",
-
+    "bytes per vector": "每个向量的字节数", "index": "索引", "flat": "平铺", "binary": "1 位", "HNSW": "HNSW", "PQ": "PQ",
+    "signs read back from the bits": "从各位还原的符号",
     "share compared in {} lists": "{} 个列表中比较的比例", "recall@1 of all lists": "全部列表的 recall@1",
     "recall@1 at ef {}": "ef 为 {} 时的 recall@1",
     "share compared at ef {}": "ef 为 {} 时比较的比例", "codes alone": "只用码", "rescored": "重算后",

@@ -2,7 +2,8 @@ r"""A frozen language model teaches a retriever which passages help it: REPLUG L
 
 冻结的语言模型教检索器：哪些段落对它有用（REPLUG LSR）。
 
-Shi et al. 2023: minimise KL(P‖Q), P = softmax(score/γ) over the retrieved list, Q = softmax(p(y|d, x)/β). Turn `supervised` to
+Shi et al. 2023: minimise KL(P‖Q), P = softmax(score/γ) over the retrieved list, Q = softmax(p(y|d, x)/β). (Their NAACL 2024 text writes
+KL(Q‖P), with the gradient (P − Q)/γ.) Turn `supervised` to
 "with leaks": the retriever learns to find the answer's wording, not the evidence.
 把 `supervised` 改为 "with leaks"：检索器学会找答案的字面，而不是证据。
 """
@@ -41,8 +42,8 @@ RANGES = {"passages": between(5, 30), "gamma": between(0.5, 2.0), "beta": betwee
           "supervised": one_of("clean", "with leaks"), "steps": between(55, 80)}
 
 
-@breaks(direction="Q to P", en="The other direction has the gradient P − Q, which also lifts passages that the retriever has given up.",
-        zh="反方向的梯度是 P − Q，检索器已放弃的段落也会被抬起来。")
+@breaks(direction="Q to P", en="The other direction has the gradient (P − Q)/γ, which also lifts passages that the retriever has given up.",
+        zh="反方向的梯度是 (P − Q)/γ，检索器已放弃的段落也会被抬起来。")
 def claim_the_gradient_is_weighted_by_p(passages=10, gamma=1.0, beta=0.1, direction="P to Q"):
     """The gradient of KL(P‖Q) in a score is P(log P/Q − KL)/γ: a passage that the retriever all but ignores is hardly lifted, however
     useful.
