@@ -95,7 +95,6 @@ def save(context: AppContext, one: Held, path: Path | None = None) -> Path:
     target = path or context.home / "interviews" / f"{when:%Y-%m-%d-%H%M}-{one.id}.md"
     if path is not None:
         spare(context.home, path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target, lambda error: ExportError("{path}: cannot be written: {error}", path=target, error=error)) as part:
         part.write_text(markdown(context, one), encoding="utf-8")
     return target

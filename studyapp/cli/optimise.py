@@ -98,6 +98,8 @@ def _moved(context: AppContext, undo: bool) -> tuple[Any, list[str]]:
     from studyapp.reviews import optimise as fitting
 
     count = (fitting.take_back if undo else fitting.reschedule)(context.store, context.clock())
+    if not count:
+        return {"cards": 0}, [context.t("optimise.none_back" if undo else "optimise.none_moved")]
     return {"cards": count}, [context.t.count("optimise.taken_back" if undo else "optimise.rescheduled", count)]
 
 

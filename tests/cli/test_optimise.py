@@ -46,7 +46,9 @@ def test_what_predicts_better_is_kept_and_can_be_left_again(run: Any, learner: A
     assert (learner / "settings.toml").read_text("utf-8").startswith("# mine\n")
     moved = run("optimise", "--reschedule")
     assert moved.exit_code == 0 and "--undo-reschedule" in moved.output and "doctor" not in moved.output
+    assert "already" in run("optimise", "--reschedule").output
     assert "as they were" in run("optimise", "--undo-reschedule").output
+    assert "no rescheduling" in run("optimise", "--undo-reschedule").output
     assert run("doctor").exit_code == 0
     assert run("optimise", "--back").exit_code == 0 and "parameters" not in kept(learner)
     refused = run("optimise", "--back")

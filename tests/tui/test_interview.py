@@ -10,6 +10,7 @@ from textual.widgets import OptionList, Static
 
 from studyapp import interviews
 from studyapp.bank.model import Bank
+from studyapp.errors import ExportError
 from studyapp.tui.screens.interview import InterviewScreen
 from tests.tui.conftest import DEMO, DEMO_NAME
 from tests.tui.test_study_kinds import MORE
@@ -216,6 +217,17 @@ async def test_the_sheet_is_saved_and_another_compared(make_app: Any, tmp_path: 
         await pilot.press("escape")
         await pilot.pause()
         assert text(app, "#before").count("asked") == 2
+
+
+async def test_a_sheet_that_cannot_be_saved_is_told(make_app: Any) -> None:
+    """Where the folder of the sheets is a file, that is an error with its reason, not a traceback."""
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await finished(app, pilot)
+        app.context.home.mkdir(exist_ok=True)
+        (app.context.home / "interviews").write_text("")
+        with pytest.raises(ExportError, match="cannot be written"):
+            interviews.save(app.context, app.screen.session.held)
 
 
 async def test_time_that_is_up_lets_the_last_answer_be_given(make_app: Any, clock: Any) -> None:
