@@ -46,7 +46,7 @@ def interview(
             when, said = f"{context.local(one.began):%Y-%m-%d %H:%M}", say.percent(interviews.score(context, one).said)
             click.echo(context.t("interview.list_row", when=when, id=one.id, minutes=f"{one.minutes:.0f}", n=len(one.answers), said=said))
         if not every:
-            click.echo(context.t("interview.none"), err=True)
+            click.echo(f"{context.t('interview.none')}\n  {context.t('interview.none_hint')}", err=True)
             sys.exit(1)
         return
     from studyapp.cli.app import open_app

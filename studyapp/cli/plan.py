@@ -49,10 +49,10 @@ def plan(
     from studyapp import planning
 
     goal = planning.interview(context, on.date() if on else None, minutes, topics)
+    made = planning.prepared(context, goal).plan()
     if keep:
         given = {"interview_date": on and on.date(), "interview_minutes": minutes, "interview_topics": topics}
         context.change(**{name: value for name, value in given.items() if value is not None})
-    made = planning.prepared(context, goal).plan()
     if as_json:
         say_json(planning.as_dict(context, goal, made))
         return
