@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from studyapp.bank.model import Finding
 from studyapp.cli import cli
+from studyapp.paths import questions_dir
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +28,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run() -> Callable[..., Result]:
     """Call a command in this process."""
     return lambda *words: CliRunner().invoke(cli, list(words))
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shipped bank of which some questions are still to be written: nothing else is ever open in it."""
+    from studyapp import check
+
+    real, path = check.check_bank, questions_dir().resolve() / "topics.yaml"
+    waiting = [Finding(path, line, "", "is planned and has no file", warning=True, group="backlog") for line in range(1, 13)]
+    monkeypatch.setattr("studyapp.check.check_bank", lambda *args, **kwargs: [*waiting, *real(*args, **kwargs)])
 
 
 @pytest.fixture

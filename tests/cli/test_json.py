@@ -67,6 +67,7 @@ def together(found: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize("command", CALLS)
+@pytest.mark.usefixtures("planned")
 def test_a_command_prints_the_form_that_is_documented(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys of what it prints are those of the example, no more and no fewer."""
     monkeypatch.setenv("STUDYAPP_HOME", str(tmp_path))

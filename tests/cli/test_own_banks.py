@@ -64,6 +64,7 @@ def test_a_bank_that_cannot_have_its_name_is_an_error_of_every_command(run, tmp_
         assert done.exit_code == 1 and str(tmp_path / folders[-1]) in done.stderr
 
 
+@pytest.mark.usefixtures("planned")
 def test_what_is_mine_stands_last_and_the_backlog_apart(run, bank):
     """`check` ends with the learner's own findings; what the makers still mean to write is a count behind an option."""
     done = run("--bank", str(bank), "check")

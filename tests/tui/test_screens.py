@@ -10,9 +10,11 @@ from studyapp.tui.commands import COMMANDS, SCOPES, key_table, of_scope, sign
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
 from studyapp.tui.screens.home import Home
+from studyapp.tui.screens.interview_start import InterviewStart
 from studyapp.tui.screens.lab import LabScreen
 from studyapp.tui.screens.models import Models
 from studyapp.tui.screens.new_cards import NewCards
+from studyapp.tui.screens.plan import PlanScreen
 from studyapp.tui.screens.quiz import QuizScreen
 from studyapp.tui.screens.stats import Stats
 from studyapp.tui.screens.study import Study
@@ -108,6 +110,7 @@ def test_every_command_has_a_word_and_an_action(language: str) -> None:
     words = Translations.load(language)
     screens = {"home": Home, "study": Study, "lab": LabScreen, "browse": Browse, "models": Models, "stats": Stats}
     rooms = screens | {"help": Help, "new_cards": NewCards, "write": WriteScreen, "quiz": QuizScreen}
+    rooms |= {"plan": PlanScreen, "interview": InterviewStart}
     for command in COMMANDS:
         assert words(command.text_key)
         if command.scope != "app":
