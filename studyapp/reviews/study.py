@@ -4,7 +4,6 @@ The queues are kept in memory and brought up to date from the newest events befo
 another process count here too and no answer ever reads all the cards.
 """
 
-import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -59,7 +58,7 @@ class StudySession:
         """The cards that are left now, within the day's limits: as many as `counts` says."""
         self._sync(now)
         learning = [place for _, place in self._learning[: self._ahead(now)]]
-        due = [place for *_, place in self._due[: self._due_left()]]
+        due = [place for _, place in (self._lost if self._backlog() else self._due)[: self._due_left()]]
         return [self._order[place] for place in (*learning, *due, *self._new[: self._new_left()])]
 
     def waiting(self, now: datetime) -> datetime | None:
@@ -130,7 +129,9 @@ class StudySession:
         self._day = day
         self._new: list[int] = []
         self._learning: list[tuple[str, int]] = []
-        self._due: list[tuple[int, float, int]] = []
+        self._due: list[tuple[int, int]] = []
+        self._lost: list[tuple[float, int]] = []  # of those due by now, the least lost first
+        self._lost_of: dict[int, float] = {}
         self._slots: dict[str, Slot | None] = {}
         self._rows: dict[str, Queued] = {}  # of cards that have siblings
         rows: dict[str, Queued] = {}
@@ -139,15 +140,16 @@ class StudySession:
             rows = {row.card: row for row in self._store.queued(day) if row.card in self._place}
             self._done = self._store.done_on(day)
         self._rows = {card: row for card, row in rows.items() if card in self._families}
-        waiting = sum(row.due_day is not None and row.due_day <= day and not row.hidden for row in rows.values())
-        self._backlog = waiting > max(0, self._store.settings.reviews_per_day - self._done.due)
         for card in self._order:
             self._slots[card] = slot = self._slot(card, rows.get(card))
             if slot is not None:
                 slot[0].append(slot[1])
+                if slot[0] is self._due and slot[1][0] <= day:
+                    self._lost_of[self._place[card]] = rows[card].lost(day)
         self._new.sort()
         self._learning.sort()
         self._due.sort()
+        self._lost = sorted((lost, place) for place, lost in self._lost_of.items())
 
     def _slot(self, card: str, row: Queued | None) -> Slot | None:
         """Where a card stands; None where it is hidden, or waits for a sibling."""
@@ -159,9 +161,7 @@ class StudySession:
         if (family := self._families.get(card)) and chosen(family, self._rows, self._day) != card:
             return None
         if row is not None and row.due_day is not None:
-            if self._backlog and row.due_day <= self._day:
-                return self._due, (self._day, row.lost(self._day), place)
-            return self._due, (row.due_day, 0.0, place)
+            return self._due, (row.due_day, place)
         return self._new, place
 
     def _sync(self, now: datetime) -> None:
@@ -202,15 +202,21 @@ class StudySession:
         if (slot := self._slots[card]) is not None:
             queue, key = slot
             del queue[bisect_left(queue, key)]
+        place = self._place[card]
+        if (lost := self._lost_of.pop(place, None)) is not None:
+            del self._lost[bisect_left(self._lost, (lost, place))]
         self._slots[card] = slot = self._slot(card, row)
         if slot is not None:
             insort(*slot)
+            if slot[0] is self._due and slot[1][0] <= self._day and row is not None:
+                self._lost_of[place] = lost = row.lost(self._day)
+                insort(self._lost, (lost, place))
 
     def _next_place(self, now: datetime) -> int | None:
         if self._learning and self._learning[0][0] <= to_text(now):
             return self._learning[0][1]
         if self._due_left():
-            return self._due[0][-1]
+            return self._lost[0][1] if self._backlog() else self._due[0][1]
         if self._new_left():
             return self._new[0]
         ahead = [place for _, place in self._learning[: self._ahead(now)]]
@@ -221,8 +227,14 @@ class StudySession:
         return max(0, min(len(self._new), self._store.settings.new_per_day - self._done.new))
 
     def _due_left(self) -> int:
-        due = bisect_right(self._due, (self._day, math.inf, 0))
-        return max(0, min(due, self._store.settings.reviews_per_day - self._done.due))
+        return max(0, min(self._due_now(), self._store.settings.reviews_per_day - self._done.due))
+
+    def _due_now(self) -> int:
+        return bisect_right(self._due, (self._day, len(self._order)))
+
+    def _backlog(self) -> bool:
+        """Whether more is due than may be asked today."""
+        return self._due_now() > self._due_left()
 
     def _ahead(self, now: datetime) -> int:
         """How many learning cards have come or may come ahead of their time."""
@@ -247,7 +259,7 @@ class PlannedSession(StudySession):
             return None
         if row is None or row.due_day is None:
             return self._new, self._place[card]
-        return None if row.last_day == self._day else (self._due, (self._day, 0.0, self._place[card]))
+        return None if row.last_day == self._day else (self._due, (self._day, self._place[card]))
 
     def _new_left(self) -> int:
         return len(self._new)
