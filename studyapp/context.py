@@ -259,6 +259,24 @@ class AppContext:
         held = {q.topic for q in self.bank.questions.values()}
         return [t for t in self.bank.topics if t.id in held]
 
+    def scheduled_topics(self) -> list[str]:
+        """The ids of the topics that hold a scheduled question."""
+        return [topic.id for topic in self.topics() if self.scheduled(topic.id)]
+
+    def require_scheduled(self, names: Iterable[str]) -> None:
+        """Nothing where all these topics hold a scheduled question.
+
+        Raises:
+            CallError: for the first that does not, with the nearest of those that do.
+        """
+        from studyapp.errors import CallError
+
+        known = self.scheduled_topics()
+        for name in names:
+            if name not in known:
+                hint = self.did_you_mean(name, known) or self.t("plan.topics_are", names=", ".join(known))
+                raise CallError(self.t("plan.no_topic", name=name), hint)
+
     def question(self, question_id: str) -> "Question":
         """The question of an id, or of a card's id.
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import randbelow
 
-from studyapp.bank.model import LEVELS
 from studyapp.context import AppContext
 from studyapp.errors import CallError, ExportError
 from studyapp.files import atomic_write, spare
@@ -15,22 +14,6 @@ from studyapp.quiz.interview_session import Held, InterviewSession, interviews, 
 from studyapp.render.interview import to_markdown
 from studyapp.reviews.log import Rating
 
-ASKED = tuple(level for level in LEVELS if level != "reference")
-
-
-def topics_of(context: AppContext, names: Sequence[str] = ()) -> tuple[str, ...]:
-    """The topics that an interview may open with: those named, or all that have questions.
-
-    Raises:
-        CallError: for a topic that is not known.
-    """
-    known = [topic.id for topic in context.topics() if context.scheduled(topic.id)]
-    for name in names:
-        if name not in known:
-            hint = context.did_you_mean(name, known) or context.t("plan.topics_are", names=", ".join(known))
-            raise CallError(context.t("plan.no_topic", name=name), hint)
-    return tuple(names or known)
-
 
 def begin(
     context: AppContext, minutes: float, topics: Sequence[str] = (), level: str = "core", seed: int | None = None
@@ -38,9 +21,10 @@ def begin(
     """A new interview.
 
     Raises:
-        CallError: where there is nothing to ask at that level in these topics.
+        CallError: for a topic that is not known, and where there is nothing to ask at that level in these.
     """
-    chosen, day, cards = topics_of(context, topics), context.today(), context.cards()
+    context.require_scheduled(topics)
+    chosen, day, cards = tuple(topics or context.scheduled_topics()), context.today(), context.cards()
     recall = context.store.scheduler.retrievability
     questions = {q.id: q for q in context.scheduled() if not (q.card_id in cards and cards[q.card_id].suspended)}
     known = {q.id: recall(cards[q.card_id], day) or 0.0 for q in questions.values() if q.card_id in cards}

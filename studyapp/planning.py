@@ -7,23 +7,23 @@ from datetime import date
 
 from studyapp.context import AppContext
 from studyapp.errors import CallError
-from studyapp.reviews.cards import EPOCH_ORDINAL, CardState
-from studyapp.reviews.course import ByDueDate, simulate
-from studyapp.reviews.memory import Memory
+from studyapp.reviews.cards import CardState
+from studyapp.reviews.course import ByDueDate
 from studyapp.reviews.plan import (
     MOST_DAYS,
     Goal,
     Learner,
     Outlook,
     Plan,
+    RetentionCost,
     Wanted,
-    cards_of,
     first_ratings,
     make_plan,
     pace,
+    retention_costs,
 )
 from studyapp.reviews.sessions import Session
-from studyapp.reviews.stats import date_of
+from studyapp.reviews.stats import date_of, day_of
 
 WEIGHTS = {"core": 5.0, "deep": 1.0, "frontier": 1.0}
 """How much it counts that a question of a level is recalled on the day."""
@@ -51,12 +51,8 @@ def interview(
     if day is None:
         raise CallError(t("plan.no_date"), t("plan.no_date_hint"))
     chosen = dict(settings.interview_topics if topics is None else topics)
-    known = [topic.id for topic in context.topics() if context.scheduled(topic.id)]
-    for name in chosen:
-        if name not in known:
-            hint = context.did_you_mean(name, known) or t("plan.topics_are", names=", ".join(known))
-            raise CallError(t("plan.no_topic", name=name), hint)
-    left = day.toordinal() - EPOCH_ORDINAL - context.today()
+    context.require_scheduled(chosen)
+    left = day_of(day) - context.today()
     if left <= 0:
         raise CallError(t("plan.over" if left else "plan.is_today", date=day), t("plan.over_hint"))
     if left > MOST_DAYS:
@@ -102,19 +98,24 @@ def prepared(context: AppContext, goal: Interview) -> Prepared:
     Raises:
         CallError: where there is no card to plan.
     """
-    settings, store, today = context.settings, context.store, context.today()
+    store, today = context.store, context.today()
     cards = wanted(context, goal)
     if not cards:
         raise CallError(context.t("plan.no_cards"), context.t("plan.no_cards_hint"))
-    learner = Learner(
+    aim = Goal(day_of(goal.on), goal.minutes)
+    stamp = (aim, tuple(goal.topics.items()), today, store.last_seq(), context.settings)
+    return Prepared(cards, aim, learner(context), today, store.seconds_on(today) / 60, stamp)
+
+
+def learner(context: AppContext) -> Learner:
+    """What the settings and the log say of who learns."""
+    settings, store = context.settings, context.store
+    return Learner(
         store.scheduler.parameters,
         pace(*store.pace()),
         first_ratings(store.first_ratings()),
         ByDueDate(settings.desired_retention, settings.new_per_day, settings.reviews_per_day),
     )
-    aim = Goal(goal.on.toordinal() - EPOCH_ORDINAL, goal.minutes)
-    stamp = (aim, tuple(goal.topics.items()), today, store.last_seq(), settings)
-    return Prepared(cards, aim, learner, today, store.seconds_on(today) / 60, stamp)
 
 
 async def made(context: AppContext, goal: Interview) -> Plan:
@@ -169,47 +170,15 @@ def _rounded(outlook: Outlook) -> dict[str, float]:
     return {name: round(value, 3) for name, value in asdict(outlook).items()}
 
 
-@dataclass(frozen=True)
-class RetentionCost:
-    """What a desired retention costs over a half-year: minutes a day, and how many cards are known at its end.
-
-    `known` is the sum of the chances of recall, `recall` their mean over the cards learnt.
-    """
-
-    retention: float
-    minutes: float
-    known: float
-    recall: float
-
-
-RETENTIONS = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
-SIMULATED_DAYS, SIMULATED_LEARNERS = 180, 8
-UNLIMITED = 1e9
-
-
-def retention_costs(context: AppContext) -> list[RetentionCost]:
-    """For each of some retentions what it costs the learner, from their cards, pace, weights and limits.
+def costs_of_retention(context: AppContext) -> list[RetentionCost]:
+    """What each of some desired retentions would cost the learner, of all kinds of cards that are scheduled.
 
     Raises:
         CallError: where there is no card.
     """
-    settings, store, today = context.settings, context.store, context.today()
-    states = context.cards()
-    cards = [
-        Wanted(states.get(card, CardState(card)), question.topic, question.level == "core", 1.0)
-        for question in context.in_new_order()
-        for card in context.cards_of(question)
-        if not states.get(card, CardState(card)).suspended
-    ]
-    if not cards:
+    cards = context.cards()
+    ids = [card for question in context.in_new_order() for card in context.cards_of(question)]
+    states = [state for card in ids if not (state := cards.get(card, CardState(card))).suspended]
+    if not states:
         raise CallError(context.t("plan.no_cards"), context.t("plan.no_cards_hint"))
-    memory, costs, ratings = Memory(store.scheduler.parameters), pace(*store.pace()), first_ratings(store.first_ratings())
-    found = []
-    for kept in RETENTIONS:
-        course = simulate(
-            cards_of(cards), memory, memory, ByDueDate(kept, settings.new_per_day, settings.reviews_per_day),
-            days=SIMULATED_DAYS, minutes=UNLIMITED, costs=costs, first_ratings=ratings, learners=SIMULATED_LEARNERS, today=today,
-        )  # fmt: skip
-        known = float(course.recall.sum(1).mean())
-        found.append(RetentionCost(kept, float(course.minutes.mean()), known, known / max(1.0, float(course.met.sum(1).mean()))))
-    return found
+    return retention_costs(states, learner(context), context.today())

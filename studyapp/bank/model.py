@@ -14,11 +14,13 @@ from studyapp.errors import as_message
 from studyapp.plaintext import printable_line
 
 SupportKind = Literal["proof", "toy", "cite", "none"]
-LEVELS = ("core", "deep", "frontier", "reference")
+SCHEDULED_LEVELS = ("core", "deep", "frontier")
+LEVELS = (*SCHEDULED_LEVELS, "reference")
+"""Reference questions are looked up and never asked."""
 
 __all__ = [
-    "LANGUAGES", "LEVELS", "Bank", "Correction", "Finding", "Model", "Paper", "Point", "Question", "Source", "Support",
-    "SupportKind", "Term", "Text", "Today", "Topic",
+    "LANGUAGES", "LEVELS", "SCHEDULED_LEVELS", "Bank", "Correction", "Finding", "Model", "Paper", "Point", "Question", "Source",
+    "Support", "SupportKind", "Term", "Text", "Today", "Topic",
 ]  # fmt: skip
 
 

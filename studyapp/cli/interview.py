@@ -28,7 +28,7 @@ def interview(
     With --list or --sheet it prints what was held instead.
     """
     from studyapp import interviews
-    from studyapp.render import interview as say
+    from studyapp.render.figures import percent
 
     if sheet is not None:
         one = interviews.found(context, sheet)
@@ -43,7 +43,7 @@ def interview(
             say_json([interviews.as_dict(context, one) for one in every])
             return
         for one in every:
-            when, said = f"{context.local(one.began):%Y-%m-%d %H:%M}", say.percent(interviews.score(context, one).said)
+            when, said = f"{context.local(one.began):%Y-%m-%d %H:%M}", percent(interviews.score(context, one).said)
             click.echo(context.t("interview.list_row", when=when, id=one.id, minutes=f"{one.minutes:.0f}", n=len(one.answers), said=said))
         if not every:
             click.echo(f"{context.t('interview.none')}\n  {context.t('interview.none_hint')}", err=True)
@@ -52,5 +52,5 @@ def interview(
     from studyapp.cli.app import open_app
 
     names = tuple(name.strip() for name in topics.split(",") if name.strip())
-    interviews.topics_of(context, names)
+    context.require_scheduled(names)
     open_app(context, interview=(minutes, names, level))

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from studyapp.cli import cli
-from studyapp.cli.plan import table
 from studyapp.cli.read import as_json, say_json, with_context
+from studyapp.cli.terminal import table
 from studyapp.context import AppContext
 from studyapp.errors import CallError
 from studyapp.plaintext import printable
@@ -104,11 +104,11 @@ def _moved(context: AppContext, undo: bool) -> tuple[Any, list[str]]:
 
 
 def _simulated(context: AppContext) -> list[dict[str, float]]:
-    from studyapp.planning import retention_costs
+    from studyapp.planning import costs_of_retention
 
     return [
         {"retention": each.retention, "minutes": round(each.minutes, 2), "known": round(each.known, 3), "recall": round(each.recall, 4)}
-        for each in retention_costs(context)
+        for each in costs_of_retention(context)
     ]
 
 

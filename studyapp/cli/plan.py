@@ -1,6 +1,6 @@
 """`studyapp plan`: what to study until the interview, and what will be recalled on its day."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ import click
 
 from studyapp.cli import cli, complete
 from studyapp.cli.read import as_json, say_json, with_context
+from studyapp.cli.terminal import table
 from studyapp.context import AppContext
 from studyapp.plaintext import printable
 
@@ -82,13 +83,3 @@ def lines(context: AppContext, on: date, minutes: float, made: "Plan") -> Iterat
     yield from table([[t(f"plan.{name}") for name in ("day", "new", "reviews", "minutes", "asked_at")], *say.day_rows(made)])
     yield t("plan.means")
     yield say.policy_line(t, made)
-
-
-def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as their widest, the first to the left."""
-    from rich.cells import cell_len
-
-    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        spaces = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        yield row[0] + spaces[0] + "".join(f"  {space}{cell}" for cell, space in zip(row[1:], spaces[1:], strict=True))

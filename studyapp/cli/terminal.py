@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 import click
@@ -80,3 +80,12 @@ def _from_echo(error: OSError) -> bool:
     """Whether `click.echo` raised it; any other place is a bug."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return bool(frame.f_globals["__name__"] == click.utils.__name__)
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns as wide as their widest, the first to the left."""
+    from rich.cells import cell_len
+
+    widths = [max(cell_len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        spaces = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        yield row[0] + spaces[0] + "".join(f"  {space}{cell}" for cell, space in zip(row[1:], spaces[1:], strict=True))

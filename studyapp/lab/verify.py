@@ -137,17 +137,13 @@ async def verify(
 ) -> AsyncIterator[Verified]:
     """Run each demo and judge it, as many at once as there are cores; claims that are timed run alone, after all others.
 
-    Those that took longest when they were recorded come first, so that no core waits for one at the end. The demos are read while
-    the worker starts.
+    Those that took longest when they were recorded come first, so that no core waits for one at the end.
 
     Each claim may take the seconds that it declares, or `timeout` where that is given.
     With more than one seed, every seed must hold, and the wrong ways break with each. With `record`, a demo that holds is
     written to `recordings`. With `drawn`, each claim runs that often with parameters drawn from the demo's ranges.
     """
-    starting = asyncio.create_task(lab.start())
-    await asyncio.sleep(0)
     every = longest_first([DemoRuns(catalog.demo(name)) for name in dict.fromkeys(names)], recordings)
-    await starting
     day = today or datetime.now(UTC).date()
     room = asyncio.Semaphore(jobs or os.cpu_count() or 1)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any
 
-from studyapp.bank.refs import CardId
+from studyapp.bank.refs import RECALL, CardId
 from studyapp.errors import StaleCardError
 from studyapp.quiz.interview import Answer, Interviewer, Turn, said_share
 from studyapp.reviews.acts import Act, Acts
@@ -76,12 +76,10 @@ class InterviewSession:
         if self.turn is None or self.turn.card != card.card:
             raise StaleCardError("{card}: is not the card that was shown", "Nothing was written.", card=card.card)
         question = self.interviewer.bank[CardId.parse(card.card).question]
-        kept = dict(data or {})
-        ticked = tuple(kept.get("ticked", ())) if "ticked" in kept else ()
-        kind = CardId.parse(card.card).kind
-        points = len(question.points)
+        kept, kind, points = dict(data or {}), CardId.parse(card.card).kind, len(question.points)
+        ticked = tuple(kept.get("ticked", ()))
         share = said_share(rated, kind, len(ticked), points)
-        missed = points - len(ticked) if "ticked" in kept and kind == "recall" else 0
+        missed = points - len(ticked) if "ticked" in kept and kind == RECALL else 0
         given = Answer(
             card.card, question.topic, self.turn.depth, self.turn.why, share, seconds, rated, ticked, missed, str(kept.get("outline", ""))
         )
@@ -112,8 +110,9 @@ class InterviewSession:
 
     def suspend(self, card: str, now: datetime) -> CardState:
         """Put the card away until it is unsuspended; the interviewer goes elsewhere."""
+        state = self._acts.suspend(card, now)
         self._skip()
-        return self._acts.suspend(card, now)
+        return state
 
     def bury(self, card: str, now: datetime) -> CardState:
         """Leave the question out; nothing is written, and the interviewer goes elsewhere."""
@@ -184,7 +183,7 @@ def to_schedule(store: Store, held: Held, scheduled: Mapping[str, object], now: 
         if answer.card not in scheduled or state.suspended or reviewed:
             continue
         data: dict[str, Any] = {"interview": held.id}
-        if answer.kind == "recall":
+        if answer.kind == RECALL:
             data["ticked"] = list(answer.ticked)
         acts.review(state, Rating(answer.rating), now, answer.seconds, language, data)
         count += 1

@@ -4,27 +4,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from studyapp.bank.model import Question
+from studyapp.bank.refs import RECALL
 from studyapp.i18n import Translations
 from studyapp.quiz.interview import Answer, Sheet
 from studyapp.quiz.interview_session import Held
+from studyapp.render.figures import clock, percent
 
 COMPARED = 5
 
 
-def percent(share: float) -> str:
-    """«70 %»."""
-    return f"{round(100 * share)} %"
-
-
-def clock(seconds: float) -> str:
-    """«1:05»."""
-    whole = max(0, round(seconds))
-    return f"{whole // 60}:{whole % 60:02d}"
-
-
 def said(t: Translations, answer: Answer) -> str:
     """How an answer came out: points said of all, or right, partly, not."""
-    if answer.kind == "recall":
+    if answer.kind == RECALL:
         return t("interview.points", n=len(answer.ticked), of=len(answer.ticked) + answer.missed)
     return t("interview.right" if answer.said == 1 else "interview.partly" if answer.said else "interview.not")
 
@@ -70,7 +61,7 @@ def to_markdown(
         ask = question.ask[lang] if question else answer.question
         why = f" · {t(f'interview.why_{answer.why}')}" if answer.depth else ""
         lines += [f"{number}. **{ask}** {said(t, answer)} · {clock(answer.seconds)}{why}"]
-        if question and answer.kind == "recall":
+        if question and answer.kind == RECALL:
             lines += [
                 f"   - [{'x' if place in answer.ticked else ' '}] {point[lang]}" for place, point in enumerate(question.points)
             ]

@@ -5,6 +5,7 @@ from datetime import date
 from statistics import fmean
 
 from studyapp.i18n import Translations
+from studyapp.render.figures import percent
 from studyapp.reviews.plan import Outlook, Plan, PlannedDay
 from studyapp.reviews.stats import date_of
 
@@ -26,16 +27,13 @@ def today_line(t: Translations, made: Plan) -> str:
 
 def home_line(t: Translations, minutes: float, made: Plan) -> str:
     """The plan in a line."""
-    percent = round(100 * (made.core if made.core.cards else made.all).planned)
-    return t.count(
-        "plan.home", made.days_left, percent=percent, minutes=f"{minutes:.0f}", new=len(made.new), due=len(made.due)
-    )
+    shares = {"percent": round(100 * made.aim.planned), "minutes": f"{minutes:.0f}"}
+    return t.count("plan.home", made.days_left, new=len(made.new), due=len(made.due), **shares)
 
 
 def honesty(t: Translations, made: Plan) -> list[str]:
     """Whether the minutes suffice, and how many would."""
-    core = made.core if made.core.cards else made.all
-    if core.met > 0.995:
+    if made.aim.met > 0.995:
         return [t("plan.enough")]
     needed = t("plan.never_enough") if made.needed is None else t("plan.needed", minutes=f"{made.needed:.0f}")
     return [f"{t('plan.enough_of', n=len(made.covered), of=len(made.topics))} · {needed}"]
@@ -46,11 +44,6 @@ def policy_line(t: Translations, made: Plan) -> str:
     if made.policy.last_days >= made.days_left:
         return t("plan.policy_all")
     return t.count("plan.policy", made.policy.last_days, last=made.policy.last_days, percent=round(100 * made.policy.retention))
-
-
-def percent(share: float) -> str:
-    """«97 %»."""
-    return f"{round(100 * share)} %"
 
 
 def outlook_row(outlook: Outlook) -> list[str]:

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from studyapp.reviews.cards import CardState
-from studyapp.reviews.course import ByDueDate, Cards, Costs, simulate
+from studyapp.reviews.course import UNLIMITED, ByDueDate, Cards, Costs, simulate
 from studyapp.reviews.memory import Memory
 
 HORIZON = 180
 LEARNERS = 4
-UNLIMITED = 1e9
 
 
 def days_to_finish(
@@ -23,10 +22,9 @@ def days_to_finish(
     known = [s for s in states if s.stability is not None and s.last_day is not None and s.due_day is not None and not s.suspended]
     if not known or limit < 1:
         return None if limit < 1 and known else 0
-    columns = [np.array([getattr(s, name) for s in known], np.float64) for name in ("stability", "difficulty", "last_day")]
     memory = Memory(parameters)
     course = simulate(
-        Cards(np.ones(len(known)), *columns), memory, memory, ByDueDate(retention, new=0, due=limit),
+        Cards.of(known, [1.0] * len(known)), memory, memory, ByDueDate(retention, new=0, due=limit),
         days=HORIZON, minutes=UNLIMITED, costs=Costs(), learners=LEARNERS, today=today,
     )  # fmt: skip
     below = np.flatnonzero(course.reviews < limit)

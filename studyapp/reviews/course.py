@@ -4,13 +4,16 @@ A learner's memory and what is believed of it are two things: a plan knows the r
 the simulation says what the plan expects; where they differ, how well it does for somebody else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from studyapp.reviews.cards import CardState
 from studyapp.reviews.memory import Array, Memory
 
+UNLIMITED = 1e9
+"""Minutes of a day that ends when nothing is left."""
 FIRST_RATINGS = (0.24, 0.094, 0.495, 0.171)
 """How often a first rating is Again, Hard, Good, Easy: the default of FSRS's own simulator (fsrs-rs, `first_rating_prob`)."""
 
@@ -36,6 +39,20 @@ class Cards:
     stability: Array
     difficulty: Array
     last: Array
+
+    @classmethod
+    def of(cls, states: Sequence[CardState], weight: Sequence[float]) -> "Cards":
+        """Cards as they stand, each with its weight; one without a stability is new."""
+
+        def column(values: Iterable[float | None]) -> Array:
+            return np.array([np.nan if value is None else value for value in values], np.float64)
+
+        return cls(
+            np.asarray(weight, np.float64),
+            column(state.stability for state in states),
+            column(state.difficulty for state in states),
+            column(state.last_day if state.stability is not None else None for state in states),
+        )
 
     @classmethod
     def new(cls, weight: Sequence[float]) -> "Cards":

@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 
 from studyapp.reviews.cards import CardState
-from studyapp.reviews.course import FIRST_RATINGS, ByDueDate, Cards, Costs, Course, Policy, simulate
+from studyapp.reviews.course import FIRST_RATINGS, UNLIMITED, ByDueDate, Cards, Costs, Course, Policy, simulate
 from studyapp.reviews.memory import Memory
 
 RETENTIONS = (0.7, 0.8, 0.9)
@@ -92,6 +92,11 @@ class Plan:
     needed: float | None
 
     @property
+    def aim(self) -> Outlook:
+        """What is to be recalled above all: the core, or all where nothing is core."""
+        return self.core if self.core.cards else self.all
+
+    @property
     def covered(self) -> list[str]:
         """The topics of which every card of level core will have been learnt."""
         return [topic for topic, outlook in self.topics.items() if outlook.met > 0.995]
@@ -126,7 +131,7 @@ def make_plan(wanted: Sequence[Wanted], goal: Goal, learner: Learner, today: int
 
     def course(policy: Policy | ByDueDate, cards: Sequence[Wanted], learners: int, each: Sequence[float] = minutes) -> Course:
         return simulate(
-            cards_of(cards), memory, memory, policy,
+            Cards.of([each.state for each in cards], [each.weight for each in cards]), memory, memory, policy,
             days=days, minutes=each, costs=learner.costs, first_ratings=learner.first_ratings,
             learners=learners, seed=seed, today=today,
         )  # fmt: skip
@@ -164,22 +169,6 @@ def make_plan(wanted: Sequence[Wanted], goal: Goal, learner: Learner, today: int
         outlook(range(len(wanted))),
         topics,
         _needed([place for place, each in enumerate(planned) if each.core], lambda m: course(policy, planned, 2, [m] * days), goal),
-    )
-
-
-def cards_of(wanted: Sequence[Wanted]) -> Cards:
-    """The cards as arrays."""
-
-    def column(values: Sequence[float | int | None]) -> np.ndarray:
-        return np.array([np.nan if value is None else value for value in values], np.float64)
-
-    states = [each.state for each in wanted]
-    last = [state.last_day if state.stability is not None else None for state in states]
-    return Cards(
-        column([each.weight for each in wanted]),
-        column([state.stability for state in states]),
-        column([state.difficulty for state in states]),
-        column(last),
     )
 
 
@@ -227,3 +216,36 @@ def _needed(core: Sequence[int], course: Callable[[float], Course], goal: Goal) 
         middle = (low + high) // 2
         low, high = (low, middle) if suffices(5.0 * middle) else (middle, high)
     return 5.0 * high
+
+
+@dataclass(frozen=True)
+class RetentionCost:
+    """What a desired retention costs over `COST_DAYS`: minutes a day, and how many cards are known at their end.
+
+    `known` is the sum of the chances of recall, `recall` their mean over the cards learnt.
+    """
+
+    retention: float
+    minutes: float
+    known: float
+    recall: float
+
+
+COSTED = (0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
+COST_DAYS, COST_LEARNERS = 180, 8
+
+
+def retention_costs(states: Sequence[CardState], learner: Learner, today: int) -> list[RetentionCost]:
+    """What each of some retentions would cost who studies whatever is due, from cards in the order in which new ones come."""
+    cards, memory = Cards.of(states, [1.0] * len(states)), Memory(learner.parameters)
+    found = []
+    for retention in COSTED:
+        course = simulate(
+            cards, memory, memory, replace(learner.unplanned, retention=retention),
+            days=COST_DAYS, minutes=UNLIMITED, costs=learner.costs, first_ratings=learner.first_ratings,
+            learners=COST_LEARNERS, today=today,
+        )  # fmt: skip
+        known = float(course.recall.sum(1).mean())
+        recall = known / max(1.0, float(course.met.sum(1).mean()))
+        found.append(RetentionCost(retention, float(course.minutes.mean()), known, recall))
+    return found

@@ -64,6 +64,11 @@ def date_of(day: int) -> date:
     return date.fromordinal(day + EPOCH_ORDINAL)
 
 
+def day_of(on: date) -> int:
+    """The study day that has a date."""
+    return on.toordinal() - EPOCH_ORDINAL
+
+
 @dataclass(frozen=True, slots=True)
 class MissedPoint:
     """A point of a card that was left unticked at `missed` of the last `reviews` reviews with ticks."""

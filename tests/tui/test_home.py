@@ -1,5 +1,7 @@
 """Home: what waits, what the bank holds, and how many new cards a day."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -233,3 +235,10 @@ async def test_a_backlog_says_its_order_and_its_end(make_app: Any, store: Any, c
         await pilot.press("escape")
         await pilot.pause()
         assert not app.screen.query_one("#backlog").display
+
+
+def test_the_first_frame_waits_for_no_simulation() -> None:
+    """Home is imported without numpy, which plans and the end of a backlog bring when there is one."""
+    code = "import sys, studyapp.tui.screens.home; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -12,12 +12,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from studyapp import planning
 from studyapp.errors import StudyError
-from studyapp.render import plan as plan_text
-from studyapp.reviews.backlog import days_to_finish
 from studyapp.reviews.overview import DeckCounts, Overview
-from studyapp.reviews.stats import date_of
+from studyapp.reviews.stats import date_of, day_of
 from studyapp.tui.commands import bindings
 from studyapp.tui.dashboard import HomeStats, home_stats
 from studyapp.tui.scope import scope_line
@@ -120,6 +117,8 @@ class Home(BaseScreen):
     @work(exclusive=True, group="backlog", exit_on_error=False)
     async def _backlog(self, due: int) -> None:
         """More is due than the day's limit: in which order it comes, and when it will be done."""
+        from studyapp.reviews.backlog import days_to_finish  # brings numpy, for which the first frame should not wait
+
         settings, store, day = self.context.settings, self.context.store, self.context.today()
         states = list(self.context.cards().values())
         days = await asyncio.to_thread(
@@ -133,7 +132,7 @@ class Home(BaseScreen):
     def _interview(self) -> None:
         """The line of the interview that is planned for; made beside the screen, where it is not known."""
         on = self.context.settings.interview_date
-        left = on.toordinal() - date_of(self.context.today()).toordinal() if on else -1
+        left = day_of(on) - self.context.today() if on else -1
         self.query_one("#interview").display = left >= 0
         if left > 0:
             self.put("#interview", self.t("plan.home_making", date=on))
@@ -143,10 +142,13 @@ class Home(BaseScreen):
 
     @work(exclusive=True, group="plan", exit_on_error=False)
     async def _plan(self) -> None:
+        from studyapp import planning  # as above
+        from studyapp.render.plan import home_line
+
         try:
             goal = planning.interview(self.context)
             made = await planning.made(self.context, goal)
-            self.put("#interview", plan_text.home_line(self.context.t, goal.minutes, made))
+            self.put("#interview", home_line(self.context.t, goal.minutes, made))
         except StudyError as error:
             self.put("#interview", self.context.t.message(error.message))
 

@@ -7,6 +7,7 @@ from studyapp.bank.model import Question
 from studyapp.context import AppContext
 from studyapp.quiz.interview_session import InterviewSession
 from studyapp.render import interview as say
+from studyapp.render.figures import clock, percent
 from studyapp.tui.screens.study import Draft, Study
 from studyapp.tui.widgets.session_end import SessionEnd, Way
 
@@ -47,9 +48,9 @@ class InterviewScreen(Study):
         if self.phase == "done":
             return ""
         left = self.session.left(self.context.clock())
-        took = say.clock(self.seconds() if self.took is None else self.took)
+        took = clock(self.seconds() if self.took is None else self.took)
         key = "interview.left" if left > 0 else "interview.over"
-        return self.t(key, left=say.clock(left), n=len(self.session.answers) + 1, took=took)
+        return self.t(key, left=clock(left), n=len(self.session.answers) + 1, took=took)
 
     async def action_reveal(self) -> None:
         """Open the card; of a card that is open whole, take the rating that the ticks speak for."""
@@ -83,7 +84,7 @@ class InterviewScreen(Study):
         lines += [
             "  " + words.count(
                 "interview.by_topic", one.asked,
-                topic=self.context.title(topic, short=True), said=say.percent(one.said), time=say.clock(one.seconds),
+                topic=self.context.title(topic, short=True), said=percent(one.said), time=clock(one.seconds),
             )
             for topic, one in came_to.topics.items()
         ]

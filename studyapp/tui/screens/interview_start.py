@@ -9,6 +9,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from studyapp import interviews
+from studyapp.bank.model import SCHEDULED_LEVELS
 from studyapp.context import AppContext
 from studyapp.render import interview as say
 from studyapp.tui.commands import bindings
@@ -34,7 +35,7 @@ class InterviewStart(BaseScreen):
     ) -> None:
         super().__init__(context)
         self.minutes, self.level = minutes, level
-        self.everything = interviews.topics_of(context)
+        self.everything = context.scheduled_topics()
         self.chosen = set(topics or self.everything)
 
     def compose(self) -> ComposeResult:
@@ -100,8 +101,7 @@ class InterviewStart(BaseScreen):
 
     async def action_level(self) -> None:
         """Openings of the next level too."""
-        levels = interviews.ASKED
-        self.level = levels[(levels.index(self.level) + 1) % len(levels)]
+        self.level = SCHEDULED_LEVELS[(SCHEDULED_LEVELS.index(self.level) + 1) % len(SCHEDULED_LEVELS)]
         await self.show()
 
     async def action_topic(self) -> None:

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from studyapp.bank.model import LEVELS
+from studyapp.bank.model import SCHEDULED_LEVELS
 from studyapp.quiz.registry import KINDS
 from studyapp.settings import EVERY_TOPIC, NEW_ORDERS, RANGES, SCHEDULABLE
 from studyapp.tui.commands import bindings
@@ -20,7 +20,6 @@ from studyapp.tui.widgets.key_footer import KeyFooter
 from studyapp.tui.widgets.layout import Static, Vertical
 
 COLUMN = 9
-ASKED = [level for level in LEVELS if level != "reference"]
 
 
 class NewCards(BaseScreen):
@@ -84,8 +83,8 @@ class NewCards(BaseScreen):
 
     def _draw_topics(self) -> None:
         """How many questions of each topic and level were never answered, and the kinds in which it is asked."""
-        width = max(14, min(34, self.size.width - 6 - COLUMN * (len(ASKED) + len(SCHEDULABLE))))
-        heads = [*(self.t(f"study.{level}") for level in ASKED), *(self.t(f"kinds.{kind}") for kind in SCHEDULABLE)]
+        width = max(14, min(34, self.size.width - 6 - COLUMN * (len(SCHEDULED_LEVELS) + len(SCHEDULABLE))))
+        heads = [*(self.t(f"study.{level}") for level in SCHEDULED_LEVELS), *(self.t(f"kinds.{kind}") for kind in SCHEDULABLE)]
         self.put("#columns", pad(self.t("new_cards.unseen"), width) + "".join(pad(head, COLUMN, right=True) for head in heads))
         topics = self.query_one("#topics", OptionList)
         kept = topics.highlighted
@@ -100,7 +99,7 @@ class NewCards(BaseScreen):
     def _row(self, topic: str, unseen: Sequence[str], cards: Counter[str], width: int) -> Content:
         name = self.t("home.all") if topic == EVERY_TOPIC else self.context.title(topic, short=True)
         parts: list[Content | str] = [Content.styled(pad(name, width), "bold" if topic == EVERY_TOPIC else "")]
-        parts += [pad(str(unseen.count(level) or "·"), COLUMN, right=True) for level in ASKED]
+        parts += [pad(str(unseen.count(level) or "·"), COLUMN, right=True) for level in SCHEDULED_LEVELS]
         asked = self.context.settings.kinds_of(topic)
         for kind in SCHEDULABLE:
             chosen = kind in asked and cards[kind]

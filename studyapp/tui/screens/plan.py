@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 from studyapp import planning
 from studyapp.errors import StudyError
 from studyapp.render import plan as say
+from studyapp.render.figures import percent
 from studyapp.reviews.plan import Outlook, Plan
 from studyapp.settings import RANGES
 from studyapp.tui.commands import bindings
@@ -110,11 +111,10 @@ class PlanScreen(BaseScreen):
         if made.core.cards:
             topics.add_option(Option(self._row(words("plan.core"), made.core, width, "", bold=True), id="*core"))
         topics.add_option(Option(self._row(words("plan.all"), made.all, width, "", bold=True), id="*all"))
-        for topic in self.context.topics():
-            if self.context.scheduled(topic.id):
-                outlook, weight = made.topics.get(topic.id), goal.topics.get(topic.id, 0.0 if goal.topics else 1.0)
-                shown = f"× {weight:g}" if weight else words("plan.left_out")
-                topics.add_option(Option(self._row(self.context.title(topic.id, short=True), outlook, width, shown), id=topic.id))
+        for topic in self.context.scheduled_topics():
+            outlook, weight = made.topics.get(topic), goal.topics.get(topic, 0.0 if goal.topics else 1.0)
+            shown = f"× {weight:g}" if weight else words("plan.left_out")
+            topics.add_option(Option(self._row(self.context.title(topic, short=True), outlook, width, shown), id=topic))
         topics.highlighted = min(kept or 0, topics.option_count - 1)
         for selector in ("#columns", "#topics", "#plan-days"):
             self.query_one(selector).display = True
@@ -149,7 +149,7 @@ class PlanScreen(BaseScreen):
             for name, numbers in (("new", [day.new for day in made.days]), ("reviews", [day.reviews for day in made.days]))
         ]
         if asked:
-            rise = f"{say.percent(asked[0])} → {say.percent(asked[-1])}"
+            rise = f"{percent(asked[0])} → {percent(asked[-1])}"
             lines.append(Content.assemble(pad(self.t("plan.asked_at"), 10), rise))
         return Content("\n").join([*lines, Content.styled(say.policy_line(self.context.t, made), "$foreground-muted")])
 
@@ -212,7 +212,7 @@ class PlanScreen(BaseScreen):
         option = self.query_one("#topics", OptionList).highlighted_option
         if option is None or option.id is None or option.id.startswith("*"):
             return
-        everything = [topic.id for topic in self.context.topics() if self.context.scheduled(topic.id)]
+        everything = self.context.scheduled_topics()
         set_now = self.context.settings.interview_topics
         weights = {topic: set_now.get(topic, 0.0 if set_now else 1.0) for topic in everything}
         weight = weights[option.id]
