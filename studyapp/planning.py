@@ -1,14 +1,15 @@
 """The plan for the learner's interview, from their settings, bank and reviews: for both faces."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 
 from studyapp.context import AppContext
 from studyapp.errors import CallError
 from studyapp.reviews.cards import CardState
-from studyapp.reviews.course import ByDueDate
+from studyapp.reviews.course import ByDueDate, never
 from studyapp.reviews.plan import (
     MOST_DAYS,
     Goal,
@@ -87,9 +88,9 @@ class Prepared:
     spent: float
     stamp: tuple[object, ...]
 
-    def plan(self) -> Plan:
-        """Make it."""
-        return make_plan(self.cards, self.goal, self.learner, self.today, spent=self.spent)
+    def plan(self, stopped: Callable[[], bool] = never) -> Plan:
+        """Make it, unless it is `stopped`: then StoppedError is raised."""
+        return make_plan(self.cards, self.goal, self.learner, self.today, spent=self.spent, stopped=stopped)
 
 
 def prepared(context: AppContext, goal: Interview) -> Prepared:
@@ -121,12 +122,18 @@ def learner(context: AppContext) -> Learner:
 async def made(context: AppContext, goal: Interview) -> Plan:
     """The plan from today on, with what was done today already counted: made in a thread, once until something changes.
 
+    The thread ends with whoever waits for it, so that leaving the app, or asking for another plan, need not wait for it.
+
     Raises:
         CallError: where there is no card to plan.
     """
     ready = prepared(context, goal)
     if context.planned is None or context.planned[0] != ready.stamp:
-        context.planned = ready.stamp, await asyncio.to_thread(ready.plan)
+        unwanted = threading.Event()
+        try:
+            context.planned = ready.stamp, await asyncio.to_thread(ready.plan, unwanted.is_set)
+        finally:
+            unwanted.set()
     return context.planned[1]
 
 

@@ -1,9 +1,13 @@
 """Plans and interviews over real files: another window, another zone, a killed process."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pytest
 from studyapp import interviews, planning
 from studyapp.context import AppContext
 from studyapp.errors import CallError
+from studyapp.reviews.course import StoppedError
 from studyapp.reviews.log import Rating
 from studyapp.settings import Settings
 
@@ -94,3 +99,33 @@ def test_an_interview_that_was_killed_is_whole_up_to_its_last_answer(tmp_path: P
     assert len(one.answers) == 2 and all(card.reps == 0 for card in context.cards().values())
     began = one.began.astimezone(UTC) + timedelta(hours=8)
     assert f"{began:%Y-%m-%d %H:%M}" in interviews.markdown(context, one) and not list(context.store.differences())
+
+
+async def test_the_thread_of_a_plan_ends_with_whoever_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for another, or left with the app, a plan is given up; what was made before stands."""
+    context = window(tmp_path)
+    begun, ended = threading.Event(), threading.Event()
+
+    def plan(self: planning.Prepared, stopped: Callable[[], bool]) -> None:
+        begun.set()
+        while not stopped():
+            time.sleep(0.01)
+        ended.set()
+        raise StoppedError
+
+    monkeypatch.setattr(planning.Prepared, "plan", plan)
+    waiting = asyncio.create_task(planning.made(context, planning.interview(context)))
+    assert await asyncio.to_thread(begun.wait, 10)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await asyncio.to_thread(ended.wait, 10) and context.planned is None
+
+
+def test_a_plan_that_is_stopped_says_so(tmp_path: Path) -> None:
+    """It is asked on each simulated day, and makes no half of a plan."""
+    context, asked = window(tmp_path), []
+    ready = planning.prepared(context, planning.interview(context))
+    with pytest.raises(StoppedError):
+        ready.plan(lambda: len(asked) > 10 or bool(asked.append(1)))
+    assert len(asked) == 11

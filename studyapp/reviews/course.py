@@ -4,7 +4,7 @@ A learner's memory and what is believed of it are two things: a plan knows the r
 the simulation says what the plan expects; where they differ, how well it does for somebody else.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,6 +103,15 @@ class Course:
     first: list[int]
 
 
+class StoppedError(Exception):
+    """Raised within a simulation whose result nobody waits for any more."""
+
+
+def never() -> bool:
+    """What asks a simulation to stop, where nothing does."""
+    return False
+
+
 def simulate(
     cards: Cards,
     true: Memory,
@@ -116,10 +125,14 @@ def simulate(
     learners: int = 1,
     seed: int = 0,
     today: int = 0,
+    stopped: Callable[[], bool] = never,
 ) -> Course:
     """Study on `days` days, the first of them `today`, for what is recalled on the day after the last.
 
     The same seed draws the same first ratings and the same luck for every policy.
+
+    Raises:
+        StoppedError: once `stopped` says so; it is asked each day.
     """
     rng = np.random.default_rng(seed)
     shape = learners, len(cards.weight)
@@ -135,6 +148,8 @@ def simulate(
     place = np.arange(shape[1])
     with np.errstate(invalid="ignore", divide="ignore"):
         for day in range(days):
+            if stopped():
+                raise StoppedError
             left = days - day
             recall = believed.recall(known[0], today + day - last)
             cost = np.where(seen, costs.review * (2 - recall), costs.new)

@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 
 from studyapp.reviews.cards import CardState
-from studyapp.reviews.course import FIRST_RATINGS, UNLIMITED, ByDueDate, Cards, Costs, Course, Policy, simulate
+from studyapp.reviews.course import FIRST_RATINGS, UNLIMITED, ByDueDate, Cards, Costs, Course, Policy, never, simulate
 from studyapp.reviews.memory import Memory
 
 RETENTIONS = (0.7, 0.8, 0.9)
@@ -117,10 +117,22 @@ class Learner:
     unplanned: ByDueDate = field(default_factory=ByDueDate)
 
 
-def make_plan(wanted: Sequence[Wanted], goal: Goal, learner: Learner, today: int, *, spent: float = 0.0, seed: int = 0) -> Plan:
+def make_plan(
+    wanted: Sequence[Wanted],
+    goal: Goal,
+    learner: Learner,
+    today: int,
+    *,
+    spent: float = 0.0,
+    seed: int = 0,
+    stopped: Callable[[], bool] = never,
+) -> Plan:
     """The plan for a goal, from cards in the order in which new ones come without it; `spent` are today's minutes so far.
 
     The day must lie between tomorrow and `MOST_DAYS` ahead; suspended cards are left out by the caller.
+
+    Raises:
+        StoppedError: once `stopped` says so.
     """
     days = goal.day - today
     memory = Memory(learner.parameters)
@@ -133,7 +145,7 @@ def make_plan(wanted: Sequence[Wanted], goal: Goal, learner: Learner, today: int
         return simulate(
             Cards.of([each.state for each in cards], [each.weight for each in cards]), memory, memory, policy,
             days=days, minutes=each, costs=learner.costs, first_ratings=learner.first_ratings,
-            learners=learners, seed=seed, today=today,
+            learners=learners, seed=seed, today=today, stopped=stopped,
         )  # fmt: skip
 
     weight = np.array([each.weight for each in planned])
