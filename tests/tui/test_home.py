@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,13 @@ import pytest
 from rich.cells import cell_len
 from textual.widgets import OptionList, Static
 
+from studyapp.bank.compiled import load_compiled
 from studyapp.bank.model import Finding, Topic
+from studyapp.context import AppContext
+from studyapp.paths import questions_dir
 from studyapp.reviews.stats import Day
+from studyapp.settings import Settings
+from studyapp.tui.app import StudyApp
 from studyapp.tui.dashboard import streak
 from studyapp.tui.scope import scope_line, topic_scopes
 from studyapp.tui.screens.home import Home
@@ -242,3 +249,28 @@ def test_the_first_frame_waits_for_no_simulation() -> None:
     code = "import sys, studyapp.tui.screens.home; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_what_to_know_now_stays_in_sight_above_all_topics(tmp_path: Path, cache: Any, lab: Any, clock: Any, language: str) -> None:
+    """At 80×24 with every topic of the shipped bank: today's load, the interview and the hint; below them the last topic can be reached."""
+    context = AppContext(
+        home=tmp_path, bank=load_compiled(questions_dir(), (), cache), lab=lab, clock=clock, language=language,
+        settings=Settings(timezone="UTC", interview_date=date(2026, 12, 20)),
+    )  # fmt: skip
+    app = StudyApp(context)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        topics = app.screen.query_one("#topics", OptionList)
+        for _ in range(2):
+            places = [app.screen.query_one(name).region for name in ("#today", "#interview", "#hint", "#columns", "#topics")]
+            assert all(place.height for place in places) and places[0].y > 0
+            assert all(above.bottom <= below.y for above, below in pairwise(places)) and places[-1].bottom <= 24
+            await pilot.press("up")
+            await pilot.pause()
+        assert topics.option_count > 15
+        await pilot.press("end")
+        await pilot.pause()
+        assert topics.scroll_offset.y + topics.size.height == topics.option_count

@@ -21,7 +21,7 @@ from studyapp.tui.scope import scope_line
 from studyapp.tui.screens.base import BaseScreen
 from studyapp.tui.textgraphics import gauge, pad, sparkline
 from studyapp.tui.widgets.key_footer import KeyFooter
-from studyapp.tui.widgets.layout import Static, VerticalScroll
+from studyapp.tui.widgets.layout import Static, Vertical, VerticalScroll
 
 ALL = ""
 
@@ -50,17 +50,15 @@ class Home(BaseScreen):
         topic: str | None = None
 
     def compose(self) -> ComposeResult:
-        """A line of today's load, the topics, the days to come."""
+        """Today's load, the days to come and what the learner should know now, always in sight; below that the topics."""
         yield Static(id="title", markup=False)
-        with VerticalScroll(id="home"):
+        with Vertical(id="home"):
             yield Static(id="today", markup=False)
-            yield Static(id="interview", markup=False)
-            yield Static(id="columns", markup=False)
-            yield OptionList(id="topics", markup=False)
-            yield Static(id="backlog", markup=False)
-            yield Static(id="hint", markup=False)
-            yield Static(id="days", markup=False)
-            yield Static(id="scope", markup=False)
+            for name in ("days", "interview", "backlog", "hint", "columns"):
+                yield Static(id=name, markup=False)
+            with VerticalScroll(id="topics-scroll"):
+                yield OptionList(id="topics", markup=False)
+                yield Static(id="scope", markup=False)
         yield KeyFooter()
 
     async def begin(self) -> None:
