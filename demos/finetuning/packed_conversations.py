@@ -23,7 +23,7 @@ def packed_mask(documents: Tensor) -> Tensor:
     """Which key each query may read in a packed row: those of its own document, up to itself. documents (tokens,)
     numbers the conversation of each token; the result (tokens, tokens) is True where it may read.
 
-    拼接行里每个 query 可以读哪些 key：自己所在对话、不晚于自己的那些。documents (tokens,) 给出每个 token 所属对话的编号；结果为
+    打包行里每个 query 可以读哪些 key：自己所在对话、不晚于自己的那些。documents (tokens,) 给出每个 token 所属对话的编号；结果为
     (tokens, tokens)，可读处为 True。"""
     same = documents[:, None] == documents                               # (queries, keys)
     return same.tril()
@@ -83,7 +83,7 @@ def claim_packed_loss_is_that_of_separate_rows(lengths=(5, 8, 4), vocabulary=12,
     """With a block-diagonal causal mask, positions that restart, and no target at the first token of each, a packed row
     has the loss of separate rows.
 
-    使用分块对角的因果掩码、位置归零、每个对话的首 token 不作目标，拼接行的损失就与分开各行的相同。"""
+    使用分块对角的因果掩码、位置归零、每个对话的首 token 不作目标，打包行的损失就与分开各行的相同。"""
     packed, alone = packed_and_alone(lengths, vocabulary, width, mask, positions, first, "learned")
     show(bars(["packed", "separate rows"], {"mean loss": [packed, alone]}, y_label="nats"))
     # float64: sums of at most 160 terms of size below 100
@@ -133,8 +133,8 @@ def drill_pairs(rng) -> Drill:
 
 
 ZH = {
-    "packed": "拼接", "separate rows": "分开各行", "mean loss": "平均损失", "nats": "纳特",
-    "packed loss less that of separate rows": "拼接与分开的损失之差", "packed, positions run on": "拼接，位置不归零",
+    "packed": "打包", "separate rows": "分开各行", "mean loss": "平均损失", "nats": "纳特",
+    "packed loss less that of separate rows": "打包与分开的损失之差", "packed, positions run on": "打包，位置不归零",
     "key": "key", "query": "query", "may read": "可读", "pairs that may read": "可读的对数",
     "reads of a later token": "读到后面 token 的次数",
 }
