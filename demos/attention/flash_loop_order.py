@@ -123,8 +123,8 @@ def claim_v1_o_is_attention_over_the_keys_so_far(
 
 @breaks(outer="keys", en="v1's traffic depends on the K/V block and not on the Q block.",
         zh="v1 的访存量取决于 K/V 块，与 Q 块无关。")
-def claim_q_block_decides_v2_traffic(tokens=1536, d_head=64, keys=384,
-                                     q_blocks=(64, 128, 256, 384), outer="queries"):
+def claim_q_block_decides_v2_traffic(tokens=1152, d_head=64, keys=288,
+                                     q_blocks=(64, 128, 192, 288), outer="queries"):
     """v2 moves 2Nd(1 + Tr) + N elements: by itself no less than v1, and about as much where
     the Q block has two thirds of the rows of v1's K/V block.
 

@@ -7,6 +7,8 @@ the payload: part of it is lost. DeepSeek-V4's shared entry is 512 wide.
 让一个头学习按地址取回内容。在头与内容同宽时把 `values` 改为 "keys"：内容会丢掉一部分。DeepSeek-V4 共用的条目宽 512。
 """
 
+from functools import cache
+
 import torch
 from torch import Tensor
 
@@ -21,8 +23,11 @@ def read(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return (q @ k.transpose(1, 2) / q.shape[-1] ** 0.5).softmax(-1) @ v
 
 
-def learn(d_head: int, values: str, steps: int) -> Tensor:
-    """The losses of “return what is stored under my address”; payloads are new in every step."""
+@cache
+def learn(d_head: int, values: str, steps: int, seed: int) -> Tensor:
+    """The losses of “return what is stored under my address”; payloads are new in every step.
+    Claims of one run share them."""
+    torch.manual_seed(seed)
     address = torch.eye(STORED) * STORED**0.5
     sizes = ((STORED, d_head), (STORED + PAYLOAD, d_head), (STORED + PAYLOAD, d_head),
              (d_head, PAYLOAD))
@@ -55,8 +60,9 @@ def claim_sharing_k_and_v_needs_a_wider_head(d_head=8, values="keys", steps=80):
     and three times the width, it loses under 5%.
 
     令 V = K，与内容同宽的头至少丢掉十分之一；V 分开，或 K = V 但宽三倍，丢失不到 5%。"""
-    curves = {"as set": learn(d_head, values, steps), "V apart, 8": learn(8, "own", steps),
-              "V = K, 24": learn(24, "keys", steps)}
+    seed = torch.initial_seed()
+    curves = {"as set": learn(d_head, values, steps, seed), "V apart, 8": learn(8, "own", steps, seed),
+              "V = K, 24": learn(24, "keys", steps, seed)}
     show(lines("step", range(steps), curves, y_label="mean squared error"))
     ends = {name: curve[-10:].mean() for name, curve in curves.items()}
     expect("error as set", ends["as set"], at_least=0.1)
@@ -70,7 +76,7 @@ def claim_a_head_carries_no_more_than_its_width(d_head=8, steps=80):
     it learns.
 
     V 分开时，宽 8 的头能取回 8 个独立的数；更窄的头无论学到什么都必然丢掉一些。"""
-    curve = learn(d_head, "own", steps)
+    curve = learn(d_head, "own", steps, torch.initial_seed())
     floor = max(0, PAYLOAD - d_head) / PAYLOAD
     show(lines("step", range(steps), {"error": curve, "least possible": [floor] * steps},
                y_label="mean squared error"))

@@ -152,8 +152,8 @@ def expect(
     rows = list(zip(gots, wants, slacks, places, strict=True))
     failed = None
     if all(type(g) is float for g in gots) and {type(n) for n in (*wants, *slacks)} <= {int, float}:
-        margins = [_margin(relation, g, _number(w), _number(s)) for g, w, s, _ in rows]  # of many numbers only the worst becomes a Check
-        rows, failed = [rows[min(range(len(rows)), key=margins.__getitem__)]], sum(not held for held, _ in margins)
+        margins = _margins(relation, gots, list(map(_number, wants)), list(map(_number, slacks)))
+        rows, failed = [rows[margins.index(min(margins))]], sum(m < 0 for m in margins)  # of many numbers only the worst becomes a Check
     checks = [_judge(what, relation, g, w, s, (at[0], p) if at else None) for g, w, s, p in rows]
     worst = min(checks, key=lambda c: (c.held, _number(c.margin)))
     worst = replace(worst, count=len(gots), failed=sum(not c.held for c in checks) if failed is None else failed)
@@ -183,12 +183,14 @@ def _progressed(done: int, total: int) -> None:
         listener.progressed(done, total)
 
 
-def _margin(relation: str, got: float, want: float, within: float) -> tuple[bool, float]:
-    """Whether it holds and by how much, of finite numbers; one below any other where the tolerance is none."""
-    if within < 0:
-        return False, float("-inf")
-    room = 0.0 if got == want else {"equals": -abs(got - want), "at_least": got - want, "at_most": want - got}[relation]
-    return got == want or within + room >= 0, within + room
+def _margins(relation: str, gots: list[float], wants: list[float], slacks: list[float]) -> list[float]:
+    """By how much each of many finite numbers holds, below 0 where it does not; below any other where its tolerance is."""
+    slacks = [s if s >= 0 else float("-inf") for s in slacks]
+    if relation == "equals":
+        return [s - abs(g - w) for g, w, s in zip(gots, wants, slacks, strict=True)]
+    if relation == "at_least":
+        return [s + (g - w) for g, w, s in zip(gots, wants, slacks, strict=True)]
+    return [s + (w - g) for g, w, s in zip(gots, wants, slacks, strict=True)]
 
 
 def _judge(what: str, relation: str, got: Any, want: Any, within: Any, place: tuple[str, Any] | None) -> Check:

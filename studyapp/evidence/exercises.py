@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 
+from studyapp.evidence.claims import seed_torch
 from studyapp.evidence.types import to_plain
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -69,9 +70,7 @@ def draw_drill(make: Callable[[random.Random], Drill], seed: int) -> Drill:
     Raises:
         TypeError: where the function gives something else.
     """
-    import torch
-
-    torch.manual_seed(seed)
+    seed_torch(seed)
     drill = make(random.Random(seed))
     if not isinstance(drill, Drill):
         raise TypeError(f"{make.__name__} returned {type(drill).__name__}, not a Drill")

@@ -139,11 +139,17 @@ def to_plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if isinstance(value, list) and all(type(v) is float for v in value) and all(map(math.isfinite, value)):
+    if isinstance(value, list) and _is_plain(value):
         return tuple(value)
     if isinstance(value, Sequence) or hasattr(value, "__iter__"):
         return tuple(to_plain(v) for v in value)
     raise TypeError(f"evidence takes numbers, strings and sequences of them, not {type(value).__name__}")
+
+
+def _is_plain(values: list[Any]) -> bool:
+    """Whether nothing in a list needs to be changed: many lists are long, and most are."""
+    kinds = set(map(type, values))
+    return (kinds <= {float} and all(map(math.isfinite, values))) or kinds <= {int, bool, str}
 
 
 def to_json(item: Evidence | Check) -> dict[str, Any]:

@@ -251,6 +251,9 @@ def preload() -> tuple[int, str]:
     import torch.distributed
     from torch.utils.flop_counter import FlopCounterMode
 
+    import studyapp.evidence.claims
+    import studyapp.evidence.tools  # noqa: F401
+
     threads = min(torch.get_num_threads(), MOST_THREADS)
     torch.set_num_threads(1)
     with FlopCounterMode(display=False):
