@@ -102,6 +102,7 @@ class Terminal:
         self.start = time.perf_counter()
         self.pid, self.file = pty.fork()
         if not self.pid:
+            os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an app that is installed is not compiled at every start
             os.environ |= {"STUDYAPP_HOME": str(home), "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
             os.execvp(command[0], command)
         self.shown = b""
@@ -382,6 +383,7 @@ def main() -> None:
         gc.freeze()  # nobody's letter waits for looking through a hundred thousand questions of this benchmark
         context.store.close()  # made once: a database is new only to a new learner
         print(f"{len(context.bank.questions)} questions, {len(list((root / 'demos').glob('*/*.py')))} demos, {bank.parent}")
+        first_frames(root, {})
         for _ in range(times):
             first_frames(root, seen)
             load_figures(root, seen)

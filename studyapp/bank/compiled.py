@@ -8,6 +8,7 @@ written, the bank is parsed each time.
 
 import gc
 import hashlib
+import os
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -85,10 +86,10 @@ def stamps(questions_dir: Path, extra: Sequence[Path] = ()) -> tuple[Stamp, ...]
     try:
         personal = personal_banks(extra).values()
         paths = [*bank_files(questions_dir, False), *(path for own in personal for path in bank_files(own, True))]
-        found = [(path, path.stat()) for path in paths]
+        found = [(path, os.stat(path)) for path in paths]  # noqa: PTH116 - of text: see bank_files
     except (OSError, BankError):
         return None
-    return tuple((str(path), s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for path, s in found)
+    return tuple((path, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for path, s in found)
 
 
 def made_by() -> str:

@@ -1,5 +1,6 @@
 """Which files a bank is made of, and the name of a personal bank: found once, for the parser and for its cache."""
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -50,14 +51,15 @@ def shared_file(folder: Path, stem: str, personal: bool) -> Path:
     return next((path for path in candidates if path.exists()), candidates[0])
 
 
-def bank_files(folder: Path, personal: bool) -> list[Path]:
-    """Every file that a bank is read from.
+def bank_files(folder: Path, personal: bool) -> list[str]:
+    """Every file that a bank is read from, as text: to make hundreds of paths takes longer than to find the files.
 
     Raises:
         BankError: as `question_files`.
     """
     shared = [shared_file(folder, stem, personal) for stem in SHARED]
-    return [*(path for path in shared if path.exists()), *question_files(folder, personal)]
+    questions = list(map(str, question_files(folder, True))) if personal else shipped_files(folder)
+    return [*(str(path) for path in shared if path.exists()), *questions]
 
 
 def question_files(folder: Path, personal: bool) -> list[Path]:
@@ -70,13 +72,23 @@ def question_files(folder: Path, personal: bool) -> list[Path]:
         BankError: where a personal bank is a folder of so many files that it cannot be meant.
     """
     if not personal:
-        return sorted(folder.glob("*/*.yaml"))
+        return list(map(Path, shipped_files(folder)))
     return sorted(
         path
         for path in _walk(folder)
         if path.suffix.lower() in SUFFIXES
         and not (path.parent == folder and path.stem.lower() in (*SHARED, *FOREIGN))
     )
+
+
+def shipped_files(folder: Path) -> list[str]:
+    """`<topic>/<id>.yaml` in a folder, in order."""
+    found: list[str] = []
+    with contextlib.suppress(OSError):
+        for topic in sorted(entry.path for entry in os.scandir(folder) if entry.is_dir()):
+            with contextlib.suppress(OSError):
+                found += sorted(entry.path for entry in os.scandir(topic) if entry.name.endswith(".yaml"))
+    return found
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -126,7 +126,7 @@ class BankBuilder:
             self.find(path, 1, "", Message("«{value}» cannot be an id", value=path.stem), "use letters, digits and hyphens")
         if not TOPIC.fullmatch(topic):
             self.find(path, 1, "", Message("«{value}» cannot be a topic", value=topic), "name the folder with letters, digits and hyphens")
-        question = self.convert(path, complete(root) if own else root, Question, {"id": id, "topic": topic, "path": path}, own)
+        question = self.convert(path, complete(root) if own else root, Question, {"id": id, "topic": topic, "file": str(path)}, own)
         if question is None:
             return None
         if question.level not in LEVELS:

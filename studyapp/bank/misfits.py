@@ -17,7 +17,7 @@ from studyapp.bank.model import Finding, Model, Paper, Question, Source
 from studyapp.bank.personal import foreign_hint
 from studyapp.errors import Message, did_you_mean
 
-GIVEN = {Question: ("id", "topic", "path"), Paper: ("key",), Source: ("id",), Model: ("id",)}
+GIVEN = {Question: ("id", "topic", "file"), Paper: ("key",), Source: ("id",), Model: ("id",)}
 """What comes from where a file or an entry stands, and is no key."""
 
 

@@ -77,7 +77,7 @@ class Today(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question; `id`, `topic` and `path` come from where its file stands.
+    """A question; `id`, `topic` and `file` come from where its file stands.
 
     `drills` name functions of demos that ask for a number ("topic/demo.name"), `write` those that a learner may write.
     """
@@ -99,7 +99,12 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     drills: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
     supersedes: tuple[str, ...] = ()
-    path: Path = Path()
+    file: str = ""
+
+    @property
+    def path(self) -> Path:
+        """Where its file stands; kept as text, for to make hundreds of paths would hold up the app's start."""
+        return Path(self.file)
 
     @property
     def card_id(self) -> str:

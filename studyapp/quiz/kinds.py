@@ -7,12 +7,14 @@ goes through the log as `data`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from studyapp.bank.model import Correction, Point, Question, Text
 from studyapp.bank.refs import CardId
-from studyapp.evidence.exercises import Drill
 from studyapp.reviews.log import Rating
+
+if TYPE_CHECKING:
+    from studyapp.evidence.exercises import Drill
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Asked:
     statements: tuple[Statement, ...] = ()
     answer: int | None = None
     drill: str = ""
-    number: Drill | None = None
+    number: "Drill | None" = None
     exercise: str = ""
 
     @property
@@ -65,7 +67,7 @@ class Asked:
             return "choose"
         return "type" if self.drill else "code" if self.exercise else "say"
 
-    def made(self, number: Drill) -> "Asked":
+    def made(self, number: "Drill") -> "Asked":
         """The same card with the question that its drill made."""
         return replace(self, text=Text(number.en, number.zh), number=number)
 

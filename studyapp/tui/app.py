@@ -3,13 +3,16 @@
 import gc
 from collections.abc import Callable, Iterable
 from importlib import import_module
+from time import monotonic
 from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import App, SystemCommand
 from textual.command import CommandPalette
+from textual.events import Event, InputEvent
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.worker import get_current_worker
 
 from studyapp.context import AppContext
 from studyapp.errors import StudyError
@@ -34,6 +37,9 @@ LIGHT = Theme(
     dark=False,
 )
 SOON = ("studyapp.tui.screens.study", "studyapp.tui.screens.browse", "studyapp.tui.screens.lab", "plotext")
+NEVER = 1 << 30
+"""Collections of the younger generations after which the oldest is looked through as well."""
+IDLE_SECONDS = 2.0
 THEMES = {"dark": "textual-dark", "light": LIGHT.name}
 
 
@@ -54,6 +60,8 @@ class StudyApp(App[None]):
         """Opens at Home or, with minutes, topics and level of one, at a mock interview; with `only` at these questions."""
         super().__init__()
         self._interview, self._only = interview, only
+        self._used = self._collected = 0.0
+        self._threshold = gc.get_threshold()
         gc.disable()  # until the first frame stands: all that is made for it stays
         wrap.install()
         self.context = context
@@ -79,6 +87,7 @@ class StudyApp(App[None]):
             await self.push_screen(Study(self.context, only=self._only))
         self.call_after_refresh(self._start_lab)
         self.call_after_refresh(self._load_screens)
+        self.set_interval(IDLE_SECONDS, self._collect)
         if self.context.in_background:
             self.call_after_refresh(self._maintain)
 
@@ -104,8 +113,24 @@ class StudyApp(App[None]):
             import_module(name)
         self.context.search  # noqa: B018  made ready, so that Browse need not
         self.context.catalog.demos.summaries()  # and the Lab's list
+        if get_current_worker().is_cancelled:
+            return
+        young, middle, _ = gc.get_threshold()
+        gc.set_threshold(young, middle, NEVER)
         gc.enable()
         gc.freeze()  # bank and code stay for good: looking through them again and again would hold a key up
+
+    async def on_event(self, event: Event) -> None:
+        """Note when a key or the mouse was used last."""
+        if isinstance(event, InputEvent):
+            self._used = monotonic()
+        await super().on_event(event)
+
+    def _collect(self) -> None:
+        """Look through all that was made since: tens of milliseconds, which no key waits for."""
+        if self._used > self._collected and monotonic() - self._used > IDLE_SECONDS:
+            self._collected = monotonic()
+            gc.collect()
 
     @work(exclusive=True, group="maintenance", exit_on_error=False, thread=True)
     def _maintain(self) -> None:
@@ -138,6 +163,7 @@ class StudyApp(App[None]):
         """Leave no process behind, no thread that asyncio would wait for, and the collector as it was found."""
         gc.enable()
         gc.unfreeze()
+        gc.set_threshold(*self._threshold)
         if "store" in self.context.__dict__:
             self.context.store.stop_maintenance()
         if "lab" in self.context.__dict__:

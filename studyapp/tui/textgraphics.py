@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
-from studyapp.render.markdown import spans
-
 INLINE = {"": "", "strong": "bold", "em": "italic", "code": "$text-accent", "s": "strike"}
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -41,4 +39,6 @@ def hanging(head: Content, text: Content, width: int, indent: int) -> Content:
 
 def inline(sentence: str) -> Content:
     """A sentence with inline Markdown, drawn: code and emphasis are seen, their signs are not."""
+    from studyapp.render.markdown import spans  # Home draws bars alone, and its first frame does without the parser
+
     return Content.assemble(*(Content.styled(text, INLINE[kind]) for kind, text in spans(sentence)))

@@ -41,7 +41,7 @@ def test_without_a_checkout_nothing_is_changed(tmp_path: Path):
 def test_what_is_yours(tmp_path: Path):
     """What fails is everyone's; warnings are yours in your bank and in changed files; what is planned is nobody's."""
     shipped, own = tmp_path / "a.yaml", tmp_path / "mine" / "b.yaml"
-    made = Question(id="mine:b", topic="t", level="core", ask=ONE, brief=ONE, answer=ONE, points=(), path=own)
+    made = Question(id="mine:b", topic="t", level="core", ask=ONE, brief=ONE, answer=ONE, points=(), file=str(own))
     bank = Bank(questions={"mine:b": made})
     fails = Finding(shipped, 1, "", "fails")
     warns = replace(fails, problem="warns", warning=True)

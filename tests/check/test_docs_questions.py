@@ -30,7 +30,7 @@ def test_the_full_example_keeps_every_rule(tmp_path: Path):
 
 def test_the_full_example_shows_every_key():
     """No key of a question, point, correction or today is left out; those that say where a file stands are not written."""
-    keys = {f for kind in (Question, Point, Correction, Today) for f in kind.__struct_fields__} - {"id", "topic", "path"}
+    keys = {f for kind in (Question, Point, Correction, Today) for f in kind.__struct_fields__} - {"id", "topic", "file"}
     assert {key for key in keys if not re.search(rf"\b{key}:", FULL)} == set()
 
 

@@ -17,7 +17,7 @@ def question(id: str, topic: str, **parts) -> Question:
         Point(en="a", zh="甲", proof=proof, cite=() if proof else ("p",)) for proof in (("attention/d.a",), ("attention/d.b",), ())
     )
     made = {"ask": ONE, "brief": ONE, "answer": ONE, "points": points, **parts}
-    return Question(id=id, topic=topic, level="core", path=Path(f"{topic}/{id}.yaml"), **made)
+    return Question(id=id, topic=topic, level="core", file=f"{topic}/{id}.yaml", **made)
 
 
 def bank() -> Bank:

@@ -297,3 +297,19 @@ async def test_the_command_that_exports_what_is_listed_is_copied(make_app: Any) 
         await pilot.press("slash", *"grows", "enter", "t", "v", "f", "x")
         await pilot.pause()
         assert app.clipboard == "studyapp export anki --find 'grows topic:attention level:core is:starred'"
+
+
+async def test_enter_right_after_a_letter_takes_what_was_found(make_app: Any) -> None:
+    """The list follows a letter by a frame; enter pressed before that goes to what was found, not to what stood there."""
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("slash")
+        await pilot.pause()
+        screen = app.screen
+        screen.query_one("#search", Input).value = "third"
+        screen._typed()
+        assert [q.id for q in screen.found] == ["third"] and screen.query_one("#list", RowList).current != "third"
+        screen._submitted()
+        assert screen.query_one("#list", RowList).current == "third"
+        await settled(pilot)
+        assert "1" in text(app, "#title") and rows(app) == ["third"]

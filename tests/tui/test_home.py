@@ -244,11 +244,12 @@ async def test_a_backlog_says_its_order_and_its_end(make_app: Any, store: Any, c
         assert not app.screen.query_one("#backlog").display
 
 
-def test_the_first_frame_waits_for_no_simulation() -> None:
-    """Home is imported without numpy, which plans and the end of a backlog bring when there is one."""
-    code = "import sys, studyapp.tui.screens.home; print('numpy' in sys.modules)"
+def test_the_first_frame_waits_for_no_simulation_no_parser_and_no_demo() -> None:
+    """What Home shows is imported without numpy, which plans bring, without Markdown and without what demos speak in."""
+    later = ("numpy", "markdown_it", "yaml", "studyapp.evidence")
+    code = f"import sys, studyapp.tui.app, studyapp.quiz.registry; print([name for name in {later} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

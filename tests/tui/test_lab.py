@@ -37,6 +37,20 @@ async def test_the_list_names_demos_under_the_titles_of_their_topics(make_app: A
         assert "除法使分数保持较小。" in str(listing.get_option_at_index(1).prompt)
 
 
+@pytest.mark.parametrize("width", [80, 140])
+async def test_an_entry_is_as_high_as_it_is_drawn(make_app: Any, width: int) -> None:
+    """The height that an entry of the list says before it is drawn is that of its lines, however narrow the list."""
+    app = make_app()
+    async with app.run_test(size=(width, 24)) as pilot:
+        await pilot.press("l")
+        await settle(app, pilot)
+        listing = app.screen.query_one("#list", OptionList)
+        style = listing.get_visual_style("option-list--option")
+        for place in range(listing.option_count):
+            option = listing.get_option_at_index(place)
+            assert listing._heights[place] == len(listing._get_option_render(option, style))
+
+
 async def test_the_list_reads_no_demo_but_the_one_on_show(make_app: Any, demos: Any) -> None:
     """With two hundred demos in the folder, opening the Lab parses one of them."""
     source = (demos / "attention" / "score_scaling.py").read_text("utf-8")

@@ -30,3 +30,21 @@ async def test_rows_out_of_sight_are_drawn_ahead_and_anew_at_another_width() -> 
         await pilot.resize_terminal(90, 12)
         await pilot.pause()
         assert all(strip.cell_length == listing.scrollable_content_region.width for lines in listing._drawn.values() for strip in lines)
+
+
+async def test_rows_stay_drawn_where_colours_stay_and_are_drawn_anew_where_they_change() -> None:
+    """A focus that leaves the colours of a row alone costs no drawing; another theme draws every row in its own colours."""
+    rows = [Row(f"r{i}", f"What is number {i}?", "new") for i in range(4)]
+    app = Listing()
+    async with app.run_test(size=(60, 12)) as pilot:
+        listing = app.query_one(RowList)
+        listing.fill(rows)
+        await pilot.pause()
+        before = dict(listing._drawn)
+        listing.notify_style_update()
+        listing.refresh()
+        await pilot.pause()
+        assert all(listing._drawn[key] is lines for key, lines in before.items())
+        app.theme = "textual-light"
+        await pilot.pause()
+        assert all(listing._drawn[key] is not lines and listing._drawn[key] != lines for key, lines in before.items())

@@ -1,11 +1,14 @@
 """Browse, Lab, Stats, Help, the palette and the one command table."""
 
+import gc
+from time import monotonic
 from typing import Any
 
 import pytest
 from textual.widgets import Input, Static
 
 from studyapp.i18n import Translations
+from studyapp.tui.app import IDLE_SECONDS, NEVER
 from studyapp.tui.commands import COMMANDS, SCOPES, key_table, of_scope, sign
 from studyapp.tui.screens.browse import Browse
 from studyapp.tui.screens.help import Help
@@ -117,6 +120,26 @@ def test_every_command_has_a_word_and_an_action(language: str) -> None:
             assert hasattr(rooms[command.scope], f"action_{command.action.partition('(')[0]}"), command
     assert key_table(words).count("`") == 2 * sum(len(c.keys.split(",")) for c in COMMANDS)
     assert {c.scope for c in COMMANDS} == set(SCOPES)
+
+
+async def test_no_key_waits_for_the_collector(make_app: Any, monkeypatch: Any) -> None:
+    """All that was made is looked through once the keys have rested, once, and never between two of them; after the app as before."""
+    before, app, collected = gc.get_threshold(), make_app(), []
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await app.workers.wait_for_complete()
+        assert gc.isenabled() and gc.get_threshold() == (*before[:2], NEVER)
+        monkeypatch.setattr(gc, "collect", lambda *_: collected.append(True))
+        await pilot.press("question_mark")
+        assert monotonic() - app._used < IDLE_SECONDS
+        app._collect()
+        assert not collected
+        app._used -= IDLE_SECONDS + 1
+        app._collected = 0.0
+        app._collect()
+        app._collect()
+        assert len(collected) == 1
+    assert gc.get_threshold() == before and gc.isenabled()
 
 
 def test_no_key_means_two_things_in_a_room() -> None:

@@ -53,6 +53,7 @@ class Browse(Annotating, Writing):
         self._annotations: dict[str, Annotation] = {}
         self._shown: tuple[Any, ...] = ()
         self._settling: Timer | None = None
+        self._titling: Timer | None = None
         self._facts: dict[frozenset[str], Facts] = {}
         self.slip = ""
         self._acted: list[int] = []
@@ -97,15 +98,27 @@ class Browse(Annotating, Writing):
 
     def _list(self) -> None:
         """Search, filter, list; nothing that takes long."""
+        self._find()
+        self._fill()
+        self._entitle()
+
+    def _find(self) -> None:
+        """Search and filter."""
         among = self._among(self.query_one("#search", Input).value)
         self.found = [
             q for q in among if self.topic in (None, q.topic) and self.level in ("", q.level) and self._is_marked(q)
         ]
+
+    def _entitle(self) -> None:
+        """Say in the title what is listed, and how many."""
         topic = self.context.title(self.topic) if self.topic else self.t("browse.all_topics")
         level = self.t(f"study.{self.level}") if self.level else self.t("browse.all_levels")
         marked = self.t(f"browse.{self.marked}") if self.marked else ""
         line = self.title_line(self.t("browse.title"), topic, level, marked, self.count("browse.count", len(self.found)))
         self.query_one("#title", Static).update(line, layout=False)
+
+    def _fill(self) -> None:
+        """List what was found."""
         listing = self.query_one("#list", RowList)
         listing.fill([self._rows[q.id] for q in self.found], listing.current or self.reading)
 
@@ -177,12 +190,18 @@ class Browse(Annotating, Writing):
 
     @on(Input.Changed, "#search")
     def _typed(self) -> None:
-        self._list()
+        """The letter is painted first, then the list, then the title: what is painted at once is painted with all between."""
+        self._find()
+        self.call_after_refresh(self._fill)
+        if self._titling is not None:
+            self._titling.stop()
+        self._titling = self.set_timer(2 * FRAME_SECONDS, self._entitle)
         if self.slip:
             self._read_soon()
 
     @on(Input.Submitted, "#search")
     def _submitted(self) -> None:
+        self._fill()
         self.query_one("#list").focus()
 
     def on_descendant_focus(self) -> None:

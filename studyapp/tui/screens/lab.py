@@ -5,6 +5,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.content import Content
+from textual.css.styles import RulesMap
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import OptionList
@@ -23,6 +24,20 @@ from studyapp.tui.widgets.marked_list import MarkedList
 REST_SECONDS = 0.08
 FRAME_SECONDS = 0.02
 """The demo comes after the frame that shows the list, so that its keys can be pressed at once."""
+
+
+class Unwrapped(Content):
+    """Lines that are cut where they are too long: of hundreds in a list the height is known before any is drawn."""
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        """As many as there are."""
+        return self.plain.count("\n") + 1
+
+
+def unwrapped(*parts: Content | str) -> Unwrapped:
+    """Put together from parts."""
+    whole = Content.assemble(*parts)
+    return Unwrapped(whole.plain, list(whole.spans))
 
 
 class LabScreen(Writing, DemoScreen):
@@ -88,10 +103,10 @@ class LabScreen(Writing, DemoScreen):
             topic, _, demo = name.partition("/")
             if topic != last:
                 heading = Content.styled(self.context.title(topic, short=True), "bold $accent")
-                options.append(Option(Content.assemble("\n" if last else "", heading), disabled=True))
+                options.append(Option(unwrapped("\n" if last else "", heading), disabled=True))
                 last = topic
             places[name] = len(options)
-            text = Content.assemble(f"  {demo}", "\n", Content.styled(f"  {summaries[name][language]}", "$foreground-muted"))
+            text = unwrapped(f"  {demo}\n", Content.styled(f"  {summaries[name][language]}", "$foreground-muted"))
             options.append(Option(text, id=name))
         listing.add_options(options)
         self.demo_name = self.demo_name if self.demo_name in places else next(iter(places), None)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
 
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Click, Resize
@@ -12,15 +14,16 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 from textual.timer import Timer
-from textual.visual import Visual
 
+from studyapp.tui.textgraphics import pad
 from studyapp.tui.widgets.layout import SizeKnown
 
 REMEMBERED = 1000
 """Rows drawn are kept up to so many."""
 
-AHEAD_SECONDS, PAUSE_SECONDS = 0.004, 0.03
+AHEAD_SECONDS, PAUSE_SECONDS = 0.006, 0.012
 """Rows are drawn ahead for so long at a stretch, with so long between: a key never waits for them."""
 
 
@@ -72,6 +75,7 @@ class RowList(SizeKnown, ScrollView, can_focus=True):
         self.cursor = 0
         self._drawn: dict[tuple[Row, bool], list[Strip]] = {}
         self._ahead: list[Row] = []
+        self._look: tuple[int, Style, Style, Style] | None = None
         self._drawing: Timer | None = None
 
     @property
@@ -104,6 +108,7 @@ class RowList(SizeKnown, ScrollView, can_focus=True):
 
     def _draw_some(self) -> None:
         until = monotonic() + AHEAD_SECONDS
+        self._forget_other_looks()
         while self._ahead and monotonic() < until:
             self._strips(self._ahead.pop(), False, self.scrollable_content_region.width)
         if not self._ahead and self._drawing is not None:
@@ -111,13 +116,15 @@ class RowList(SizeKnown, ScrollView, can_focus=True):
 
     def on_resize(self, event: Resize) -> None:
         """Rows are as wide as the list."""
-        self._drawn.clear()
         self._lay_out()
 
-    def notify_style_update(self) -> None:
-        """Colours changed."""
-        self._drawn.clear()
-        super().notify_style_update()
+    def _forget_other_looks(self) -> None:
+        """What was drawn in another width or other colours is of no use; styles are also told of where these stay as they are."""
+        note, here = map(self.get_visual_style, ("row-list--note", "row-list--highlighted"))
+        look = (self.scrollable_content_region.width, self.visual_style, note, here)
+        if look != self._look:
+            self._look = look
+            self._drawn.clear()
 
     def _lay_out(self) -> None:
         """Say how far the rows reach."""
@@ -131,6 +138,11 @@ class RowList(SizeKnown, ScrollView, can_focus=True):
     def _show_cursor(self) -> None:
         top = self.cursor * self.row_height
         self.scroll_to_region(Region(0, top, 1, self.row_height), animate=False, force=True)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines in sight."""
+        self._forget_other_looks()
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """One line of what is in sight."""
@@ -147,15 +159,13 @@ class RowList(SizeKnown, ScrollView, can_focus=True):
             names = ("row-list--highlighted",) if here else ()
             style = self.get_visual_style(*names)
             note = self.get_visual_style(*names, "row-list--note") if not here else style
-            lines = Content(row.text).wrap(max(8, width - 2))[: self.row_height]
-            texts = [line.rstrip() for line in lines[: self.row_height - 1]]
+            lines = [line.plain.rstrip() for line in Content(row.text).wrap(max(8, width - 2))]
+            texts = lines[: self.row_height - 1]
             if len(lines) > len(texts):
-                texts[-1] = texts[-1].truncate(max(1, width - 3), ellipsis=False) + Content("…")
-            parts = [*((Content(" ") + text, style) for text in texts), (Content(f" {row.note}"), note)]
-            parts += [(Content(""), style)] * (self.row_height - len(parts))
-            self._drawn[row, here] = [
-                Visual.to_strips(self, text.truncate(width, ellipsis=True), width, 1, look, pad=True)[0] for text, look in parts
-            ]
+                texts[-1] = set_cell_size(texts[-1], max(1, min(cell_len(texts[-1]), width - 3))) + "…"
+            parts = [*((f" {text}", style) for text in texts), (f" {row.note}", note)]
+            parts += [("", style)] * (self.row_height - len(parts))
+            self._drawn[row, here] = [Strip([Segment(pad(text, width), look.rich_style)], width) for text, look in parts]
         return self._drawn[row, here]
 
     def _go(self, place: int) -> None:
