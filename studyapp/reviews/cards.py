@@ -94,11 +94,13 @@ class Decks:
     Attributes:
         sizes: how many cards each has.
         siblings: of the cards that have siblings, all of them in their order.
+        known: the deck of a card, None where it is in none; SQLite asks it for every card there is.
     """
 
     def __init__(self, decks: Mapping[str, Sequence[str]]) -> None:
         self.sizes = {name: len(cards) for name, cards in decks.items()}
         self._deck_of = {card: name for name, cards in decks.items() for card in cards}
+        self.known = self._deck_of.get
         self.siblings = families(self._deck_of)
         digest = blake2b(digest_size=16)
         for name, cards in decks.items():
@@ -187,16 +189,16 @@ class CardTable:
         """The cards of each deck that have events, counted by what they have alike: one pass over an index."""
         decay, factor = forgetting
         if not self.unassigned(decks):
-            source = "cards"
-        else:  # a file that cannot be written
-            self._connection.create_function("deck_of", 1, decks.deck_of, deterministic=True)
+            source = "cards WHERE deck != ''"
+        else:  # a file that cannot be written, or a new bank; each card is asked for once, and those in no deck are left out below
+            self._connection.create_function("deck_of", 1, decks.known, deterministic=True)
             source = f"(SELECT {LISTED}, deck_of(card) AS deck FROM cards)"
         alike = "deck, due_day, state, suspended, buried_day"
         sql = f"""SELECT {alike}, count(*), count(due_at <= :ahead OR NULL), count(stability),
                 total(power(1.0 + :factor * max(0, :day - last_day) / stability, -:decay))
-            FROM {source} WHERE deck != '' GROUP BY {alike}"""
+            FROM {source} GROUP BY {alike}"""
         values = {"day": day, "ahead": to_text(ahead), "factor": factor, "decay": decay}
-        return map(DeckRow._make, self._connection.execute(sql, values))
+        return (DeckRow._make(row) for row in self._connection.execute(sql, values) if row[0])
 
 
 def to_text(at: datetime) -> str:
