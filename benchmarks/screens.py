@@ -259,8 +259,9 @@ async def screen_figures(root: Path, seen: Times) -> None:
 def load_figures(root: Path, seen: Times) -> None:
     """The bank from its cache."""
     began = Spent.now()
-    load_compiled(root / "questions", (), root / "cache")
+    bank = load_compiled(root / "questions", (), root / "cache")
     note(seen, "load the bank from its cache", Spent.now().since(began))
+    del bank  # to take it apart again is no part of it
 
 
 def large_store(path: Path) -> AppContext:
