@@ -1,11 +1,11 @@
-"""What a learner waits for, with 350 questions and 200 demos: first frame, screens, a letter, a step, a language.
+"""What a learner waits for, with at least 350 questions and 200 demos: first frame, screens, a letter, a step, a language.
 
     python benchmarks/screens.py [TIMES]          (default: 5; medians are told)
 
-The bank is made here, of copies of the shipped content. Each figure is milliseconds of CPU of the whole process, threads
-included, and beside it of the clock. Beside each stands what it may be: so many, or so many times what a bare Textual app,
-or a bare Markdown widget updated with the same text, takes in the same run, measured in turn. Milliseconds hold on a machine
-at rest; the ratios hold on any, the nearer the two columns are.
+The bank is made here, of the shipped content and, where that is smaller, copies of it. Each figure is milliseconds of CPU of the
+whole process, threads included, and beside it of the clock. Beside each stands what it may be: so many, or so many times what a
+bare Textual app, or a bare Markdown widget updated with the same text, takes in the same run, measured in turn. Milliseconds hold
+on a machine at rest; the ratios hold on any, the nearer the two columns are.
 """
 
 import asyncio

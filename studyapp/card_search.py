@@ -16,6 +16,8 @@ from studyapp.reviews.stats import missed_points
 
 STATES = ("new", "learning", "review", "due", "suspended", "buried", "leech", "starred", "noted")
 OPERATORS = ("topic", "level", "tag", "is", "prop", "rated", "missed")
+ELSEWHERE = {"deck": "topic", "state": "is", "status": "is"}
+"""What other programs, or other words, call an operator."""
 PROPERTIES = ("r", "s", "d", "reps", "lapses", "days")
 COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "!=": operator.ne,
@@ -66,7 +68,7 @@ def parse(text: str, topics: Sequence[str] = ()) -> Query:
         plain = unicodedata.normalize("NFKC", part).casefold()
         if found := TERM.fullmatch(plain):
             terms.append(Term(found[2], found[3], found[1] == "-"))
-        elif (like := LIKE_TERM.fullmatch(plain)) and (hint := did_you_mean(like[1], OPERATORS)):
+        elif (like := LIKE_TERM.fullmatch(plain)) and (hint := did_you_mean(ELSEWHERE.get(like[1], like[1]), OPERATORS)):
             raise CallError("there is no operator {name!r} to search by", hint, name=f"{like[1]}:")
         else:
             words.append(part)

@@ -122,6 +122,7 @@ def test_words_and_operators_stand_together(context: AppContext) -> None:
         ("prop:r<1e999", "prop:r<0.8"), ("rated:0", "rated:7"), ("rated:7:5", "rated:7"), ("rated:x", "rated:7"), ("missed:x", "missed:2"),
         ("missed:0", "missed:2"),
         ("tag:", "tag:softmax"), ("topik:moe", "did you mean topic?"), ("-iss:due", "did you mean is?"),
+        ("state:due", "did you mean is?"), ("deck:moe", "did you mean topic?"),
     ],
 )  # fmt: skip
 def test_what_is_no_query_says_how_it_may_be(text: str, hint: str) -> None:

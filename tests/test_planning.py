@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import pytest
 from studyapp import interviews, planning
 from studyapp.context import AppContext
 from studyapp.errors import CallError
+from studyapp.i18n import Translations
+from studyapp.render.plan import home_line
 from studyapp.reviews.course import StoppedError
 from studyapp.reviews.log import Rating
 from studyapp.settings import Settings
@@ -129,3 +132,13 @@ def test_a_plan_that_is_stopped_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         ready.plan(lambda: len(asked) > 10 or bool(asked.append(1)))
     assert len(asked) == 11
+
+
+def test_the_line_at_home_says_of_what_it_speaks(tmp_path: Path) -> None:
+    """Of the core where there is one, else of all questions; in both languages."""
+    context = window(tmp_path)
+    made = planning.prepared(context, planning.interview(context)).plan()
+    none = replace(made, core=replace(made.core, cards=0))
+    for language, core, every in (("en", "% of core recalled", "% of all questions recalled"), ("zh", "% 的核心题", "% 的题目")):
+        words = Translations.load(language)
+        assert core in home_line(words, 45, made) and every in home_line(words, 45, none)

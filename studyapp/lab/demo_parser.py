@@ -16,6 +16,7 @@ from studyapp.evidence.ranges import Range, effective, refusal
 from studyapp.i18n import Translations
 from studyapp.lab.declarations import BLANK_LINE, CHINESE, JOINED, Reader, called
 from studyapp.lab.demo import Claim, Demo
+from studyapp.lab.source import parsed
 
 ASSERT = re.compile(r"\bassert\b")
 DOCSTRING = re.compile(r'(?:\s|#.*\n)*[rRuU]?("""|\'\'\')(.*?)(?:\1|\Z)', re.DOTALL)
@@ -36,7 +37,7 @@ def parse_demo(path: Path, findings: list[Finding]) -> Demo:
 @lru_cache(maxsize=1024)
 def _parsed(path: Path, source: str) -> tuple[Demo, tuple[Finding, ...]]:
     findings: list[Finding] = []
-    tree = ast.parse(source, str(path))
+    tree = parsed(source)
     reader = Reader(path, tree, source.splitlines(), findings)
     if path.stem in sys.stdlib_module_names:
         reader.find(None, "", f"hides Python's own module {path.stem!r}", "give the demo another name")

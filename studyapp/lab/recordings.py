@@ -66,13 +66,18 @@ class Recordings:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._read: dict[Path, tuple[int, RecordedDemo]] = {}
+        self._machines: tuple[int, list[str]] = (-1, [])
 
     def machines(self) -> list[str]:
-        """The machines something was recorded on, the processor first."""
-        if not self.folder.is_dir():
+        """The machines something was recorded on, the processor first. The folder is read again only once it has changed."""
+        try:
+            changed = self.folder.stat().st_mtime_ns
+            if self._machines[0] != changed:
+                found = [p.name for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
+                self._machines = (changed, sorted(found, key=lambda name: (name != CPU, name)))
+        except OSError:
             return []
-        found = [p.name for p in self.folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
-        return sorted(found, key=lambda name: (name != CPU, name))
+        return self._machines[1]
 
     def path(self, demo_name: str, machine: str = CPU) -> Path:
         """Where a demo's run stands."""

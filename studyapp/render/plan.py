@@ -27,7 +27,8 @@ def today_line(t: Translations, made: Plan) -> str:
 
 def home_line(t: Translations, minutes: float, made: Plan) -> str:
     """The plan in a line."""
-    shares = {"percent": round(100 * made.aim.planned), "minutes": f"{minutes:.0f}"}
+    of = t("plan.home_of_core" if made.core.cards else "plan.home_of_all")
+    shares = {"percent": round(100 * made.aim.planned), "of": of, "minutes": f"{minutes:.0f}"}
     return t.count("plan.home", made.days_left, new=len(made.new), due=len(made.due), **shares)
 
 

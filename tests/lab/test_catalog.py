@@ -266,6 +266,19 @@ def claim_one(n=1):
     assert source_hash(full) == source_hash(bare)
 
 
+def test_a_fingerprint_leaves_the_demo_as_it_was(tmp_path: Path) -> None:
+    """A demo that is read after its fingerprint was taken still has its wrong ways, drills and exercises."""
+    path = tmp_path / "a" / "b.py"
+    path.parent.mkdir()
+    path.write_text(f"{SOURCE}\nfirst = 1\n", "utf-8")
+    source_hash(path.read_text("utf-8"))
+    demo = Catalog.load(tmp_path).demo("a/b")
+    path.write_text(f"{SOURCE}\nfirst = 2\n", "utf-8")
+    fresh = Catalog.load(tmp_path).demo("a/b")
+    assert any(claim.breaks for claim in demo.claims) and demo.drills and demo.exercises
+    assert (demo.claims, demo.drills, demo.exercises, demo.ranges) == (fresh.claims, fresh.drills, fresh.exercises, fresh.ranges)
+
+
 def test_a_demo_is_described_in_one_language():
     """Sources stand in both, what to turn in the language asked for; a docstring in English alone is shown as it is."""
 

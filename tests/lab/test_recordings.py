@@ -89,6 +89,8 @@ def test_the_best_recording_is_one_that_ran(tmp_path: Path, demo: Demo) -> None:
     assert one is not None and two is not None
     assert (one.machine, two.machine, two.date, two.held) == ("cpu", "nvidia-h200", "2026-01-02", True)
     assert kept.machines() == ["cpu", "nvidia-h200"]
+    (kept.folder / "amd-mi300x").mkdir()
+    assert kept.machines() == ["cpu", "amd-mi300x", "nvidia-h200"], "a machine that comes later is seen"
 
 
 def test_a_damaged_file_is_no_recording(tmp_path: Path, demo: Demo) -> None:

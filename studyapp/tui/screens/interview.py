@@ -37,6 +37,10 @@ class InterviewScreen(Study):
         if self.phase != "done":
             self.put("#counts", self.counts_line())
 
+    def end_title(self) -> list[str]:
+        """That of the sheet."""
+        return [self.t("interview.title")]
+
     def title_words(self, question: Question) -> list[str]:
         """Why it is asked, once it follows from an answer."""
         turn = self.session.turn

@@ -209,7 +209,7 @@ class Study(AnsweredHere):
         self.query_one("#right").set_class(evidence, "-active")
 
     def _head(self) -> None:
-        question, parts = self.question, ["studyapp"]
+        question, parts = self.question, self.end_title()
         if question:
             parts = [self.context.title(question.topic, short=True), *self.title_words(question)]
             parts += [self.t("study.as_of", when=question.as_of)] if question.as_of else []
@@ -217,6 +217,10 @@ class Study(AnsweredHere):
             parts.append(question.id)  # last: where there is no room for all, it is what is cut
         self.put("#title", self.title_line(*parts))
         self.put("#counts", self.counts_line())
+
+    def end_title(self) -> list[str]:
+        """What the title says where no question is on show."""
+        return ["studyapp"]
 
     def title_words(self, question: Question) -> list[str]:
         """What stands beside the topic."""
