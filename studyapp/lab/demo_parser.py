@@ -16,7 +16,7 @@ from studyapp.evidence.ranges import Range, effective, refusal
 from studyapp.i18n import Translations
 from studyapp.lab.declarations import BLANK_LINE, CHINESE, JOINED, Reader, called
 from studyapp.lab.demo import Claim, Demo
-from studyapp.lab.source import parsed
+from studyapp.lab.source import parsed, source_hash
 
 ASSERT = re.compile(r"\bassert\b")
 DOCSTRING = re.compile(r'(?:\s|#.*\n)*[rRuU]?("""|\'\'\')(.*?)(?:\1|\Z)', re.DOTALL)
@@ -71,6 +71,7 @@ def _parsed(path: Path, source: str) -> tuple[Demo, tuple[Finding, ...]]:
         reader.drills(claims),
         reader.exercises(claims),
     )
+    source_hash(source)  # kept for when it is asked for: now its tree is at hand
     return demo, tuple(findings)
 
 

@@ -37,6 +37,10 @@ class InterviewScreen(Study):
         if self.phase != "done":
             self.put("#counts", self.counts_line())
 
+    def states(self) -> list[str]:
+        """At the end nothing is done again: what is taken back is asked anew."""
+        return [state for state in super().states() if state != "done"]
+
     def end_title(self) -> list[str]:
         """That of the sheet."""
         return [self.t("interview.title")]
