@@ -313,3 +313,24 @@ async def test_enter_right_after_a_letter_takes_what_was_found(make_app: Any) ->
         assert screen.query_one("#list", RowList).current == "third"
         await settled(pilot)
         assert "1" in text(app, "#title") and rows(app) == ["third"]
+
+
+async def test_a_search_goes_to_the_best_hit(make_app: Any) -> None:
+    """The cursor goes to what fits best and not along with the row it stood on, which is found too; a filter leaves it there."""
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("b")
+        await settled(pilot)
+        listing = app.screen.query_one("#list", RowList)
+        assert listing.current == "first"
+        await pilot.press("slash", *"grows third")
+        await settled(pilot)
+        await pilot.press(*["backspace"] * 6)
+        await settled(pilot)
+        assert len(rows(app)) > 1 and listing.current == rows(app)[0]
+        await pilot.press("enter", "down")
+        await settled(pilot)
+        there = listing.current
+        await pilot.press("ctrl+l")
+        await settled(pilot)
+        assert listing.current == there != rows(app)[0]

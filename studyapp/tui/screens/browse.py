@@ -54,6 +54,7 @@ class Browse(Annotating, Writing):
         self._shown: tuple[Any, ...] = ()
         self._settling: Timer | None = None
         self._titling: Timer | None = None
+        self._searched = False
         self._facts: dict[frozenset[str], Facts] = {}
         self.slip = ""
         self._acted: list[int] = []
@@ -118,9 +119,11 @@ class Browse(Annotating, Writing):
         self.query_one("#title", Static).update(line, layout=False)
 
     def _fill(self) -> None:
-        """List what was found."""
+        """List what was found, the cursor on the row where it was; after a letter on the first, which is the best."""
         listing = self.query_one("#list", RowList)
-        listing.fill([self._rows[q.id] for q in self.found], listing.current or self.reading)
+        there = None if self._searched else listing.current or self.reading
+        self._searched = False
+        listing.fill([self._rows[q.id] for q in self.found], there)
 
     def _among(self, typed: str) -> list[Question]:
         """What is searched for; where that is no query yet, what is wrong with it stands in the place of the answer."""
@@ -192,6 +195,7 @@ class Browse(Annotating, Writing):
     def _typed(self) -> None:
         """The letter is painted first, then the list, then the title: what is painted at once is painted with all between."""
         self._find()
+        self._searched = True
         self.call_after_refresh(self._fill)
         if self._titling is not None:
             self._titling.stop()
@@ -201,7 +205,8 @@ class Browse(Annotating, Writing):
 
     @on(Input.Submitted, "#search")
     def _submitted(self) -> None:
-        self._fill()
+        if self._searched:
+            self._fill()
         self.query_one("#list").focus()
 
     def on_descendant_focus(self) -> None:
