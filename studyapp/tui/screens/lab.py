@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.content import Content
+from textual.content import Content, Span
 from textual.css.styles import RulesMap
 from textual.timer import Timer
 from textual.widget import Widget
@@ -34,10 +34,9 @@ class Unwrapped(Content):
         return self.plain.count("\n") + 1
 
 
-def unwrapped(*parts: Content | str) -> Unwrapped:
-    """Put together from parts."""
-    whole = Content.assemble(*parts)
-    return Unwrapped(whole.plain, list(whole.spans))
+def unwrapped(plain: str, text: str, style: str) -> Unwrapped:
+    """Something in no style of its own, then a text in one."""
+    return Unwrapped(plain + text, [Span(len(plain), len(plain) + len(text), style)])
 
 
 class LabScreen(Writing, DemoScreen):
@@ -102,11 +101,11 @@ class LabScreen(Writing, DemoScreen):
         for name in names:
             topic, _, demo = name.partition("/")
             if topic != last:
-                heading = Content.styled(self.context.title(topic, short=True), "bold $accent")
-                options.append(Option(unwrapped("\n" if last else "", heading), disabled=True))
+                heading = unwrapped("\n" if last else "", self.context.title(topic, short=True), "bold $accent")
+                options.append(Option(heading, disabled=True))
                 last = topic
             places[name] = len(options)
-            text = unwrapped(f"  {demo}\n", Content.styled(f"  {summaries[name][language]}", "$foreground-muted"))
+            text = unwrapped(f"  {demo}\n", f"  {summaries[name][language]}", "$foreground-muted")
             options.append(Option(text, id=name))
         listing.add_options(options)
         self.demo_name = self.demo_name if self.demo_name in places else next(iter(places), None)
