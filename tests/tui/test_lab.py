@@ -51,6 +51,24 @@ async def test_an_entry_is_as_high_as_it_is_drawn(make_app: Any, width: int) -> 
             assert listing._heights[place] == len(listing._get_option_render(option, style))
 
 
+async def test_the_list_is_drawn_for_the_width_it_has(make_app: Any) -> None:
+    """At once, after the terminal became narrower, and after it became wider again; the last line can be reached at each."""
+    app = make_app()
+    async with app.run_test(size=(140, 24)) as pilot:
+        await pilot.press("l")
+        await settle(app, pilot)
+        listing, seen = app.screen.query_one("#list", OptionList), []
+        for width in (140, 70, 90, 140):
+            await pilot.resize_terminal(width, 24)
+            await settle(app, pilot)
+            room = listing.scrollable_content_region.width
+            lines = [listing.render_line(y) for y in range(listing.option_count)]
+            assert {line.cell_length for line in lines} == {room}
+            seen.append((room, [line.text for line in lines]))
+            assert listing.virtual_size.height == sum(listing._heights.values())
+        assert seen[0] == seen[3] != seen[1] != seen[2]
+
+
 async def test_the_list_reads_no_demo_but_the_one_on_show(make_app: Any, demos: Any) -> None:
     """With two hundred demos in the folder, opening the Lab parses one of them."""
     source = (demos / "attention" / "score_scaling.py").read_text("utf-8")
