@@ -81,6 +81,7 @@ def _from_echo(error: OSError) -> bool:
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return bool(frame.f_globals["__name__"] == click.utils.__name__)
 
+
 def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Columns as wide as their widest, the first to the left."""
     from rich.cells import cell_len

@@ -148,6 +148,16 @@ def test_a_sequence_holds_when_all_of_it_does(got: list[float], within: float) -
     assert check(got, equals=0, within=within).held == all(abs(g) <= within for g in got)
 
 
+@pytest.mark.parametrize("relation", ["equals", "at_least", "at_most"])
+@given(st.lists(st.floats(-4, 4), min_size=2, max_size=6), st.floats(-2, 2), st.floats(0, 3))
+def test_of_many_numbers_each_is_judged_as_it_would_be_alone(relation: str, got: list[float], want: float, within: float) -> None:
+    """The thinnest margin, whether all hold and how many do not are those of the numbers one by one."""
+    alone = [check(number, **{relation: want}, within=within) for number in got]
+    kept = check(got, **{relation: want}, within=within)
+    assert kept.margin == min(one.margin for one in alone)
+    assert kept.held == all(one.held for one in alone) and kept.failed == sum(not one.held for one in alone)
+
+
 @pytest.mark.parametrize(
     ("got", "relation"),
     [

@@ -100,6 +100,18 @@ def test_another_division_into_decks_is_counted_anew(store, now):
     assert store.overview(Decks({"two": ["b"]}), now).decks["two"].known == 0
 
 
+def test_a_card_in_no_deck_is_counted_in_none(tmp_path, now):
+    """Not where its deck is noted, and not where a new bank is counted without."""
+    settings = Settings(timezone="UTC")
+    for background in (True, False):
+        with Store.open(tmp_path / f"{background}.db", settings, now, background=background) as store:
+            for card in ("a", "x"):
+                store.append("review", card, now, rating=4)
+            rows = store._cards.deck_rows(Decks(DECKS), store.scheduler.forgetting(), study_day(now, settings), now)
+            assert [row.deck for row in rows] == ["one"]
+            assert set(store.overview(Decks(DECKS), now).decks) == set(DECKS)
+
+
 def test_counting_reads_an_index_alone(store, now):
     """The rows of Home come from one pass over an index: no card is read, and nothing is sorted."""
     store.append("review", "a", now, rating=4)
